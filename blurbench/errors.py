@@ -1,0 +1,5 @@
+"""What a user can be told in one line."""
+
+
+class UserError(Exception):
+    """Bad usage or bad input: one readable line that names the file or field and the mend (exit 2)."""

@@ -1,0 +1,103 @@
+"""Picture files in and out, always (H, W, 3) uint8 RGB in memory."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from blurbench.errors import UserError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"})
+# A 572 kB file can claim 588 MB of pixels; no camera reaches 200 megapixels.
+MAX_PIXELS = 200_000_000
+
+
+class BadImage(UserError):
+    """A file that is not a readable picture."""
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Every picture below `folder` (hidden files aside), sorted by its relative path."""
+    found = (
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def check_header(data: bytes, name: str) -> None:
+    """Refuse what is no picture, or claims too many pixels, before any of it is decoded."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError, SyntaxError):
+        raise BadImage(f"{name}: not a readable image") from None
+    if width * height > MAX_PIXELS:
+        raise BadImage(f"{name}: {width}x{height} is over {MAX_PIXELS // 10**6} megapixels")
+
+
+def decode(data: bytes, name: str) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of an encoded picture: EXIF rotation applied, alpha dropped, 8 bits kept."""
+    check_header(data, name)
+    # cv2 returns None, without a word, for truncated files and for text named .jpg.
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise BadImage(f"{name}: damaged or truncated image")
+    return np.ascontiguousarray(bgr[..., ::-1])
+
+
+def decode_labels(data: bytes, name: str) -> np.ndarray:
+    """(H, W) uint8 label indices of a palette or grey picture (the indices, not the colours)."""
+    check_header(data, name)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.mode not in ("P", "L", "1"):
+                raise BadImage(f"{name}: labels must be a palette or grey image, not {image.mode}")
+            return np.array(image.convert("L") if image.mode == "1" else image, np.uint8)
+    except (OSError, SyntaxError):
+        raise BadImage(f"{name}: damaged or truncated image") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file; what cannot be read is a BadImage."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadImage(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def read_image(path: Path) -> np.ndarray:
+    """`decode` of a file."""
+    return decode(read_bytes(path), str(path))
+
+
+def encode(image: np.ndarray, suffix: str = ".png") -> bytes:
+    """Lossless bytes of (H, W, 3) RGB or (H, W) uint8: `.png`, or `.webp`."""
+    if suffix == ".webp":
+        buffer = io.BytesIO()
+        # Method 0 is both smaller than PNG and ten times faster than method 4.
+        Image.fromarray(image).save(buffer, "WEBP", lossless=True, method=0, exact=True)
+        return buffer.getvalue()
+    bgr = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
+    # No compression flag on purpose: setting any doubles the time at equal size.
+    ok, data = cv2.imencode(suffix, bgr)
+    if not ok:
+        raise ValueError(f"cannot encode as {suffix}")
+    return bytes(data)
+
+
+def to_float(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 -> (3, H, W) float32 in [0, 1]."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32) / np.float32(255)
+
+
+def to_uint8(image: Any) -> np.ndarray:
+    """(3, H, W) float in [0, 1], array or tensor -> (H, W, 3) uint8, clipped and rounded."""
+    array = np.asarray(image, np.float32)
+    return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)

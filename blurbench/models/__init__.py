@@ -1,0 +1,2 @@
+"""The models by name."""
+

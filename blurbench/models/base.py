@@ -1,0 +1,103 @@
+"""What the runner needs of a model: its stages, and a `deblur` for afterwards."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+# blur, sharp: (N, 3, H, W) in [0, 1]; mask: (N, 4, H, W) one-hot, where the data set has masks.
+Batch = dict[str, Tensor]
+# Minimised is the entry "loss"; the others are only logged. All are scalars.
+Losses = dict[str, Tensor]
+# Progress through the stage, 0 to 1 -> factor on the learning rate.
+Schedule = Callable[[float], float]
+
+
+class ModelConfig(BaseModel):
+    """What every preset states; a model adds its own fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(gt=0, description="optimiser steps, all stages together")
+    batch_size: int = Field(gt=0)
+    crop_size: int | None = Field(None, gt=0, description="training crop in px; none: whole image")
+    flip: bool = Field(True, description="mirror half of the training pairs")
+    precision: Literal["fp32", "bf16"] = "fp32"
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights")
+
+
+@dataclass(frozen=True)
+class Update:
+    """One optimiser: the modules it trains and the loss it takes them down."""
+
+    name: str
+    modules: tuple[nn.Module, ...]
+    loss: Callable[[Batch], Losses]
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    decoupled: bool = False  # AdamW in place of Adam
+    schedule: Schedule = field(default=lambda _: 1.0)
+    repeats: int = 1  # critic steps for each step of the stage
+    clip: float | None = None  # largest norm of the gradient
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training; modules that no update names are frozen and in eval mode."""
+
+    name: str
+    share: float  # weight of this stage in the total number of steps
+    updates: tuple[Update, ...]
+
+
+class Model(nn.Module, ABC):
+    """Networks, their training stages, and the restoration they add up to."""
+
+    Config: ClassVar[type[ModelConfig]]
+    PRESETS: ClassVar[dict[str, Any]]  # preset name -> Config
+    PAPER: ClassVar[str]
+    NEEDS: ClassVar[tuple[str, ...]] = ()  # labels a training set must carry: "mask", "captions"
+    MULTIPLE: ClassVar[int] = 1  # height and width are padded to a multiple of this
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Keep the preset that the networks are built from."""
+        super().__init__()
+        self.config = config
+
+    @abstractmethod
+    def stages(self) -> tuple[Stage, ...]:
+        """The training schedule, in order."""
+
+    @abstractmethod
+    def restore(self, blur: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1], H and W multiples of MULTIPLE -> the same shape, not clamped."""
+
+    @abstractmethod
+    def inference_modules(self) -> tuple[nn.Module, ...]:
+        """The networks that `restore` runs: no critic, no teacher."""
+
+    @torch.no_grad()
+    def deblur(self, blur: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1], any size -> restored, same shape, in [0, 1]."""
+        padded, (height, width) = pad(blur, self.MULTIPLE)
+        return self.restore(padded)[..., :height, :width].clamp(0, 1)
+
+
+def pad(image: Tensor, multiple: int) -> tuple[Tensor, tuple[int, int]]:
+    """Grow (N, C, H, W) at the bottom and right to multiples; also gives the size to cut back to."""
+    height, width = image.shape[-2:]
+    down, right = -height % multiple, -width % multiple
+    # Reflection needs the pad to be smaller than the image.
+    mode = "reflect" if down < height and right < width else "replicate"
+    return nn.functional.pad(image, (0, right, 0, down), mode=mode), (height, width)
+
+
+def parameter_count(*modules: nn.Module) -> int:
+    """Number of parameters of some modules, each counted once."""
+    unique = {id(p): p.numel() for module in modules for p in module.parameters()}
+    return sum(unique.values())

@@ -1,0 +1,64 @@
+"""Progress of anything that runs longer than two seconds: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+LINE_EVERY_S = 10.0
+
+
+class Advance(Protocol):
+    """Call with the number of items just finished, and what to say beside the count."""
+
+    def __call__(self, count: int = 1, note: str = "") -> None:
+        """Report `count` more items done."""
+
+
+@contextmanager
+def progress(label: str, total: int, start: int = 0) -> Iterator[Advance]:
+    """Show `label` going from `start` to `total`; yields the function that advances it."""
+    show = _bar if sys.stderr.isatty() else _lines
+    with show(label, total, start) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(label: str, total: int, start: int) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total, completed=start, note="")
+        yield lambda count=1, note="": bar.update(task, advance=count, note=note)
+
+
+@contextmanager
+def _lines(label: str, total: int, start: int) -> Iterator[Advance]:
+    done, began, last = start, time.monotonic(), time.monotonic()
+
+    def advance(count: int = 1, note: str = "") -> None:
+        nonlocal done, last
+        done += count
+        now = time.monotonic()
+        if now - last >= LINE_EVERY_S and done < total:
+            last = now
+            left = (now - began) / max(done - start, 1) * (total - done)
+            print(f"{label}: {done}/{total}, {left:.0f} s left {note}".rstrip(), file=sys.stderr)
+
+    yield advance
+    print(f"{label}: {done}/{total} in {time.monotonic() - began:.1f} s", file=sys.stderr)

@@ -1,0 +1,15 @@
+"""Fixtures that every folder of tests shares."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real photographs, faces and numeric references that BLURBENCH_SHARED names."""
+    folder = os.environ.get("BLURBENCH_SHARED")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("BLURBENCH_SHARED does not name a folder of reference data")
+    return Path(folder)
