@@ -119,7 +119,8 @@ def _builtin(spec: str, masks: bool) -> Source:
 
 def _folder(spec: str, root: Path, masks: bool) -> Source:
     named = [name for name in SPLITS if (root / name).is_dir()]
-    folders = {root / name: name for name in named} or {root: None}
+    folders: dict[Path, str | None] = {root / name: name for name in named}
+    folders = folders or {root: None}
     layouts = {folder: _layout(root, folder, masks) for folder in folders}
     items: list[FileItem] = []
     skipped = 0
