@@ -1,0 +1,111 @@
+"""PSNR and SSIM: pure functions of (H, W, 3) uint8 RGB pictures, in float64 throughout."""
+
+import math
+
+import cv2
+import numpy as np
+from blurbench_kernels._jit import jit
+
+from blurbench.metrics.protocols import PSNR_CEILING_DB, Protocol
+
+RADIUS = 5  # of the 11 px window; Wang et al. (2004), section III-C
+SIGMA = 1.5
+K1, K2 = 0.01, 0.03
+
+
+def psnr(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> float:
+    """Peak signal-to-noise ratio in dB, at most PSNR_CEILING_DB."""
+    # cv2.norm sums 8-bit squares as integers: exact, and 40 times faster than NumPy in float64.
+    error = cv2.norm(restored, sharp, cv2.NORM_L2SQR) / sharp.size
+    if error == 0:
+        return PSNR_CEILING_DB
+    return min(10 * math.log10(protocol.data_range**2 / error), PSNR_CEILING_DB)
+
+
+def ssim(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> float:
+    """Structural similarity, Wang et al. (2004) eq. 13, mean over whole windows and channels.
+
+    Raises ValueError where the picture is smaller than the window.
+    """
+    height, width, channels = sharp.shape
+    size = 2 * RADIUS + 1
+    if min(height, width) < size:
+        raise ValueError(f"SSIM needs at least {size}x{size} px, got {width}x{height}")
+    # Channels stay interleaved: a neighbour to the right is then `channels` samples away.
+    rows = (np.ascontiguousarray(image).reshape(height, -1) for image in (restored, sharp))
+    c1, c2 = (K1 * protocol.data_range) ** 2, (K2 * protocol.data_range) ** 2
+    total = _ssim_total(*rows, _gaussian_window(), c1, c2, channels)
+    return float(total / ((height - 2 * RADIUS) * (width - 2 * RADIUS) * channels))
+
+
+def _gaussian_window() -> np.ndarray:
+    """(11,) weights that sum to 1."""
+    weights = [math.exp(-0.5 * (k / SIGMA) ** 2) for k in range(-RADIUS, RADIUS + 1)]
+    return np.array(weights) / math.fsum(weights)
+
+
+@jit
+def _ssim_total(
+    x: np.ndarray, y: np.ndarray, window: np.ndarray, c1: float, c2: float, step: int
+) -> float:
+    """Sum of SSIM over all whole windows of (H, W * step) uint8 `x`, `y`.
+
+    One row at a time, so no temporary is larger than a row. Float64: in float32 the variance
+    cancels, and two flat pictures one grey level apart come out 4e-4 wrong.
+    """
+    rows, columns = x.shape
+    moments = np.empty((4, columns))
+    scores = np.zeros(columns - 2 * RADIUS * step)
+    for top in range(rows - 2 * RADIUS):
+        _filter_down(x[top : top + 2 * RADIUS + 1], y[top : top + 2 * RADIUS + 1], window, moments)
+        _add_scores(moments, window, c1, c2, step, scores)
+    return scores.sum()
+
+
+@jit
+def _filter_down(x: np.ndarray, y: np.ndarray, window: np.ndarray, moments: np.ndarray) -> None:
+    """Weigh 11 rows of x, y, x^2 + y^2 and xy into the four rows of `moments`.
+
+    SSIM needs only the sum of the two variances, which saves a fifth filter. Rows of one weight
+    are added as integers first, which is exact and halves the multiplications.
+    """
+    for j in range(x.shape[1]):
+        a, b = int(x[RADIUS, j]), int(y[RADIUS, j])
+        weight = window[RADIUS]
+        sum_x, sum_y = weight * a, weight * b
+        sum_squares, sum_products = weight * (a * a + b * b), weight * (a * b)
+        for k in range(RADIUS):
+            a, b = int(x[k, j]), int(y[k, j])
+            c, d = int(x[2 * RADIUS - k, j]), int(y[2 * RADIUS - k, j])
+            weight = window[k]
+            sum_x += weight * (a + c)
+            sum_y += weight * (b + d)
+            sum_squares += weight * (a * a + b * b + c * c + d * d)
+            sum_products += weight * (a * b + c * d)
+        moments[0, j], moments[1, j] = sum_x, sum_y
+        moments[2, j], moments[3, j] = sum_squares, sum_products
+
+
+@jit
+def _add_scores(
+    moments: np.ndarray, window: np.ndarray, c1: float, c2: float, step: int, scores: np.ndarray
+) -> None:
+    """Weigh `moments` along the row and add the SSIM of each window to `scores`.
+
+    A total for each column, not one for all: a single running sum could not be vectorised.
+    """
+    for j in range(scores.size):
+        centre = j + RADIUS * step
+        weight = window[RADIUS]
+        mean_x, mean_y = weight * moments[0, centre], weight * moments[1, centre]
+        squares, products = weight * moments[2, centre], weight * moments[3, centre]
+        for k in range(RADIUS):
+            left, right = j + k * step, j + (2 * RADIUS - k) * step
+            weight = window[k]
+            mean_x += weight * (moments[0, left] + moments[0, right])
+            mean_y += weight * (moments[1, left] + moments[1, right])
+            squares += weight * (moments[2, left] + moments[2, right])
+            products += weight * (moments[3, left] + moments[3, right])
+        cross, power = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
+        likeness = (2 * cross + c1) * (2 * (products - cross) + c2)
+        scores[j] += likeness / ((power + c1) * (squares - power + c2))
