@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """Bad usage or bad input: one readable line that names the file or field and the mend (exit 2)."""
+    """Bad usage or bad input: one line that names the file or field and the mend (exit code 2)."""

@@ -10,7 +10,9 @@ from PIL import Image, UnidentifiedImageError
 
 from blurbench.errors import UserError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"}
+)
 # A 572 kB file can claim 588 MB of pixels; no camera reaches 200 megapixels.
 MAX_PIXELS = 200_000_000
 
@@ -43,7 +45,7 @@ def check_header(data: bytes, name: str) -> None:
 
 
 def decode(data: bytes, name: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of an encoded picture: EXIF rotation applied, alpha dropped, 8 bits kept."""
+    """(H, W, 3) uint8 RGB of an encoded picture: EXIF rotation applied, no alpha, 8 bits."""
     check_header(data, name)
     # cv2 returns None, without a word, for truncated files and for text named .jpg.
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)

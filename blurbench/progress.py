@@ -1,4 +1,4 @@
-"""Progress of anything that runs longer than two seconds: a bar on a terminal, plain lines elsewhere."""
+"""Progress of whatever runs longer than two seconds: a bar on a terminal, else plain lines."""
 
 import sys
 import time

@@ -28,6 +28,7 @@ class ModelConfig(BaseModel):
     flip: bool = Field(True, description="mirror half of the training pairs")
     precision: Literal["fp32", "bf16"] = "fp32"
     ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights")
+    tensorboard: bool = Field(False, description="also write TensorBoard events")
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Model(nn.Module, ABC):
 
 
 def pad(image: Tensor, multiple: int) -> tuple[Tensor, tuple[int, int]]:
-    """Grow (N, C, H, W) at the bottom and right to multiples; also gives the size to cut back to."""
+    """Grow (N, C, H, W) at the bottom and right to multiples; also the size to cut back to."""
     height, width = image.shape[-2:]
     down, right = -height % multiple, -width % multiple
     # Reflection needs the pad to be smaller than the image.

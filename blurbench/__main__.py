@@ -1,0 +1,40 @@
+"""The command `blurbench`: exit codes and one-line errors for everything below."""
+
+import sys
+
+import click
+
+from blurbench.cli import cli
+from blurbench.errors import UserError
+
+
+def main() -> None:
+    """Run the command line; 0 done, 1 some items failed, 2 bad input, 130 interrupted."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of one command line; what went wrong is on standard error, in one line."""
+    try:
+        return cli.main(arguments, prog_name="blurbench", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except UserError as error:
+        return complain(str(error), 2)
+    except OSError as error:
+        return complain(f"{error.filename or 'system'}: {error.strerror or error}", 2)
+    except (KeyboardInterrupt, click.Abort):
+        return complain(
+            "interrupted; what was finished is kept, run the same command to go on", 130
+        )
+
+
+def complain(message: str, code: int) -> int:
+    """Print one line on standard error; gives `code` back."""
+    print("blurbench: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

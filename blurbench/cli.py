@@ -1,0 +1,258 @@
+"""The command line: each command parses, calls one function and prints. Imports wait until then."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from blurbench import __version__
+from blurbench.errors import UserError
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="blurbench")
+def cli() -> None:
+    """Make severe-blur data sets, train deblurring models on them, rank the results."""
+
+
+def many_workers(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that spreads its work."""
+    workers = click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+    scheduler = click.option("--scheduler", help="Address of a running Dask scheduler.")
+    return workers(scheduler(command))
+
+
+@cli.command()
+@click.option("--out", type=FOLDER, default=Path("demo"), show_default=True)
+def demo(out: Path) -> int:
+    """Everything below on bundled pictures; ends with the leaderboard's path."""
+    from blurbench.demo import run_demo
+
+    page = run_demo(out)
+    click.echo(f"The leaderboard: {page}")
+    return 0
+
+
+@cli.command()
+@click.argument("recipe")
+@click.option("--source", required=True, help="Folder of pictures, or builtin:NAME.")
+@click.option("--out", type=FOLDER, help="Where the data set goes.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--limit", type=click.IntRange(1), help="Use the first N sources in hash order.")
+@click.option("--format", "image_format", type=click.Choice(["png", "webp"]), default="png")
+@click.option("--plan", "plan_only", is_flag=True, help="Counts, disk and time; write nothing.")
+@many_workers
+def synthesize(
+    recipe: str,
+    source: str,
+    out: Path | None,
+    seed: int,
+    limit: int | None,
+    image_format: str,
+    plan_only: bool,
+    workers: int,
+    scheduler: str | None,
+) -> int:
+    """Make the data set RECIPE (a name, or a TOML file) from your own pictures."""
+    from blurbench.data import manifest, shards, sources
+
+    loaded = manifest.load_recipe(recipe)
+    found = sources.open_source(source, masks="mask" in loaded.labels)
+    if plan_only:
+        click.echo(shards.plan(loaded, found, seed=seed, limit=limit))
+        return 0
+    if out is None:
+        raise click.UsageError("Missing option '--out' (or add --plan to write nothing).")
+    summary = shards.synthesize(
+        loaded,
+        found,
+        out,
+        seed=seed,
+        limit=limit,
+        image_format=image_format,
+        workers=workers,
+        scheduler=scheduler,
+    )
+    click.echo(summary)
+    return 1 if summary.failed else 0
+
+
+@cli.command()
+@click.argument("folder", type=FOLDER)
+@many_workers
+def verify(folder: Path, workers: int, scheduler: str | None) -> int:
+    """Is this data set exactly what its dataset.json says?"""
+    from blurbench.data.verify import verify as check
+
+    problems = check(folder, workers=workers, scheduler=scheduler)
+    for problem in problems:
+        click.echo(problem)
+    click.echo(f"{folder}: {len(problems)} problems" if problems else f"{folder}: verified")
+    return 1 if problems else 0
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """KEY=VALUE pairs; a value that reads as JSON is that, anything else is text."""
+    parsed: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting}: write it as KEY=VALUE")
+        try:
+            parsed[key] = json.loads(value)
+        except json.JSONDecodeError:
+            parsed[key] = value
+    return parsed
+
+
+@cli.command()
+@click.option("--model", required=True, help="A name from `blurbench list models`.")
+@click.option("--data", type=FOLDER, required=True, help="A data set made by synthesize.")
+@click.option("--out", type=FOLDER, required=True, help="The run folder.")
+@click.option("--preset", default="paper", show_default=True)
+@click.option("--steps", type=click.IntRange(1), help="In total, over all stages.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--init", type=FOLDER, help="Start from the weights of this run or file.")
+@click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
+@click.option("--processes", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the preset.")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint, if any.")
+def train(
+    model: str,
+    data: Path,
+    out: Path,
+    preset: str,
+    steps: int | None,
+    seed: int,
+    init: Path | None,
+    device: str | None,
+    processes: int,
+    settings: tuple[str, ...],
+    resume: bool,
+) -> int:
+    """Train a model on a data set."""
+    if processes > 1:
+        from blurbench.training.launch import launch
+
+        return launch(sys.argv[1:], processes)
+    from blurbench.training.train import train as run
+
+    done = run(
+        model,
+        data,
+        out,
+        preset=preset,
+        steps=steps,
+        seed=seed,
+        init=init,
+        device=device,
+        overrides=parse_settings(settings),
+        resume=resume,
+    )
+    click.echo(done)
+    return 0
+
+
+@cli.command()
+@click.option("--data", type=FOLDER, required=True, help="A data set made by synthesize.")
+@click.option("--out", type=FOLDER, required=True, help="The result folder.")
+@click.option("--checkpoint", "runs", type=FOLDER, multiple=True, help="A run folder.")
+@click.option("--restored", type=FOLDER, help="Anybody's restored pictures, paired by name.")
+@click.option("--identity", is_flag=True, help="The blurred pictures themselves: the baseline.")
+@click.option("--name", help="What the leaderboard calls it.")
+@click.option("--protocol", default="wang-rgb", show_default=True)
+@click.option("--metrics", default="psnr,ssim", show_default=True)
+@click.option("--split", default="test", show_default=True)
+@click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
+def evaluate(
+    data: Path,
+    out: Path,
+    runs: tuple[Path, ...],
+    restored: Path | None,
+    identity: bool,
+    name: str | None,
+    protocol: str,
+    metrics: str,
+    split: str,
+    device: str | None,
+) -> int:
+    """Score a run, restored pictures or the blurred ones against the sharp ones."""
+    if (len(runs) > 0) + (restored is not None) + identity != 1:
+        raise click.UsageError("Give one of --checkpoint, --restored and --identity.")
+    if name and len(runs) > 1:
+        raise click.UsageError("--name goes with one --checkpoint.")
+    from blurbench.evaluation import evaluate as evaluation
+
+    failed = 0
+    for restorer, folder in evaluation.restorers(runs, restored, name, out, device):
+        summary = evaluation.evaluate(
+            data,
+            folder,
+            restore=restorer,
+            name=name or restorer.name,
+            protocol=protocol,
+            metrics=tuple(metrics.split(",")),
+            split=split,
+        )
+        click.echo(summary)
+        failed += summary.failed
+    return 1 if failed else 0
+
+
+@cli.command()
+@click.argument("results", type=FOLDER, nargs=-1, required=True)
+@click.option("--out", type=FOLDER, required=True)
+def leaderboard(results: tuple[Path, ...], out: Path) -> int:
+    """Rank RESULT folders: leaderboard.csv and leaderboard.html."""
+    from blurbench.evaluation import report
+
+    click.echo(report.leaderboard(list(results), out))
+    return 0
+
+
+@cli.command()
+@click.argument("source", type=FOLDER)
+@click.option("--checkpoint", "run", type=FOLDER, required=True, help="A run folder.")
+@click.option("--out", type=FOLDER, required=True, help="A folder, or a .png for one picture.")
+@click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
+def deblur(source: Path, run: Path, out: Path, device: str | None) -> int:
+    """Restore one picture or a folder of them; no sharp reference needed."""
+    from blurbench.inference.deblur import deblur_files
+
+    result = deblur_files(source, run, out, device)
+    for message in result.failed:
+        click.echo(f"failed: {message}", err=True)
+    click.echo(f"{len(result.made)} restored into {out}")
+    return 1 if result.failed else 0
+
+
+@cli.command("list")
+@click.argument("what", type=click.Choice(["recipes", "models", "metrics", "protocols"]))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def list_command(what: str, as_json: bool) -> int:
+    """What there is, by name."""
+    from blurbench.listing import rows
+
+    listed = rows(what)
+    if as_json:
+        click.echo(json.dumps(listed, indent=2))
+        return 0
+    for row in listed:
+        name, *others = (str(value) for value in row.values())
+        click.echo(f"{name:<18} " + "  ".join(others))
+    return 0
+
+
+@cli.command()
+def doctor() -> int:
+    """What this machine has, what is missing, and what that would enable."""
+    from blurbench.doctor import findings
+
+    for name, state, note in findings():
+        click.echo(f"{name:<16} {state:<28} {note}".rstrip())
+    return 0

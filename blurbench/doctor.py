@@ -1,0 +1,60 @@
+"""What this machine has, what is missing, and what that would enable."""
+
+import importlib
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+
+import blurbench
+
+Finding = tuple[str, str, str]  # name, state, note
+
+PACKAGES = (
+    ("torch", "models, training"),
+    ("numba", "blur synthesis"),
+    ("cv2", "reading and writing pictures"),
+    ("pyiqa", "perceptual metrics; PolyForm Noncommercial licence"),
+    ("pycocoevalcap", "caption metrics"),
+    ("distributed", "--workers above 1"),
+)
+
+
+def findings() -> Iterator[Finding]:
+    """One finding a line, the machine first."""
+    yield "blurbench", blurbench.__version__, f"Python {platform.python_version()}"
+    yield "processors", str(os.cpu_count()), platform.machine()
+    for name, use in PACKAGES:
+        yield package(name, use)
+    yield gpu()
+    yield program("java", "METEOR and SPICE caption scores")
+    free = shutil.disk_usage(".").free / 2**30
+    yield "disk", f"{free:.0f} GiB free here", ""
+
+
+def package(name: str, use: str) -> Finding:
+    """Whether a package really imports: a missing system library shows only then."""
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        return name, "does not import", f"{' '.join(str(error).split())} (wanted for {use})"
+    version = getattr(module, "__version__", None) or importlib.metadata.version(name)
+    return name, str(version), use
+
+
+def gpu() -> Finding:
+    """The GPU that PyTorch would use."""
+    try:
+        import torch
+    except ImportError:
+        return "gpu", "unknown", "needs torch"
+    if not torch.cuda.is_available():
+        return "gpu", "none", "training runs on the CPU: use preset tiny"
+    return "gpu", torch.cuda.get_device_name(), f"{torch.cuda.device_count()} in all"
+
+
+def program(name: str, use: str) -> Finding:
+    """Whether an outside program is on the path."""
+    found = shutil.which(name)
+    return name, found or "missing", use if found else f"would enable {use}"

@@ -1,0 +1,1 @@
+"""Inference: restored pictures from a finished run."""

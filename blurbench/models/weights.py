@@ -1,0 +1,56 @@
+"""Weights on disk: safetensors, aliases stored once, every name and shape checked on the way in."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from blurbench.errors import UserError
+from blurbench.files import write_bytes
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors; what shares storage is stored once, with its other names."""
+    first: dict[tuple[Any, ...], str] = {}
+    aliases: dict[str, str] = {}
+    stored: dict[str, Tensor] = {}
+    for name, tensor in sorted(tensors.items()):
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        known = first.setdefault(place, name) if tensor.numel() else name
+        if known == name:
+            stored[name] = tensor.detach().cpu().contiguous()
+        else:
+            aliases[name] = known
+    write_bytes(path, save(stored, metadata={"aliases": json.dumps(aliases)}))
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors by name, aliases included; a missing or damaged file is a UserError."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            aliases = json.loads((file.metadata() or {}).get("aliases", "{}"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error})") from None
+    return tensors | {name: tensors[known] for name, known in aliases.items()}
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fill `model` from a safetensors file; every name and shape must match."""
+    tensors = load_tensors(path)
+    wanted = model.state_dict()
+    missing = sorted(wanted.keys() - tensors.keys())
+    extra = sorted(tensors.keys() - wanted.keys())
+    shapes = [n for n in wanted.keys() & tensors.keys() if wanted[n].shape != tensors[n].shape]
+    if missing or extra or shapes:
+        counts = ("missing", missing), ("unknown", extra), ("of another shape", sorted(shapes))
+        told = ", ".join(
+            f"{len(names)} {label} ({names[0]}...)" for label, names in counts if names
+        )
+        raise UserError(f"{path}: weights of another model or preset: {told}")
+    model.load_state_dict(tensors)

@@ -1,0 +1,40 @@
+"""Exponential moving average of the weights (Polyak averaging)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+def start_average(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of every weight and buffer of `model`, by name."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+@torch.no_grad()
+def update_average(averaged: dict[str, Tensor], model: nn.Module, decay: float, step: int) -> None:
+    """Move `averaged` towards the weights after optimiser step number `step` (from 0)."""
+    # The first steps count little: without the ramp, random initial weights would linger.
+    rate = 1 - min(decay, (1 + step) / (10 + step))
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            averaged[name].lerp_(value, rate)
+        else:
+            averaged[name].copy_(value)
+
+
+@contextmanager
+def evaluating(model: nn.Module, averaged: dict[str, Tensor] | None) -> Iterator[None]:
+    """The model in eval mode, with its averaged weights if any; all is put back afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    own = start_average(model)
+    if averaged is not None:
+        model.load_state_dict(averaged)
+    model.eval()
+    try:
+        yield
+    finally:
+        model.load_state_dict(own)
+        for module, mode in modes.items():
+            module.training = mode

@@ -1,0 +1,94 @@
+"""Training batches as a pure function of (seed, step): a resumed run needs no saved state."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from blurbench.models.base import Batch, ModelConfig
+
+# Purposes of the random streams.
+ORDER, AUGMENT, STEP = range(3)
+
+
+class Pairs(Protocol):
+    """A set of pairs, stored or synthesized on the fly."""
+
+    def __len__(self) -> int:
+        """Number of pairs in one epoch."""
+
+    def sample(self, index: int, epoch: int) -> dict[str, Any]:
+        """`blur`, `sharp` float32 (3, H, W) in [0, 1]; `mask` (4, H, W) where there are masks."""
+
+
+class TrainingPairs(Dataset[Batch]):
+    """Position in the endless sequence of training pairs -> the cropped and mirrored pair."""
+
+    def __init__(self, pairs: Pairs, config: ModelConfig, seed: int) -> None:
+        """Shuffle each epoch of `pairs` with `seed`."""
+        self.pairs, self.config, self.seed = pairs, config, seed
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def __getitem__(self, position: int) -> Batch:
+        """The pair at `position`."""
+        epoch, rank = divmod(position, len(self.pairs))
+        if epoch != self._epoch:
+            rng = np.random.default_rng((self.seed, ORDER, epoch))
+            self._epoch, self._order = epoch, rng.permutation(len(self.pairs))
+        sample = self.pairs.sample(int(self._order[rank]), epoch)
+        images = {name: value for name, value in sample.items() if torch.is_tensor(value)}
+        return augment(images, self.config, np.random.default_rng((self.seed, AUGMENT, position)))
+
+
+def augment(images: Batch, config: ModelConfig, rng: np.random.Generator) -> Batch:
+    """The same random crop and mirror for every picture of a pair, each (C, H, W)."""
+    down, right, mirrored = rng.random(3)
+    if config.crop_size:
+        images = {
+            name: crop(value, config.crop_size, down, right) for name, value in images.items()
+        }
+    if config.flip and mirrored < 0.5:
+        images = {name: value.flip(-1) for name, value in images.items()}
+    return {name: value.contiguous() for name, value in images.items()}
+
+
+def crop(image: torch.Tensor, size: int, down: float, right: float) -> torch.Tensor:
+    """(C, size, size) cut from (C, H, W) at fractions `down`, `right` of the free room."""
+    # Border-cropped pairs of small photographs can be smaller than a paper's crop.
+    missing = [max(0, size - side) for side in image.shape[-2:]]
+    if any(missing):
+        rows = _mirror_indices(image.shape[-2], missing[0])
+        columns = _mirror_indices(image.shape[-1], missing[1])
+        image = image[:, rows][:, :, columns]
+    top = int(down * (image.shape[-2] - size + 1))
+    left = int(right * (image.shape[-1] - size + 1))
+    return image[:, top : top + size, left : left + size]
+
+
+def _mirror_indices(side: int, missing: int) -> torch.Tensor:
+    """0..side-1, then back again, until `missing` indices are added."""
+    there_and_back = np.concatenate([np.arange(side), np.arange(side)[::-1]])
+    return torch.from_numpy(np.resize(there_and_back, side + missing))
+
+
+def step_seed(seed: int, step: int, process: int) -> int:
+    """Seed of torch's generator at one step of one process: dropout needs no saved state."""
+    return int(np.random.default_rng((seed, STEP, step, process)).integers(2**62))
+
+
+def batches(
+    pairs: TrainingPairs, first: int, last: int, process: int, processes: int, workers: int
+) -> Iterator[Batch]:
+    """The batches of steps `first` to `last` that fall to one of the processes."""
+    size = pairs.config.batch_size
+    positions = (
+        list(range(step * size, (step + 1) * size))[process::processes]
+        for step in range(first, last)
+    )
+    # A worker that forks while OpenCV's threads run can hang; a spawned one starts clean.
+    context = "spawn" if workers else None
+    yield from DataLoader(
+        pairs, batch_sampler=positions, num_workers=workers, multiprocessing_context=context
+    )

@@ -1,0 +1,35 @@
+"""The run folder: what a run is (config.json), and that it stays the same run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from blurbench.errors import UserError
+from blurbench.files import read_json, write_json
+
+CONFIG = "config.json"
+
+
+def start_run(folder: Path, config: dict[str, Any], resume: bool) -> None:
+    """Write config.json, or check that the run already there is the same one and may go on."""
+    path = folder / CONFIG
+    if not path.exists():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UserError(f"{folder}: not empty and not a run; choose another --out")
+        write_json(path, config)
+        return
+    if not resume:
+        raise UserError(
+            f"{folder}: already holds a run; add --resume to go on, or choose another --out"
+        )
+    changed = differing(read_json(path), config)
+    if changed:
+        raise UserError(f"{folder}: made with another {', '.join(changed)}; choose another --out")
+
+
+def differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Names of the top-level entries that two run configurations do not share; versions aside."""
+    # JSON has no tuples: compare what would be read back.
+    new = json.loads(json.dumps(new))
+    names = [name for name in new if name != "blurbench"]
+    return [name for name in names if old.get(name) != new[name]]

@@ -1,0 +1,253 @@
+"""The one training loop: stages, several optimisers, schedules, averaging, exact resume."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
+
+from blurbench.data.dataset import BlurDataset
+from blurbench.errors import UserError
+from blurbench.models.base import Batch, Losses, Model, Stage, Update
+from blurbench.models.weights import save_tensors
+from blurbench.progress import progress
+from blurbench.training.averaging import evaluating, start_average, update_average
+from blurbench.training.batches import TrainingPairs, batches, step_seed
+from blurbench.training.checkpoint import (
+    Progress,
+    checkpoints,
+    load_checkpoint,
+    load_optimisers,
+    save_checkpoint,
+)
+from blurbench.training.log import RunLog
+from blurbench.training.validation import mean_psnr, save_samples
+
+LOOKS = 20  # validations and sample pictures in the last stage
+
+
+@dataclass
+class Runner:
+    """One run: the model, its data, and where it stands."""
+
+    folder: Path
+    model: Model
+    pairs: TrainingPairs
+    validation: BlurDataset | None
+    samples: BlurDataset
+    steps: int
+    accelerator: Accelerator
+    loader_workers: int = 0
+    checkpoint_seconds: float = 120.0
+    at: Progress = field(default_factory=Progress)
+
+    def run(self) -> None:
+        """Train from the newest whole checkpoint, or from the start, to the last step."""
+        self.model.to(self.accelerator.device)
+        self.averaged = start_average(self.model) if self.model.config.ema else None
+        if found := checkpoints(self.folder):
+            self.at = load_checkpoint(found[-1], self.model, self.averaged)
+        self.log = RunLog(self.folder, self.at.step, self.model.config.tensorboard)
+        self.log_every = min(50, max(1, self.steps // 100))
+        stages = self.model.stages()
+        bounds = stage_bounds(stages, self.steps)
+        label = f"train {self.folder.name}"
+        with stop_signals() as stop, progress(label, self.steps, self.at.step) as advance:
+            self.stop, self.advance = stop, advance
+            for stage, (first, last) in zip(stages, bounds, strict=True):
+                if self.at.step < last:
+                    self._run_stage(stage, first, last, final=last == self.steps)
+        self._save_weights("last.safetensors", averaged=False)
+
+    def _run_stage(self, stage: Stage, first: int, last: int, final: bool) -> None:
+        set_modes(self.model, [module for update in stage.updates for module in update.modules])
+        optimisers = {update.name: make_optimiser(update) for update in stage.updates}
+        if self.at.step > first:
+            load_optimisers(checkpoints(self.folder)[-1], optimisers)
+        self.totals: dict[str, Tensor] = {}
+        self.counted = 0
+        self.saved_at = self.logged_at = time.monotonic()
+        look_every = max(1, (last - first) // LOOKS)
+        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
+        stream = batches(self.pairs, self.at.step, last, rank, ranks, self.loader_workers)
+        for batch in stream:
+            self._step(stage, optimisers, batch, (self.at.step - first) / (last - first))
+            self.at.step += 1
+            self.counted += 1
+            boundary = self.at.step % self.log_every == 0 or self.at.step == last or self.stop.asked
+            if boundary:
+                self._report(stage)
+            if final and ((self.at.step - first) % look_every == 0 or self.at.step == last):
+                self._look()
+            # Only after a report, which refuses NaN: a checkpoint always holds finite weights.
+            if boundary:
+                self._keep(optimisers, force=self.at.step == last)
+
+    def _step(
+        self, stage: Stage, optimisers: dict[str, Optimizer], batch: Batch, fraction: float
+    ) -> None:
+        torch.manual_seed(step_seed(self.pairs.seed, self.at.step, self.accelerator.process_index))
+        batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
+        for update in stage.updates:
+            if len(stage.updates) > 1:
+                set_trainable(stage, update)
+            for _ in range(update.repeats):
+                losses = self._update(update, optimisers[update.name], batch, fraction)
+            for name, value in losses.items():
+                key = name if len(stage.updates) == 1 else f"{update.name}/{name}"
+                self.totals[key] = self.totals.get(key, 0) + value.detach().float()
+        if self.averaged is not None:
+            assert self.model.config.ema is not None
+            update_average(self.averaged, self.model, self.model.config.ema, self.at.step)
+
+    def _update(
+        self, update: Update, optimiser: Optimizer, batch: Batch, fraction: float
+    ) -> Losses:
+        for group in optimiser.param_groups:
+            group["lr"] = update.lr * update.schedule(fraction)
+        with self.accelerator.autocast():
+            losses = update.loss(batch)
+        optimiser.zero_grad(set_to_none=True)
+        self.accelerator.backward(losses["loss"])
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        average_gradients(self.accelerator, parameters)
+        if update.clip is not None:
+            self.accelerator.clip_grad_norm_(parameters, update.clip)
+        optimiser.step()
+        return losses
+
+    def _report(self, stage: Stage) -> None:
+        count, self.counted = self.counted, 0
+        means = {name: float(total) / count for name, total in self.totals.items()}
+        self.totals = {}
+        if bad := [
+            name for name, value in means.items() if not torch.isfinite(torch.tensor(value))
+        ]:
+            raise UserError(
+                f"{self.folder}: {bad[0]} became NaN or infinite before step {self.at.step}; the"
+                " last checkpoint is kept; train again with a lower rate or precision=fp32"
+            )
+        now = time.monotonic()
+        seconds, self.logged_at = now - self.logged_at, now
+        if self.accelerator.is_main_process:
+            row = {"step": self.at.step, "stage": stage.name, **means}
+            self.log.add(row | {"seconds_per_step": seconds / count})
+            told = ", ".join(f"{name} {value:.4f}" for name, value in list(means.items())[:1])
+            self.advance(count, f"{stage.name}: {told}")
+
+    def _look(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        with evaluating(self.model, self.averaged):
+            save_samples(
+                self.model, self.samples, self.folder / "samples" / f"{self.at.step:09d}.png"
+            )
+            if self.validation is not None:
+                metric = mean_psnr(self.model, self.validation)
+                self.log.add({"step": self.at.step, "stage": "validation", "psnr": metric})
+        if self.validation is None:
+            self._save_weights("model.safetensors")
+        elif self.at.best_metric is None or metric >= self.at.best_metric:
+            self.at.best_step, self.at.best_metric = self.at.step, metric
+            self._save_weights("model.safetensors")
+
+    def _save_weights(self, name: str, averaged: bool = True) -> None:
+        if self.accelerator.is_main_process:
+            weights = self.averaged if averaged and self.averaged else self.model.state_dict()
+            save_tensors(self.folder / name, weights)
+
+    def _keep(self, optimisers: dict[str, Optimizer], force: bool) -> None:
+        """Checkpoint when it is time, at a stage's end, and before a requested stop."""
+        due = time.monotonic() - self.saved_at > self.checkpoint_seconds
+        if not (force or due or self.stop.asked):
+            return
+        self.saved_at = time.monotonic()
+        if self.accelerator.is_main_process:
+            save_checkpoint(self.folder, self.at, self.model, self.averaged, optimisers)
+        if self.stop.asked:
+            raise KeyboardInterrupt
+
+
+def stage_bounds(stages: tuple[Stage, ...], steps: int) -> list[tuple[int, int]]:
+    """First and one-past-last step of each stage, in proportion to their shares."""
+    if steps < len(stages):
+        raise UserError(f"--steps {steps}: this model has {len(stages)} stages; give at least that")
+    total = sum(stage.share for stage in stages)
+    ends, covered = [], 0.0
+    for number, stage in enumerate(stages, start=1):
+        covered += stage.share
+        room = steps - (len(stages) - number)  # each later stage keeps at least one step
+        ends.append(min(room, max(number, round(steps * covered / total))))
+    return list(zip([0, *ends[:-1]], ends, strict=True))
+
+
+def set_modes(model: nn.Module, trained: list[nn.Module]) -> None:
+    """Only the given modules are trained; all others are frozen and in eval mode."""
+    model.eval()
+    model.requires_grad_(False)
+    for module in trained:
+        module.train()
+        module.requires_grad_(True)
+
+
+def set_trainable(stage: Stage, update: Update) -> None:
+    """Of the modules of a stage, let only those of one update collect gradients."""
+    for other in stage.updates:
+        for module in other.modules:
+            module.requires_grad_(False)
+    for module in update.modules:
+        module.requires_grad_(True)
+
+
+def make_optimiser(update: Update) -> Optimizer:
+    """Adam or AdamW over the parameters of one update, each once."""
+    parameters = {id(p): p for module in update.modules for p in module.parameters()}
+    kind = AdamW if update.decoupled else Adam
+    return kind(
+        list(parameters.values()),
+        lr=update.lr,
+        betas=update.betas,
+        weight_decay=update.weight_decay,
+    )
+
+
+def average_gradients(accelerator: Accelerator, parameters: list[nn.Parameter]) -> None:
+    """Mean of the gradients over all processes."""
+    # By hand and not by DistributedDataParallel: losses call parts of a model, not its forward.
+    if accelerator.num_processes == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    mean = accelerator.reduce(torch.cat([g.reshape(-1) for g in gradients]), reduction="mean")
+    for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+class StopRequest:
+    """Whether Ctrl-C or SIGTERM asked for a stop at the end of the current step."""
+
+    asked = False
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopRequest]:
+    """Turn the first SIGINT or SIGTERM into a request; the second acts at once."""
+    request = StopRequest()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        if request.asked:
+            raise KeyboardInterrupt
+        request.asked = True
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

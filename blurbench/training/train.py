@@ -1,0 +1,113 @@
+"""`blurbench train`: from a model's name and a data set to a finished run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+import blurbench
+from blurbench.data.dataset import BlurDataset
+from blurbench.errors import UserError
+from blurbench.files import sha256
+from blurbench.inference.deblur import pick_device
+from blurbench.models import build
+from blurbench.models.base import Model, parameter_count
+from blurbench.models.weights import load_weights
+from blurbench.training.batches import TrainingPairs
+from blurbench.training.folder import start_run
+from blurbench.training.runner import Runner
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a finished run has to say."""
+
+    folder: Path
+    steps: int
+    parameters: int
+    best_metric: float | None  # validation PSNR in dB, where there is a val split
+
+
+def train(
+    name: str,
+    data: Path,
+    out: Path,
+    *,
+    preset: str = "paper",
+    steps: int | None = None,
+    seed: int = 0,
+    init: Path | None = None,
+    device: str | None = None,
+    overrides: dict[str, Any] | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 120.0,
+) -> Trained:
+    """Train model `name` on the train split of `data`; UserError for whatever does not fit."""
+    torch.manual_seed(seed)
+    model = build(name, preset=preset, **(overrides or {}))
+    pairs = BlurDataset(data, "train")
+    check_labels(name, model, pairs)
+    total = steps or model.config.steps
+    if init is not None:
+        load_weights(model, weights_file(init))
+    start_run(out, describe(name, preset, model, pairs, total, seed, init), resume)
+    validation = BlurDataset(data, "val") if "val" in pairs.splits else None
+    runner = Runner(
+        folder=out,
+        model=model,
+        pairs=TrainingPairs(pairs, model.config, seed),
+        validation=validation,
+        samples=validation or pairs,
+        steps=total,
+        accelerator=accelerator(device, model.config.precision),
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    runner.run()
+    return Trained(out, total, parameter_count(model), runner.at.best_metric)
+
+
+def check_labels(name: str, model: Model, pairs: BlurDataset) -> None:
+    """Refuse a data set without the labels that the model learns from."""
+    for label in model.NEEDS:
+        if not pairs.has(label):
+            raise UserError(
+                f"{pairs.folder}: {name} needs a {label} for every pair; this set has none"
+            )
+
+
+def weights_file(path: Path) -> Path:
+    """The weights in a run folder, or the .safetensors file itself."""
+    return path / "model.safetensors" if path.is_dir() else path
+
+
+def describe(
+    name: str,
+    preset: str,
+    model: Model,
+    pairs: BlurDataset,
+    steps: int,
+    seed: int,
+    init: Path | None,
+) -> dict[str, Any]:
+    """Everything that decides a run's weights: what config.json holds."""
+    return {
+        "model": name,
+        "preset": preset,
+        "config": model.config.model_dump(mode="json"),
+        "steps": steps,
+        "seed": seed,
+        "init": sha256(weights_file(init).read_bytes()) if init else None,
+        "data": {"digest": pairs.digest, "recipe": pairs.recipe_name},
+        "blurbench": blurbench.__version__,
+    }
+
+
+def accelerator(device: str | None, precision: str) -> Accelerator:
+    """The device that training runs on; none named: a GPU where there is one."""
+    target = pick_device(device)
+    if target.type == "cuda" and target.index is not None:
+        torch.cuda.set_device(target)
+    mixed = "bf16" if precision == "bf16" else "no"
+    return Accelerator(cpu=target.type == "cpu", mixed_precision=mixed)
