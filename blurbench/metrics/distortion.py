@@ -32,9 +32,9 @@ def ssim(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> float:
     if min(height, width) < size:
         raise ValueError(f"SSIM needs at least {size}x{size} px, got {width}x{height}")
     # Channels stay interleaved: a neighbour to the right is then `channels` samples away.
-    rows = (np.ascontiguousarray(image).reshape(height, -1) for image in (restored, sharp))
+    x, y = (np.ascontiguousarray(image).reshape(height, -1) for image in (restored, sharp))
     c1, c2 = (K1 * protocol.data_range) ** 2, (K2 * protocol.data_range) ** 2
-    total = _ssim_total(*rows, _gaussian_window(), c1, c2, channels)
+    total = _ssim_total(x, y, _gaussian_window(), c1, c2, channels)
     return float(total / ((height - 2 * RADIUS) * (width - 2 * RADIUS) * channels))
 
 

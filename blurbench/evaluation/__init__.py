@@ -1,0 +1,1 @@
+"""Scoring restored pictures, and ranking what was scored."""

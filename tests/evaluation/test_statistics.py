@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blurbench.evaluation.statistics import FEWEST, difference, estimate, ranks
+
+
+def named(values):
+    return {f"id{index}": float(value) for index, value in enumerate(values)}
+
+
+@pytest.mark.parametrize("size", [10, 200])
+def test_the_interval_covers_the_true_mean_as_often_as_it_says(size):
+    rng = np.random.default_rng(1)
+    samples = rng.gamma(4, 1, (800, size))  # skewed, true mean 4
+    hits = [e.low <= 4 <= e.high for e in map(estimate, samples)]
+    assert 0.93 <= np.mean(hits) <= 0.97
+
+
+def test_the_interval_is_that_of_student_for_many_normal_values():
+    values = np.random.default_rng(2).normal(20, 3, 400)
+    result = estimate(values)
+    half = 1.966 * values.std(ddof=1) / np.sqrt(400)
+    assert result.mean == pytest.approx(values.mean())
+    assert result.low == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert result.high == pytest.approx(values.mean() + half, abs=0.1 * half)
+
+
+def test_the_same_values_give_the_same_interval_whatever_was_drawn_before():
+    values = np.random.default_rng(3).normal(0, 1, 30)
+    first = estimate(values)
+    np.random.default_rng().normal(size=5)
+    assert estimate(list(values)) == first
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-100, 100), min_size=FEWEST, max_size=20))
+def test_the_mean_lies_in_its_interval_and_both_in_the_range(values):
+    result = estimate(values)
+    slack = 1e-4
+    assert min(values) - slack <= result.low <= result.mean + slack
+    assert result.mean - slack <= result.high <= max(values) + slack
+
+
+def test_equal_values_have_an_interval_of_no_width():
+    result = estimate([0.1] * 7)
+    assert result.high - result.low == 0
+    assert result.low == pytest.approx(0.1, abs=1e-12)
+
+
+def test_too_few_values_have_no_interval_and_differ_from_nothing():
+    result = estimate([5.0] * (FEWEST - 1))
+    assert (result.mean, result.low, result.high, result.differs) == (5.0, None, None, False)
+    with pytest.raises(ValueError, match="no values"):
+        estimate([])
+
+
+def test_a_difference_is_paired_by_id_over_the_common_ids():
+    first = {"a": 3.0, "b": 5.0, "only": 100.0}
+    second = {"b": 4.0, "a": 1.0, "other": -100.0}
+    assert difference(first, second).mean == 1.5
+
+
+def test_pairing_finds_what_two_separate_intervals_would_hide():
+    rng = np.random.default_rng(4)
+    hard = rng.normal(20, 5, 50)
+    first, second = named(hard + rng.normal(0.3, 0.1, 50)), named(hard)
+    assert difference(first, second).differs
+    assert estimate(list(first.values())).low < estimate(list(second.values())).high
+
+
+def test_models_that_chance_may_have_ordered_share_a_rank():
+    rng = np.random.default_rng(5)
+    base = rng.normal(20, 2, 40)
+    scores = {
+        "worst": named(base - 3),
+        "best": named(base + rng.normal(0, 0.5, 40)),
+        "twin": named(base + rng.normal(0, 0.5, 40)),
+    }
+    assert ranks(scores, higher_is_better=True) == {"best": 1, "twin": 1, "worst": 3}
+    assert ranks(scores, higher_is_better=False) == {"worst": 1, "best": 2, "twin": 2}
+
+
+def test_a_chain_of_small_steps_does_not_share_one_rank():
+    noise = np.random.default_rng(6).normal(0, 1, (3, 30))
+    noise -= noise.mean(axis=1, keepdims=True)
+    scores = {name: named(20 - step * 0.4 + noise[step]) for step, name in enumerate("abc")}
+    result = ranks(scores, higher_is_better=True)
+    assert not difference(scores["a"], scores["b"]).differs
+    assert not difference(scores["b"], scores["c"]).differs
+    assert result == {"a": 1, "b": 1, "c": 3}
+
+
+def test_a_model_alone_ranks_first():
+    assert ranks({"only": {"a": 1.0}}, higher_is_better=True) == {"only": 1}
