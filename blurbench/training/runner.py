@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
@@ -180,12 +181,12 @@ def stage_bounds(stages: tuple[Stage, ...], steps: int) -> list[tuple[int, int]]
     if steps < len(stages):
         raise UserError(f"--steps {steps}: this model has {len(stages)} stages; give at least that")
     total = sum(stage.share for stage in stages)
-    ends, covered = [], 0.0
+    ends, covered = [0], 0.0
     for number, stage in enumerate(stages, start=1):
         covered += stage.share
         room = steps - (len(stages) - number)  # each later stage keeps at least one step
-        ends.append(min(room, max(number, round(steps * covered / total))))
-    return list(zip([0, *ends[:-1]], ends, strict=True))
+        ends.append(min(room, max(ends[-1] + 1, round(steps * covered / total))))
+    return list(pairwise(ends))
 
 
 def set_modes(model: nn.Module, trained: list[nn.Module]) -> None:

@@ -1,0 +1,70 @@
+"""Batches as a function of seed and step."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy import ToyPairs
+
+from blurbench.models.base import ModelConfig
+from blurbench.training.batches import TrainingPairs, augment, batches, crop, step_seed
+
+CONFIG = ModelConfig(steps=1, batch_size=4, crop_size=None, flip=False)
+
+
+def stream(first: int, last: int, rank: int = 0, ranks: int = 1) -> list[torch.Tensor]:
+    pairs = TrainingPairs(ToyPairs(), CONFIG, seed=3)
+    return [batch["sharp"] for batch in batches(pairs, first, last, rank, ranks, workers=0)]
+
+
+def test_every_epoch_shows_every_pair_once() -> None:
+    seen = torch.cat(stream(0, 5))  # 20 positions: two epochs of 10
+    epochs = [{float(image.sum()) for image in seen[start : start + 10]} for start in (0, 10)]
+    assert [len(epoch) for epoch in epochs] == [10, 10]
+    assert not torch.equal(seen[:10], seen[10:])
+
+
+def test_a_stream_that_starts_late_is_the_tail_of_the_whole() -> None:
+    whole, tail = stream(0, 6), stream(4, 6)
+    assert all(torch.equal(a, b) for a, b in zip(whole[4:], tail, strict=True))
+
+
+def test_processes_share_a_batch_without_overlap() -> None:
+    whole = stream(0, 3)
+    parts = zip(stream(0, 3, 0, 2), stream(0, 3, 1, 2), strict=True)
+    for batch, (even, odd) in zip(whole, parts, strict=True):
+        assert torch.equal(batch[0::2], even)
+        assert torch.equal(batch[1::2], odd)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 24), st.integers(0, 99))
+def test_crop_has_its_size_and_keeps_pairs_aligned(
+    height: int, width: int, size: int, seed: int
+) -> None:
+    image = torch.arange(height * width, dtype=torch.float32).reshape(1, height, width)
+    config = ModelConfig(steps=1, batch_size=1, crop_size=size)
+    cut = augment({"blur": image, "sharp": image + 1}, config, np.random.default_rng(seed))
+    assert cut["blur"].shape == (1, size, size)
+    assert torch.equal(cut["blur"] + 1, cut["sharp"])
+
+
+def test_crop_reaches_every_corner() -> None:
+    image = torch.arange(9.0).reshape(1, 3, 3)
+    assert crop(image, 2, 0.0, 0.0)[0, 0, 0] == 0
+    assert crop(image, 2, 0.999, 0.999)[0, 1, 1] == 8
+
+
+def test_small_pictures_are_mirrored_up_to_the_crop() -> None:
+    assert crop(torch.arange(3.0).reshape(1, 1, 3).expand(1, 3, 3), 5, 0, 0)[0, 0].tolist() == [
+        0.0,
+        1.0,
+        2.0,
+        2.0,
+        1.0,
+    ]
+
+
+def test_step_seeds_differ_by_seed_step_and_process() -> None:
+    seeds = {step_seed(s, t, p) for s in range(3) for t in range(3) for p in range(3)}
+    assert len(seeds) == 27

@@ -1,0 +1,162 @@
+"""The loop: stages, who is trained when, exact resume, clean stops."""
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from toy import Toy, make_runner, weights
+
+from blurbench.errors import UserError
+from blurbench.models.base import ModelConfig, Stage
+from blurbench.training.checkpoint import checkpoints
+from blurbench.training.runner import make_optimiser, set_modes, set_trainable, stage_bounds
+
+
+def snapshot(module: nn.Module) -> list[torch.Tensor]:
+    return [value.detach().clone() for value in module.state_dict().values()]
+
+
+def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0.01, 1e6), min_size=1, max_size=5), st.integers(5, 10**6))
+def test_stage_bounds_cover_every_step_once(shares: list[float], steps: int) -> None:
+    bounds = stage_bounds(tuple(Stage("s", share, ()) for share in shares), steps)
+    assert bounds[0][0] == 0
+    assert bounds[-1][1] == steps
+    assert all(first < last for first, last in bounds)
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(bounds))
+
+
+def test_fewer_steps_than_stages_is_refused() -> None:
+    with pytest.raises(UserError, match="2 stages"):
+        stage_bounds((Stage("a", 1, ()), Stage("b", 1, ())), 1)
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+@pytest.mark.parametrize("stop_at", [1, 9, 10, 13])
+def test_resumed_run_ends_with_the_same_bits(
+    tmp_path: Path, stop_at: int, ema: float | None
+) -> None:
+    whole = make_runner(tmp_path / "whole", 20, ema=ema)
+    whole.run()
+    broken = make_runner(tmp_path / "broken", 20, ema=ema)
+    step = broken._step
+
+    def step_then_stop(*arguments: object) -> None:
+        step(*arguments)  # type: ignore[arg-type]
+        broken.stop.asked = broken.at.step + 1 == stop_at
+
+    broken._step = step_then_stop  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        broken.run()
+    assert int(checkpoints(tmp_path / "broken")[-1].name) == stop_at
+    make_runner(tmp_path / "broken", 20, ema=ema).run()
+    for name in ("last.safetensors", "model.safetensors"):
+        assert weights(tmp_path / "whole", name) == weights(tmp_path / "broken", name)
+
+
+def test_resume_falls_back_to_the_last_whole_checkpoint(tmp_path: Path) -> None:
+    make_runner(tmp_path / "run", 20).run()
+    expected = weights(tmp_path / "run")
+    older, newest = checkpoints(tmp_path / "run")
+    newest.rename(newest.with_suffix(".tmp"))  # as a kill in the middle of the write leaves it
+    make_runner(tmp_path / "run", 20).run()
+    assert weights(tmp_path / "run") == expected
+    assert older.exists() or len(checkpoints(tmp_path / "run")) == 2
+
+
+def test_log_rows_are_written_once_over_a_resume(tmp_path: Path) -> None:
+    make_runner(tmp_path / "run", 20).run()
+    newest = checkpoints(tmp_path / "run")[-1]
+    shutil.rmtree(newest)
+    with (tmp_path / "run" / "log.jsonl").open("a") as file:
+        file.write('{"step": 2')  # torn
+    make_runner(tmp_path / "run", 20).run()
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    steps = [row["step"] for row in rows if row["stage"] != "validation"]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 20
+    assert {row["stage"] for row in rows} == {"warm", "gan", "validation"}
+
+
+def test_each_update_moves_only_its_own_modules() -> None:
+    model = Toy(ModelConfig(steps=1, batch_size=1))
+    stage = model.stages()[1]
+    set_modes(model, [module for update in stage.updates for module in update.modules])
+    batch = {"blur": torch.rand(2, 3, 8, 8), "sharp": torch.rand(2, 3, 8, 8)}
+    for update in stage.updates:
+        (own,) = update.modules
+        other = model.generator if own is model.critic else model.critic
+        before, own_before = snapshot(other), snapshot(own)
+        set_trainable(stage, update)
+        set_modes_of_norms_to_eval(model)  # batch norm's statistics move without any optimiser
+        optimiser = make_optimiser(update)
+        update.loss(batch)["loss"].backward()
+        optimiser.step()
+        assert same(before, snapshot(other))
+        assert not same(own_before, snapshot(own))
+        assert all(p.grad is None for p in other.parameters())
+        optimiser.zero_grad(set_to_none=True)
+
+
+def set_modes_of_norms_to_eval(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def test_modules_that_a_stage_does_not_train_are_frozen_in_eval_mode() -> None:
+    model = Toy(ModelConfig(steps=1, batch_size=1))
+    set_modes(model, [model.generator])
+    assert model.generator.training
+    assert not model.critic.training
+    assert not any(p.requires_grad for p in model.critic.parameters())
+
+
+def test_the_critic_takes_its_extra_steps(tmp_path: Path) -> None:
+    runner = make_runner(tmp_path / "run", 4)
+    counts = {"critic": 0, "generator": 0}
+    for name, loss in (("critic", runner.model.criticism), ("generator", runner.model.adversarial)):
+
+        def counted(batch: object, name: str = name, loss: object = loss) -> object:
+            counts[name] += 1
+            return loss(batch)  # type: ignore[operator]
+
+        setattr(runner.model, "criticism" if name == "critic" else "adversarial", counted)
+    runner.run()
+    assert counts == {"critic": 6, "generator": 2}
+
+
+def test_nan_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    make_runner(tmp_path / "run", 20).run()
+    shutil.rmtree(checkpoints(tmp_path / "run")[-1])
+    kept = checkpoints(tmp_path / "run")[-1].name
+    with pytest.raises(UserError, match="NaN"):
+        make_runner(tmp_path / "other", 20, poison=1.0).run()
+    assert not checkpoints(tmp_path / "other")
+    assert checkpoints(tmp_path / "run")[-1].name == kept
+
+
+def test_best_weights_follow_the_validation_metric(tmp_path: Path) -> None:
+    runner = make_runner(tmp_path / "run", 20)
+    runner.run()
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    scores = {row["step"]: row["psnr"] for row in rows if row["stage"] == "validation"}
+    assert runner.at.best_metric == max(scores.values())
+    assert scores[runner.at.best_step] == runner.at.best_metric
+
+
+def test_samples_are_pictures(tmp_path: Path) -> None:
+    make_runner(tmp_path / "run", 4).run()
+    names = sorted(path.suffix for path in (tmp_path / "run" / "samples").iterdir())
+    assert names
+    assert set(names) == {".png"}

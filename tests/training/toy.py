@@ -1,0 +1,94 @@
+"""A model and a data set small enough to train in milliseconds."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
+from blurbench.training.batches import TrainingPairs
+from blurbench.training.runner import Runner
+
+
+class ToyPairs:
+    """Noise pictures and their halves."""
+
+    def __init__(self, count: int = 10, size: int = 12) -> None:
+        generator = torch.Generator().manual_seed(1)
+        self.sharp = torch.rand(count, 3, size, size, generator=generator)
+
+    def __len__(self) -> int:
+        return len(self.sharp)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"blur": self.sharp[index] / 2, "sharp": self.sharp[index], "id": f"p{index}"}
+
+    def sample(self, index: int, epoch: int) -> dict[str, Any]:
+        del epoch
+        return self[index]
+
+
+class Toy(Model):
+    """A generator with dropout and batch norm, and a critic: two stages."""
+
+    Config = ModelConfig
+    PRESETS: ClassVar[dict[str, Any]] = {}
+    PAPER = "none"
+
+    def __init__(self, config: ModelConfig, poison: float = 0.0) -> None:
+        super().__init__(config)
+        torch.manual_seed(0)
+        self.generator = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Dropout(0.2), nn.Conv2d(4, 3, 1)
+        )
+        self.critic = nn.Conv2d(3, 1, 3)
+        self.poison = poison
+
+    def reconstruction(self, batch: Batch) -> Losses:
+        loss = (self.generator(batch["blur"]) - batch["sharp"]).abs().mean()
+        return {"loss": loss + self.poison * float("nan") if self.poison else loss}
+
+    def adversarial(self, batch: Batch) -> Losses:
+        return {"loss": -self.critic(self.generator(batch["blur"])).mean()}
+
+    def criticism(self, batch: Batch) -> Losses:
+        fake = self.generator(batch["blur"])
+        return {"loss": self.critic(fake).mean() - self.critic(batch["sharp"]).mean()}
+
+    def stages(self) -> tuple[Stage, ...]:
+        warm = Update("generator", (self.generator,), self.reconstruction, lr=1e-2, clip=1.0)
+        critic = Update("critic", (self.critic,), self.criticism, lr=1e-3, repeats=3)
+        generator = Update(
+            "generator", (self.generator,), self.adversarial, 1e-3, schedule=lambda p: 1 - p
+        )
+        return Stage("warm", 1, (warm,)), Stage("gan", 1, (critic, generator))
+
+    def inference_modules(self) -> tuple[nn.Module, ...]:
+        return (self.generator,)
+
+    def restore(self, blur: Tensor) -> Tensor:
+        return self.generator(blur)
+
+
+def make_runner(folder: Path, steps: int, *, poison: float = 0.0, **config: Any) -> Runner:
+    """A runner on toy data that checkpoints at every log row."""
+    settings = ModelConfig(steps=steps, batch_size=3, crop_size=8, **config)
+    folder.mkdir(exist_ok=True)
+    pairs: Any = ToyPairs()
+    return Runner(
+        folder=folder,
+        model=Toy(settings, poison),
+        pairs=TrainingPairs(pairs, settings, seed=5),
+        validation=pairs,
+        samples=pairs,
+        steps=steps,
+        accelerator=Accelerator(cpu=True),
+        checkpoint_seconds=0.0,
+    )
+
+
+def weights(folder: Path, name: str = "last.safetensors") -> bytes:
+    """The finished weights, as bytes."""
+    return (folder / name).read_bytes()
