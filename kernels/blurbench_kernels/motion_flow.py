@@ -1,0 +1,266 @@
+"""Motion flow: a camera moving over the image plane, one line kernel at each pixel.
+
+Gong et al., From Motion Blur to Motion Flow (CVPR 2017) and its public generator, whose flow and
+kernels `compat_flow` and `line_kernel` reproduce, oddities included (kernels/README.md).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from blurbench_kernels._jit import jit
+from blurbench_kernels._lines import find_runs, line_kernel, room, tap_tables
+from blurbench_kernels.convolution import apply_runs, pad
+
+__all__ = [
+    "PRESETS",
+    "Motion",
+    "Preset",
+    "blur",
+    "compat_flow",
+    "crop_border",
+    "draw",
+    "lengths",
+    "line_kernel",
+    "physical_flow",
+    "round_flow",
+]
+
+Flow = tuple[np.ndarray, np.ndarray]
+Mode = Literal["compat", "physical"]
+Reading = Literal["magnitude", "motion_scale"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The largest value of each parameter; px at any image size, angles in rad."""
+
+    translation: float
+    acceleration: float
+    zoom: float
+    rotation: float
+    center_shift: float
+
+
+PRESETS = {
+    "strong": Preset(27.0, 0.3, 5e-3, math.pi / 70, 15.0),
+    "mild": Preset(19.0, 0.25, 2e-3, math.pi / 120, 5.0),
+}
+
+
+@dataclass(frozen=True)
+class Motion:
+    """One drawn motion: px, rad, center = (row, col) 1-based; dataclasses.asdict makes it a row."""
+
+    tx: float
+    ty: float
+    tx_acc: float
+    ty_acc: float
+    tz: float
+    rot_z: float
+    center: tuple[float, float]
+    motion_scale: float = 1.0
+
+    def flow(self, height: int, width: int, mode: Mode = "compat") -> Flow:
+        """(u, v) float64 (H, W), px, u right and v down, before rounding."""
+        make = {"compat": compat_flow, "physical": physical_flow}[mode]
+        motion = self.tx, self.ty, self.tx_acc, self.ty_acc, self.tz, self.rot_z
+        u, v = make(height, width, *motion, self.center)
+        return u * self.motion_scale, v * self.motion_scale
+
+
+def draw(
+    stream: np.random.Generator,
+    preset: Preset,
+    height: int,
+    width: int,
+    severity: tuple[float, float] | None = None,
+    reading: Reading = "magnitude",
+) -> Motion:
+    """Draw a motion: each parameter is its preset's maximum times r ~ U[-1, 1].
+
+    severity (lo, hi) in [0, 1]: reading "magnitude" maps each |r| from [0, 1] to [lo, hi] and keeps
+    its sign (the centre, a place and no strength, keeps its r); "motion_scale" multiplies the
+    whole flow by one factor ~ U[lo, hi]. Drawn in this order whatever is asked for: r of tx, ty,
+    tx_acc, ty_acc, tz, rot_z, centre row, centre column, then the factor. ValueError for a bad
+    severity or reading.
+    """
+    r = [2 * value - 1 for value in stream.random(8).tolist()]
+    factor = stream.random()
+    low, high = severity or (0.0, 1.0)
+    if not 0 <= low <= high <= 1:
+        raise ValueError(f"severity: expected 0 <= low <= high <= 1, got {severity}")
+    if reading not in ("magnitude", "motion_scale"):
+        raise ValueError(f"reading: {reading!r} is neither 'magnitude' nor 'motion_scale'")
+    scale = 1.0
+    if severity and reading == "magnitude":
+        r[:6] = [math.copysign(low + (high - low) * abs(value), value) for value in r[:6]]
+    elif severity:
+        scale = low + (high - low) * factor
+    return Motion(
+        tx=r[0] * preset.translation,
+        ty=r[1] * preset.translation,
+        tx_acc=r[2] * preset.acceleration,
+        ty_acc=r[3] * preset.acceleration,
+        tz=r[4] * preset.zoom,
+        rot_z=r[5] * preset.rotation,
+        center=(height / 2 + r[6] * preset.center_shift, width / 2 + r[7] * preset.center_shift),
+        motion_scale=scale,
+    )
+
+
+@jit
+def _fill_compat(
+    linear: tuple[float, float, float, float],
+    tz: float,
+    slope: float,
+    center: tuple[float, float],
+    u: np.ndarray,
+    v: np.ndarray,
+) -> None:
+    # alpha is never formed: its sine and cosine are quotients, which round alike on every machine.
+    height, width = u.shape
+    u0, u1, v0, v1 = linear
+    row, col = center
+    for i in range(height):
+        y = i + 1.0
+        up = height + 1.0 - y
+        for j in range(width):
+            x = j + 1.0
+            dx, dy, flipped = x - col, y - row, up - row
+            rho = math.sqrt(dx * dx + dy * dy)
+            reach = math.sqrt(dx * dx + flipped * flipped)
+            cosine = dx / reach if reach > 0 else 1.0
+            sine = flipped / reach if reach > 0 else 0.0
+            turn, zoom = slope * rho, tz * rho * math.sqrt(rho)
+            u[i, j] = u0 + x * u1 - cosine * turn + sine * zoom
+            v[i, j] = v0 + up * v1 + sine * turn + cosine * zoom
+
+
+def compat_flow(
+    height: int,
+    width: int,
+    tx: float,
+    ty: float,
+    tx_acc: float,
+    ty_acc: float,
+    tz: float,
+    rot_z: float,
+    center: tuple[float, float],
+) -> Flow:
+    """The generator's own flow: (u, v) float64 (H, W), px, u right and v down, before rounding.
+
+    tx, ty px; rot_z rad; center (row, col) is 1-based. Its "rotation" is in effect radial and its
+    "zoom" tangential, and distance and angle are measured from two centres: see kernels/README.md.
+    """
+    u, v = np.empty((height, width)), np.empty((height, width))
+    linear = _linear(height, width, tx, ty, tx_acc, ty_acc)
+    place = (float(center[0]), float(center[1]))
+    _fill_compat(linear, float(tz), math.tan(rot_z), place, u, v)
+    return u, v
+
+
+def _linear(
+    height: int, width: int, tx: float, ty: float, tx_acc: float, ty_acc: float
+) -> tuple[float, float, float, float]:
+    """Translation and acceleration: u = u0 + x u1, v = v0 + y v1; returns (u0, u1, v0, v1)."""
+    return (
+        tx * (1 - tx_acc / 2),
+        tx_acc * tx / width,
+        ty * (1 - ty_acc / 2),
+        ty_acc * ty / height,
+    )
+
+
+def physical_flow(
+    height: int,
+    width: int,
+    tx: float,
+    ty: float,
+    tx_acc: float,
+    ty_acc: float,
+    tz: float,
+    rot_z: float,
+    center: tuple[float, float],
+) -> Flow:
+    """`compat_flow` as its parameters' names mean it: one centre, true rotation, true zoom.
+
+    Rotation is tangential, tan(rot_z) rho, clockwise for rot_z > 0; zoom is radial and linear in
+    rho, outward for tz > 0, as strong at rho = half the diagonal as tz rho^1.5.
+    """
+    u0, u1, v0, v1 = _linear(height, width, tx, ty, tx_acc, ty_acc)
+    y, x = np.arange(1.0, height + 1)[:, None], np.arange(1.0, width + 1)[None, :]
+    dy, dx = y - center[0], x - center[1]
+    slope = math.tan(rot_z)
+    zoom = tz * math.sqrt(math.sqrt(height * height + width * width) / 2)
+    return u0 + x * u1 - slope * dy + zoom * dx, v0 + y * v1 + slope * dx + zoom * dy
+
+
+@jit
+def _round_half_away(flow: np.ndarray, limit: float, rounded: np.ndarray) -> bool:
+    valid = True
+    for i in range(flow.size):
+        inside = abs(flow[i]) <= limit  # false for NaN too
+        valid &= inside
+        size = abs(flow[i]) if inside else 0.0
+        whole = np.floor(size)
+        # Not floor(size + 0.5), which turns 0.49999999999999994 into 1.
+        whole += 1.0 if size - whole >= 0.5 else 0.0
+        rounded[i] = np.int32(whole if flow[i] >= 0 else -whole)
+    return valid
+
+
+def round_flow(u: np.ndarray, v: np.ndarray) -> Flow:
+    """Flow rounded half away from zero, as it is applied: two (H, W) int32.
+
+    ValueError where the shapes differ or a value is NaN or longer than the image's longer side.
+    """
+    if u.ndim != 2 or u.shape != v.shape or u.size == 0:
+        raise ValueError(f"flow: u {u.shape} and v {v.shape} must share one (H, W) with pixels")
+    rounded = np.empty(u.shape, np.int32), np.empty(u.shape, np.int32)
+    for name, flow, target in zip("uv", (u, v), rounded, strict=True):
+        values = np.ascontiguousarray(flow, np.float64).reshape(-1)
+        if not _round_half_away(values, float(max(u.shape)), target.reshape(-1)):
+            raise ValueError(
+                f"flow: {name} holds NaN or a motion longer than the image ({max(u.shape)} px)"
+            )
+    return rounded
+
+
+def crop_border(u: np.ndarray, v: np.ndarray) -> tuple[int, int]:
+    """(rows, cols) that the generator cuts from each side: half the longest rounded motion."""
+    u, v = round_flow(u, v)
+    return int(np.abs(v).max()) // 2, int(np.abs(u).max()) // 2
+
+
+def lengths(u: np.ndarray, v: np.ndarray) -> tuple[float, float]:
+    """(mean, max) length in px of the rounded flow: the severity of the blur."""
+    u, v = round_flow(u, v)
+    length = np.sqrt((u.astype(np.int64) ** 2 + v.astype(np.int64) ** 2).astype(np.float64))
+    return float(length.mean()), float(length.max())
+
+
+def blur(image: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Blur each pixel of (H, W[, C]) along its own flow (H, W), px, rounded half away from zero.
+
+    Beyond the border the image repeats its edge. Sums in float64; the dtype stays: float32,
+    float64, or uint8 (rounded half away from zero, clipped). ValueError for another dtype, for
+    shapes that differ, for NaN in the flow or a motion longer than the image's longer side.
+    """
+    if image.dtype not in (np.uint8, np.float32, np.float64):
+        raise ValueError(f"image: expected uint8, float32 or float64, got {image.dtype}")
+    if image.ndim not in (2, 3) or image.shape[:2] != u.shape:
+        raise ValueError(f"image {image.shape} and flow {u.shape} differ in height or width")
+    u, v = round_flow(u, v)
+    pixels = image.reshape(*image.shape[:2], -1)
+    channels = pixels.shape[2]
+    longest = int(max(np.abs(u).max(), np.abs(v).max()))
+    margin = longest // 2 + 1
+    padded = pad(pixels, margin, "replicate")
+    runs, motions = find_runs(u, v, channels, margin)
+    tables = tap_tables(motions, room(longest), padded.shape[1] * channels, channels)
+    out = np.empty(pixels.size, image.dtype)
+    apply_runs(padded.reshape(-1), runs, *tables, image.dtype == np.uint8, out)
+    return out.reshape(image.shape)
