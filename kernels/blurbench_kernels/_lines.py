@@ -53,7 +53,7 @@ def _line_taps(mu: int, mv: int, rows: np.ndarray, columns: np.ndarray, weights:
     return count
 
 
-def room(longest: int) -> int:
+def capacity(longest: int) -> int:
     """Most taps of a kernel: a strip 2 px wide meets at most 3 pixels of a row or of a column."""
     return 3 * (longest + 3)
 
@@ -63,7 +63,7 @@ def line_kernel(u: int, v: int) -> np.ndarray:
 
     MATLAB's fspecial("motion") with the generator's end caps; centred, symmetric.
     """
-    room = room(abs(u) + abs(v))
+    room = capacity(abs(u) + abs(v))
     rows, columns, weights = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room)
     count = _line_taps(u, v, rows, columns, weights)
     rows, columns = rows[:count], columns[:count]

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from blurbench_kernels._jit import jit
-from blurbench_kernels._lines import find_runs, line_kernel, room, tap_tables
+from blurbench_kernels._lines import capacity, find_runs, line_kernel, tap_tables
 from blurbench_kernels.convolution import apply_runs, pad
 
 __all__ = [
@@ -260,7 +260,7 @@ def blur(image: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     margin = longest // 2 + 1
     padded = pad(pixels, margin, "replicate")
     runs, motions = find_runs(u, v, channels, margin)
-    tables = tap_tables(motions, room(longest), padded.shape[1] * channels, channels)
+    tables = tap_tables(motions, capacity(longest), padded.shape[1] * channels, channels)
     out = np.empty(pixels.size, image.dtype)
     apply_runs(padded.reshape(-1), runs, *tables, image.dtype == np.uint8, out)
     return out.reshape(image.shape)

@@ -1,0 +1,102 @@
+"""Uniform-blur kernels and banks of them: draw, centre, normalise, identify."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from blurbench_kernels import trajectory
+from blurbench_kernels.random import Key, stream
+
+GRID = 2**24
+
+
+def normalise(kernels: np.ndarray) -> np.ndarray:
+    """(..., K, K) -> float64, each kernel divided by its sum. ValueError for sums that are not > 0."""
+    kernels = np.asarray(kernels, np.float64)
+    sums = kernels.sum(axis=(-2, -1), keepdims=True)
+    if not np.all((sums > 0) & np.isfinite(sums)):
+        raise ValueError("kernel: its sum is 0, negative or NaN, so it cannot be normalised")
+    return kernels / sums
+
+
+def snap(kernel: np.ndarray) -> np.ndarray:
+    """Normalise a kernel (K, K) to whole multiples of 2^-24 that sum to exactly 1.
+
+    The last digits of a rasterised kernel depend on the C library. Multiples of 2^-24 do not
+    (but for a rare tap on the edge between two), are exact in float32, and make float64 sums of
+    8-bit pixels exact, so that their order does not matter. The largest tap takes up the rest.
+    """
+    units = np.rint(normalise(kernel) * GRID)
+    units.flat[units.argmax()] += GRID - units.sum()
+    return units / GRID
+
+
+def centre_pad(kernel: np.ndarray, size: int) -> np.ndarray:
+    """(K, K) -> (size, size) with the kernel in the middle of zeros; both odd, or ValueError."""
+    inner = kernel.shape[0]
+    if kernel.shape != (inner, inner) or inner % 2 == 0 or size % 2 == 0 or size < inner:
+        raise ValueError(f"kernel {kernel.shape} does not fit the middle of {size} x {size}")
+    return np.pad(kernel, (size - inner) // 2)
+
+
+def trajectory_kernel(
+    stream: np.random.Generator,
+    size: int,
+    anxiety: float | None = None,
+    exposure: float = 1.0,
+    fill: bool = True,
+) -> np.ndarray:
+    """Draw one camera-shake kernel: (size, size) float64, size odd, barycentre central, sum 1.
+
+    anxiety as in trajectory.sample; exposure in (0, 1] is the part of the trajectory that is seen.
+    fill scales that part until its farthest point lies on the border of the kernel; without it
+    the trajectory keeps its px, and what leaves the canvas is lost. ValueError for bad values.
+    """
+    if size < 3 or size % 2 == 0:
+        raise ValueError(f"size: a kernel needs an odd size of at least 3, got {size}")
+    if not 0 < exposure <= 1:
+        raise ValueError(f"exposure: expected a part in (0, 1], got {exposure}")
+    path = trajectory.sample(stream, anxiety=anxiety)
+    path = path[: max(2, round(exposure * len(path)))]
+    if fill:
+        path = trajectory.fit(path, size)
+    return snap(trajectory.rasterize_psf(path, size, [1.0])[0])
+
+
+def draw(
+    *key: Key,
+    count: int,
+    sizes: Sequence[int] = tuple(range(13, 30, 2)),
+    start: int = 0,
+    anxiety: float | None = None,
+    exposure: float = 1.0,
+    fill: bool = True,
+) -> np.ndarray:
+    """Kernels start to start + count of the bank named `key`: (count, S, S) float64, S = max(sizes).
+
+    Kernel i has its own stream (*key, i), so that any slice can be drawn alone; that stream picks
+    one of the odd `sizes`, then draws `trajectory_kernel`, which zeros surround up to S.
+    """
+    bank = np.empty((count, max(sizes), max(sizes)))
+    for n in range(count):
+        own = stream(*key, start + n)
+        size = sizes[int(own.random() * len(sizes))]
+        kernel = trajectory_kernel(own, size, anxiety, exposure, fill)
+        bank[n] = centre_pad(kernel, max(sizes))
+    return bank
+
+
+def extent(kernel: np.ndarray) -> float:
+    """Largest distance in px between two taps above 1 % of the peak: the severity of a uniform blur.
+
+    0 for a kernel of one tap. Every pixel has the same, so it is both the mean and the maximum.
+    """
+    rows, columns = np.nonzero(kernel > 0.01 * kernel.max())
+    return trajectory.extent(columns + 1j * rows)
+
+
+def digest(kernels: np.ndarray) -> str:
+    """SHA-256 (hex) of the shape and the values as little-endian float64."""
+    shape = ",".join(map(str, kernels.shape)).encode()
+    return hashlib.sha256(shape + b";" + kernels.astype("<f8").tobytes()).hexdigest()

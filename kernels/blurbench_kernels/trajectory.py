@@ -1,0 +1,179 @@
+"""Camera-shake trajectories and their point spread functions.
+
+Boracchi and Foi, Modeling the performance of image restoration from motion blur (IEEE TIP 2012):
+a particle of constant speed under random impulses, rare big shakes and a pull to the origin.
+Trajectories are complex128 (n,): real = column, imaginary = row, px.
+"""
+
+import math
+
+import numpy as np
+
+from blurbench_kernels._jit import jit
+
+
+@jit
+def walk(
+    angle: float,
+    anxiety: float,
+    pull: float,
+    impulse: float,
+    shaken: np.ndarray,
+    shakes: np.ndarray,
+    impulses: np.ndarray,
+    max_length: float,
+) -> np.ndarray:
+    """The trajectory of given draws, from the origin: shaken (n - 1,) bool, shakes (n - 1,) in rad,
+    impulses (n - 1, 2) standard normal; returns complex128 (n,).
+    """
+    steps = shaken.size
+    path = np.zeros(steps + 1, np.complex128)
+    length = max_length / steps
+    speed = anxiety if anxiety > 0 else length
+    vx, vy, x, y = speed * math.cos(angle), speed * math.sin(angle), 0.0, 0.0
+    for t in range(steps):
+        ax = anxiety * (impulse * impulses[t, 0] - pull * x) * length
+        ay = anxiety * (impulse * impulses[t, 1] - pull * y) * length
+        if shaken[t]:
+            c, s = 2 * math.cos(shakes[t]), 2 * math.sin(shakes[t])
+            ax, ay = ax + c * vx - s * vy, ay + s * vx + c * vy
+        vx, vy = vx + ax, vy + ay
+        scale = length / math.sqrt(vx * vx + vy * vy)
+        vx, vy = vx * scale, vy * scale
+        x, y = x + vx, y + vy
+        path[t + 1] = complex(x, y)
+    return path
+
+
+def place(path: np.ndarray, canvas: int) -> np.ndarray:
+    """Move a trajectory as the authors' code does, px, 1-based: its first point on a whole pixel,
+    its bounding box (not its barycentre) in the middle of a (canvas, canvas) picture.
+    """
+    low = complex(path.real.min(), path.imag.min())
+    path = path - low
+    path = path - complex(path[0].real % 1.0, path[0].imag % 1.0) + complex(1, 1)
+    free = canvas - path.real.max(), canvas - path.imag.max()
+    return path + complex(math.ceil(free[0] / 2), math.ceil(free[1] / 2))
+
+
+def sample(
+    stream: np.random.Generator,
+    canvas: int = 64,
+    steps: int = 2000,
+    max_length: float = 60.0,
+    anxiety: float | None = None,
+) -> np.ndarray:
+    """Draw a trajectory: complex128 (steps,), px, 1-based, placed in (canvas, canvas).
+
+    max_length: path length, px. anxiety: strength of the shake, 0 a straight line; None draws it
+    from U[0, 0.1]. Drawn in this order, whatever is asked for: U[0, 1) for anxiety, pull (x 0.7),
+    probability of a big shake (x 0.2), impulse (x 10), angle (x 2 pi); then steps - 1 uniforms that
+    decide on a shake, steps - 1 for its angle, and (steps - 1, 2) normals. ValueError for fewer
+    than 2 steps, or an anxiety or length below 0.
+    """
+    if steps < 2 or max_length <= 0 or (anxiety is not None and anxiety < 0):
+        raise ValueError(f"trajectory: {steps=}, {max_length=}, {anxiety=} must be >= 2, > 0, >= 0")
+    drawn, pull, shake, impulse, angle = stream.random(5).tolist()
+    anxiety = 0.1 * drawn if anxiety is None else anxiety
+    shaken = stream.random(steps - 1) < 0.2 * shake * anxiety
+    shakes = math.pi + stream.random(steps - 1) - 0.5
+    impulses = stream.standard_normal((steps - 1, 2))
+    path = walk(
+        2 * math.pi * angle, anxiety, 0.7 * pull, 10 * impulse, shaken, shakes, impulses, max_length
+    )
+    return place(path, canvas)
+
+
+@jit
+def _barycentre(path: np.ndarray) -> complex:
+    total = 0j  # in sequence: np.mean adds in an order of its own
+    for point in path:
+        total += point
+    return total / path.size
+
+
+def fit(path: np.ndarray, size: int) -> np.ndarray:
+    """Scale a trajectory about its barycentre until it fills a (size, size) kernel; px, 1-based.
+
+    Rasterised with its barycentre in the middle, its farthest point then lies on the border of the
+    kernel and nothing beyond it. A trajectory of one point stays one.
+    """
+    path = path - _barycentre(path)
+    reach = max(np.abs(path.real).max(), np.abs(path.imag).max())
+    half = (size - 1) / 2
+    return path * (half / reach if reach > 0 else 1.0) + complex(half + 1, half + 1)
+
+
+def extent(path: np.ndarray) -> float:
+    """Largest distance between two of its points, px: the blur length of a uniform blur."""
+    return float(_extent(np.ascontiguousarray(path.real), np.ascontiguousarray(path.imag)))
+
+
+@jit
+def _extent(x: np.ndarray, y: np.ndarray) -> float:
+    largest = 0.0
+    for i in range(x.size):
+        for j in range(i):
+            dx, dy = x[i] - x[j], y[i] - y[j]
+            largest = max(largest, dx * dx + dy * dy)
+    return math.sqrt(largest)
+
+
+@jit
+def _share(t: int, start: float, end: float) -> float:
+    """The part of sample t (1-based) that an exposure from `start` to `end` samples sees."""
+    if start < t - 1:
+        if end >= t:
+            return 1.0
+        return end - (t - 1) if end >= t - 1 else 0.0
+    if start < t:
+        if end >= t:
+            return t - start
+        return end - start if end >= t - 1 else 0.0
+    return 0.0
+
+
+@jit
+def _splat(path: np.ndarray, ends: np.ndarray, psfs: np.ndarray) -> None:
+    size = psfs.shape[1]
+    start = 0.0
+    for j in range(ends.size):
+        psf = psfs[j]
+        if j > 0:
+            psf[:] = psfs[j - 1]
+        for i in range(path.size):
+            share = _share(i + 1, start, ends[j])
+            if share == 0:
+                continue
+            column, row = path[i].real, path[i].imag
+            # The four pixels around the point; what lies off the canvas is lost.
+            left = min(size - 1, max(1, int(math.floor(column))))
+            top = min(size - 1, max(1, int(math.floor(row))))
+            for r in range(top, top + 2):
+                for c in range(left, left + 2):
+                    near = max(0.0, 1 - abs(column - c)) * max(0.0, 1 - abs(row - r))
+                    psf[r - 1, c - 1] += share * near
+        start = ends[j]
+
+
+def rasterize_psf(
+    x: np.ndarray, size: int, exposures: list[float] | np.ndarray, center: bool = True
+) -> np.ndarray:
+    """PSFs of a trajectory (px, 1-based) at rising exposures in (0, 1]: (len, size, size) float64.
+
+    Each sums to its exposure: the first part of the trajectory, splatted bilinearly. center puts
+    the barycentre of the whole trajectory in the middle; without it x is taken as it lies. The
+    authors' createPSFs.m; mass beyond the canvas is lost, as there. ValueError for a size below 2,
+    an empty trajectory, or exposures that fall or leave (0, 1].
+    """
+    path = np.asarray(x, np.complex128).reshape(-1)
+    ends = np.asarray(exposures, np.float64).reshape(-1)
+    if size < 2 or not path.size or not np.isfinite(path).all():
+        raise ValueError(f"psf: {size=} must be at least 2 and the trajectory finite, not empty")
+    if not (np.all(ends > 0) and np.all(ends <= 1) and np.all(np.diff(ends) >= 0)):
+        raise ValueError(f"exposures: expected rising values in (0, 1], got {ends.tolist()}")
+    if center:
+        path = path - _barycentre(path) + complex((size + 1) / 2, (size + 1) / 2)
+    psfs = np.zeros((len(ends), size, size))
+    _splat(path, ends * len(path), psfs)
+    return psfs / len(path)
