@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from blurbench.data import builtin_photos
+from blurbench.data import builtin_photos, procedural_faces
 from blurbench.data.face_labels import LAYOUTS, Layout, find_layout, read_mask
 from blurbench.errors import UserError
 from blurbench.files import sha256
@@ -183,4 +183,5 @@ def _counts(items: Sequence[SourceItem]) -> dict[str, str]:
 # Name -> the module that lists (SPLIT_OF), reads (load) and describes (KIND, HAS_MASKS) it.
 BUILTIN: dict[str, ModuleType] = {
     "builtin:photos": builtin_photos,
+    "builtin:procedural-faces": procedural_faces,
 }
