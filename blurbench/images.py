@@ -1,6 +1,7 @@
 """Picture files in and out, always (H, W, 3) uint8 RGB in memory."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from blurbench.errors import UserError
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"}
 )
-# A 572 kB file can claim 588 MB of pixels; no camera reaches 200 megapixels.
-MAX_PIXELS = 200_000_000
+# A 572 kB file can claim 588 MB of pixels; Pillow's own limit, beyond any camera.
+MAX_PIXELS = 178_956_970
+
+# OpenCV would tell a damaged file in five lines; `BadImage` tells it in one.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class BadImage(UserError):
@@ -35,13 +39,18 @@ def image_files(folder: Path) -> list[Path]:
 
 def check_header(data: bytes, name: str) -> None:
     """Refuse what is no picture, or claims too many pixels, before any of it is decoded."""
+    too_large = BadImage(f"{name}: over {MAX_PIXELS // 10**6} megapixels")
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError, SyntaxError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as image:
+                width, height = image.size
+    except Image.DecompressionBombError:
+        raise too_large from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         raise BadImage(f"{name}: not a readable image") from None
     if width * height > MAX_PIXELS:
-        raise BadImage(f"{name}: {width}x{height} is over {MAX_PIXELS // 10**6} megapixels")
+        raise too_large
 
 
 def decode(data: bytes, name: str) -> np.ndarray:
