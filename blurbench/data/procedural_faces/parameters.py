@@ -1,5 +1,6 @@
 """Who a procedural face is, and what one picture of it shows: drawn from named random streams."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,7 @@ HAIR_COLOURS = np.array(
     ],
     np.float32,
 ) / np.float32(255)
+# The first two go with any skin, too.
 IRIS_COLOURS = (
     (0.25, 0.14, 0.07),
     (0.36, 0.21, 0.10),
@@ -70,15 +72,15 @@ HAIR_STYLES = (
 
 @dataclass(frozen=True)
 class Identity:
-    """What stays the same in every picture of one face."""
+    """What stays the same in every picture of one face; lengths in head units (`brush.Canvas`)."""
 
     skin: np.ndarray
     hair_colour: np.ndarray
     hair: Hair
-    parting: float
+    parting: float  # x
     iris: tuple[float, float, float]
-    height: float
-    jaw: float
+    height: float  # of the upper and the lower half of the head
+    jaw: float  # how much the face narrows towards the chin
     eyes: tuple[float, float, float]  # distance from the middle, half width, slant
     brows: tuple[float, float]  # thickness, arch
     nose: tuple[float, float]  # half width at the nostrils, y of its base
@@ -92,16 +94,16 @@ class Identity:
 class Picture:
     """What changes from one picture of a face to the next."""
 
-    scale: float
-    centre: tuple[float, float]
-    roll: float
-    turn: np.ndarray
-    light: tuple[float, float, float]
-    ambient: float
+    scale: float  # px a head unit
+    centre: tuple[float, float]  # px right and down of the middle
+    roll: float  # tan of half the angle
+    turn: np.ndarray  # right and down, head units in the middle of the face
+    light: tuple[float, float, float]  # direction: right, down, towards the viewer
+    ambient: float  # share of the light that comes from everywhere
     warmth: float
-    smile: float
-    open: float
-    lids: float
+    smile: float  # how far the corners of the mouth go up, head units
+    open: float  # of the mouth, head units
+    lids: float  # 1: eyes open as usual
     gaze: tuple[float, float]
     backdrop: np.ndarray  # two colours
     cloth: np.ndarray
@@ -110,10 +112,7 @@ class Picture:
 
 def draw_identity(stream: np.random.Generator) -> Identity:
     """One identity; hair and eyes that fit the skin."""
-
-    def between(low: float, high: float) -> float:
-        return low + (high - low) * stream.random()
-
+    between = _between(stream)
     tone = stream.random() * (len(SKIN_TONES) - 1)
     base = int(tone)
     skin = SKIN_TONES[base] + np.float32(tone - base) * (SKIN_TONES[base + 1] - SKIN_TONES[base])
@@ -138,10 +137,7 @@ def draw_identity(stream: np.random.Generator) -> Identity:
 
 def draw_picture(stream: np.random.Generator) -> Picture:
     """One picture: pose, light, expression, clothes and backdrop."""
-
-    def between(low: float, high: float) -> float:
-        return low + (high - low) * stream.random()
-
+    between = _between(stream)
     return Picture(
         scale=between(64, 74),
         centre=(between(-8, 8), between(0, 12)),
@@ -158,6 +154,10 @@ def draw_picture(stream: np.random.Generator) -> Picture:
         cloth=muted(stream, 2, 0.7),
         pattern=int(stream.integers(4)),
     )
+
+
+def _between(stream: np.random.Generator) -> Callable[[float, float], float]:
+    return lambda low, high: low + (high - low) * stream.random()
 
 
 def muted(stream: np.random.Generator, count: int, strength: float) -> np.ndarray:
