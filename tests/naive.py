@@ -34,3 +34,114 @@ def ssim(restored, sharp):
                     / ((mean_x**2 + mean_y**2 + 2.55**2) * (variance_x + variance_y + 7.65**2))
                 )
     return np.mean(values)
+
+
+def compat_flow(height, width, tx, ty, tx_acc, ty_acc, tz, rot_z, center):
+    """The motion-flow generator's field, angle by angle as it is written there."""
+    u, v = np.zeros((height, width)), np.zeros((height, width))
+    for y in range(1, height + 1):
+        for x in range(1, width + 1):
+            rho = math.hypot(x - center[1], y - center[0])
+            alpha = math.atan2((1 + height - y) - center[0], x - center[1])
+            turn, zoom = math.tan(rot_z) * rho, tz * rho**1.5
+            u[y - 1, x - 1] = (
+                tx * (1 - tx_acc / 2)
+                + x * (tx_acc * tx / width)
+                + math.sin(alpha - math.pi / 2) * turn
+                + math.sin(alpha) * zoom
+            )
+            v[y - 1, x - 1] = (
+                ty * (1 - ty_acc / 2)
+                + (height + 1 - y) * (ty_acc * ty / height)
+                + math.cos(alpha - math.pi / 2) * turn
+                + math.cos(alpha) * zoom
+            )
+    return u, v
+
+
+def round_half_away(value):
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+
+
+def line_kernel(u, v):
+    """fspecial("motion") with the generator's wrong sign in the end caps, by degrees; (K, K)."""
+    eps = 2.2204e-16
+    length = math.hypot(u, v)
+    theta = math.degrees(math.atan(u / (-v if v else 1e-16)))
+    phi = math.radians(theta + 180 if theta < 0 else theta)
+    half, c, s = (length - 1) / 2, math.cos(phi), math.sin(phi)
+    sign = (c > 0) - (c < 0)
+    rows = math.floor(abs(half * c + sign - length * eps))
+    columns = math.floor(abs(half * s + 1 - length * eps))
+    reach = max(rows, columns)
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
+    for k in range(-rows, rows + 1):
+        for m in range(-columns, columns + 1):
+            distance = m * c + k * s
+            if abs(distance) <= 1 and math.hypot(k, m) >= half:
+                beyond = half - abs((k + distance * s) / c)
+                distance = math.hypot(distance, beyond)
+            kernel[k + reach, m + reach] = max(0, 1 + eps - abs(distance))
+    return kernel / kernel.sum()
+
+
+def motion_blur(image, u, v):
+    """(H, W) float64 blurred by the line kernel of each pixel; the edge repeats."""
+    height, width = image.shape
+    out = np.zeros((height, width))
+    for y in range(height):
+        for x in range(width):
+            kernel = line_kernel(round_half_away(u[y, x]), round_half_away(v[y, x]))
+            reach = len(kernel) // 2
+            for k in range(-reach, reach + 1):
+                for m in range(-reach, reach + 1):
+                    row, column = np.clip(y + k, 0, height - 1), np.clip(x + m, 0, width - 1)
+                    out[y, x] += kernel[k + reach, m + reach] * image[row, column]
+    return out
+
+
+def convolve(image, kernel, border):
+    """True convolution of (H, W), tap by tap."""
+    (height, width), (rows, columns) = image.shape, kernel.shape
+    out = np.zeros((height, width))
+    for y in range(height):
+        for x in range(width):
+            for i in range(rows):
+                for j in range(columns):
+                    row, column = y - i + rows // 2, x - j + columns // 2
+                    inside = 0 <= row < height and 0 <= column < width
+                    if inside or border == "replicate":
+                        row, column = np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)
+                        out[y, x] += kernel[i, j] * image[row, column]
+    return out
+
+
+def walk(angle, anxiety, pull, impulse, shaken, shakes, impulses, max_length):
+    """Boracchi and Foi's particle, in complex numbers as their code has it."""
+    length = max_length / len(shaken)
+    velocity = np.exp(1j * angle) * (anxiety if anxiety > 0 else length)
+    path = [0j]
+    for t in range(len(shaken)):
+        shake = 2 * velocity * np.exp(1j * shakes[t]) if shaken[t] else 0
+        push = impulse * complex(*impulses[t]) - pull * path[t]
+        velocity = velocity + shake + anxiety * push * length
+        velocity = velocity / abs(velocity) * length
+        path.append(path[t] + velocity)
+    return np.array(path)
+
+
+def psf(path, size, exposure):
+    """(size, size): each sample's part of the exposure on its four pixels; sums to the exposure."""
+    out = np.zeros((size, size))
+    for t, point in enumerate(path):
+        share = min(1.0, max(0.0, exposure * len(path) - t))
+        for row in range(size):
+            for column in range(size):
+                near_row = max(0.0, 1 - abs(point.imag - 1 - row))
+                near_column = max(0.0, 1 - abs(point.real - 1 - column))
+                out[row, column] += share * near_row * near_column
+    return out / len(path)
+
+
+def extent(path):
+    return max(abs(a - b) for a in path for b in path)

@@ -12,7 +12,7 @@ GRID = 2**24
 
 
 def normalise(kernels: np.ndarray) -> np.ndarray:
-    """(..., K, K) -> float64, each kernel divided by its sum. ValueError for sums that are not > 0."""
+    """(..., K, K) -> float64, each kernel divided by its sum; ValueError where that is not > 0."""
     kernels = np.asarray(kernels, np.float64)
     sums = kernels.sum(axis=(-2, -1), keepdims=True)
     if not np.all((sums > 0) & np.isfinite(sums)):
@@ -73,7 +73,7 @@ def draw(
     exposure: float = 1.0,
     fill: bool = True,
 ) -> np.ndarray:
-    """Kernels start to start + count of the bank named `key`: (count, S, S) float64, S = max(sizes).
+    """Kernels start to start + count of the bank named `key`: (count, S, S), S = max(sizes).
 
     Kernel i has its own stream (*key, i), so that any slice can be drawn alone; that stream picks
     one of the odd `sizes`, then draws `trajectory_kernel`, which zeros surround up to S.
@@ -88,7 +88,7 @@ def draw(
 
 
 def extent(kernel: np.ndarray) -> float:
-    """Largest distance in px between two taps above 1 % of the peak: the severity of a uniform blur.
+    """Severity of a uniform blur: the largest distance, px, of two taps above 1 % of the peak.
 
     0 for a kernel of one tap. Every pixel has the same, so it is both the mean and the maximum.
     """

@@ -147,8 +147,8 @@ def _splat(path: np.ndarray, ends: np.ndarray, psfs: np.ndarray) -> None:
                 continue
             column, row = path[i].real, path[i].imag
             # The four pixels around the point; what lies off the canvas is lost.
-            left = min(size - 1, max(1, int(math.floor(column))))
-            top = min(size - 1, max(1, int(math.floor(row))))
+            left = min(size - 1, max(1, math.floor(column)))
+            top = min(size - 1, max(1, math.floor(row)))
             for r in range(top, top + 2):
                 for c in range(left, left + 2):
                     near = max(0.0, 1 - abs(column - c)) * max(0.0, 1 - abs(row - r))
