@@ -1,0 +1,83 @@
+"""What a data set's files say of it: rows, pixel hashes, digest, dataset.json."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from blurbench.errors import UserError
+from blurbench.files import read_json, read_jsonl, sha256
+
+DATASET = "dataset.json"
+METADATA = "metadata.jsonl"
+FAILURES = "failures.jsonl"
+WORK = ".blurbench"  # exists while a set is being made
+PICTURES = ("blur", "sharp", "mask")
+
+Row = dict[str, Any]
+
+
+class Description(BaseModel):
+    """What dataset.json holds."""
+
+    format: Literal["blurbench data set 1"] = "blurbench data set 1"
+    recipe: dict[str, Any]
+    seed: int
+    limit: int | None
+    image_format: str
+    blurbench: str
+    made_with: dict[str, str]
+    source: dict[str, str]
+    counts: dict[str, int]  # pairs by split
+    failed: int  # inputs in failures.jsonl
+    metadata_sha256: dict[str, str]  # by split
+    digest: str
+
+
+def read_description(folder: Path) -> Description:
+    """The valid dataset.json of `folder`; UserError where there is none."""
+    path = folder / DATASET
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder")
+    if not path.is_file():
+        state = "unfinished: run synthesize again" if (folder / WORK).is_dir() else "not a data set"
+        raise UserError(f"{folder}: no {DATASET} here, so this is {state}")
+    try:
+        return Description.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the whole"
+        raise UserError(f"{path}: {field}: {first['msg']}") from None
+
+
+def read_rows(folder: Path, split: str) -> Iterator[Row]:
+    """The rows of one split; UserError names the file where a line is torn or lacks a column."""
+    path = folder / split / METADATA
+    for number, row in enumerate(read_jsonl(path), start=1):
+        texts = ("id", "blur_file_name", "sharp_file_name", "blur_pixels", "sharp_pixels")
+        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in texts):
+            raise UserError(f"{path}: line {number} is not the row of a pair")
+        yield row
+
+
+def file_names(row: Row) -> list[str]:
+    """The pictures that a row names, as it names them: relative to the folder of its split."""
+    return [row[name] for kind in PICTURES if (name := f"{kind}_file_name") in row]
+
+
+def pixel_hash(image: np.ndarray) -> str:
+    """SHA-256 of shape and pixels of an (H, W[, 3]) uint8 image: the same in any file format."""
+    shape = "x".join(map(str, image.shape)).encode()
+    return sha256(shape + b"\n" + np.ascontiguousarray(image, np.uint8).tobytes())
+
+
+def digest_of(rows: Iterable[tuple[str, Row]]) -> str:
+    """The identity of a data set, from its (split, row)s sorted by split and id."""
+    total = hashlib.sha256(b"blurbench digest 1\n")
+    for split, row in rows:
+        hashes = (row.get(f"{kind}_pixels", "") for kind in PICTURES)
+        total.update("\0".join((split, row["id"], *hashes)).encode() + b"\n")
+    return total.hexdigest()

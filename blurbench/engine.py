@@ -1,0 +1,122 @@
+"""Runs shards of work: in this process, or on Dask workers here or elsewhere."""
+
+import logging
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from blurbench.errors import UserError
+
+Shard = TypeVar("Shard")
+Result = TypeVar("Result")
+
+# More than any cluster here has cores, and still only some megabytes on the scheduler.
+IN_FLIGHT = 1024
+
+# Set before a worker starts: numba and BLAS must not share out a core that is already taken.
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("NUMBA", "OMP", "MKL", "OPENBLAS", "NUMEXPR")}
+
+
+@dataclass(frozen=True)
+class Done(Generic[Shard, Result]):
+    """A shard that was finished, or given up: then it `killed` every worker that took it."""
+
+    shard: Shard
+    result: Result | None
+    killed: bool = False
+
+
+def run_shards(
+    function: Callable[[Shard], Result],
+    shards: Sequence[Shard],
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> Iterator[Done[Shard, Result]]:
+    """Yield each shard as it is finished, in any order.
+
+    function and shards must be picklable; whatever `function` raises ends the run. workers > 1
+    starts that many processes, `scheduler` names a running Dask scheduler ("tcp://host:8786").
+    A worker that dies is replaced and its shard tried again, at most three times. UserError where
+    the scheduler cannot be reached, or is lost.
+    """
+    if not shards:
+        return
+    if workers == 1 and scheduler is None:
+        for shard in shards:
+            yield Done(shard, function(shard))
+        return
+    with _client(min(workers, len(shards)), scheduler) as client:
+        yield from _run_on(client, function, shards)
+
+
+def _run_on(
+    client: Any, function: Callable[[Shard], Result], shards: Sequence[Shard]
+) -> Iterator[Done[Shard, Result]]:
+    from distributed import KilledWorker, as_completed
+
+    waiting = iter(shards)
+    running = {_submit(client, function, shard): shard for shard in islice(waiting, IN_FLIGHT)}
+    finished = as_completed(list(running))
+    for future in finished:
+        shard = running.pop(future)
+        if future.status in ("cancelled", "lost"):
+            raise UserError("the Dask scheduler was lost; run the same command again to go on")
+        error = future.exception()
+        if error is None:
+            yield Done(shard, future.result())
+        elif isinstance(error, KilledWorker):
+            yield Done(shard, None, killed=True)
+        else:
+            raise error
+        for following in islice(waiting, 1):
+            added = _submit(client, function, following)
+            running[added] = following
+            finished.add(added)
+
+
+def _submit(client: Any, function: Callable[[Shard], Result], shard: Shard) -> Any:
+    # pure=False: Dask would hash every argument, and give equal shards one result.
+    return client.submit(function, shard, pure=False)
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    # A Ctrl-C would otherwise print some 70 lines of connections that closed.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=10)
+        except (OSError, ValueError) as error:
+            raise UserError(f"--scheduler {scheduler}: cannot be reached ({error})") from None
+        with client:
+            yield client
+        return
+    settings = {
+        "distributed.nanny.pre-spawn-environ": ONE_THREAD,
+        "distributed.worker.multiprocessing-method": "spawn",
+    }
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=logging.ERROR,
+            preload=[__name__],
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def dask_setup(_worker: Any) -> None:
+    """Called by Dask in each worker as it starts: a Ctrl-C is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
