@@ -1,2 +1,66 @@
 """The models by name."""
 
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from blurbench.errors import UserError
+
+if TYPE_CHECKING:
+    from blurbench.models.base import Model
+
+# Name -> module:class, imported when asked for: torch takes seconds.
+MODELS: dict[str, str] = {
+    "umsn": "blurbench.models.umsn:UMSN",
+    "unet": "blurbench.models.unet:UNet",
+}
+ENTRY_POINTS = "blurbench.models"  # other packages add models here
+
+
+def model_class(name: str) -> type["Model"]:
+    """The class of a model, ours or an installed package's; UserError for an unknown name."""
+    if name in MODELS:
+        module, _, attribute = MODELS[name].partition(":")
+        return getattr(import_module(module), attribute)
+    added = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name not in added:
+        raise UserError(f"no model {name!r}; there are {', '.join(sorted({*MODELS, *added}))}")
+    return added[name].load()
+
+
+def build(name: str, preset: str = "paper", **overrides: Any) -> "Model":
+    """A new model in eval mode, from a preset and its changed fields.
+
+    Values may be strings, as from a command line: "none", and commas between the parts of a
+    tuple, are understood. Raises UserError for unknown names, presets, fields and bad values.
+    """
+    kind = model_class(name)
+    if preset not in kind.PRESETS:
+        raise UserError(f"{name} has no preset {preset!r}; it has {', '.join(kind.PRESETS)}")
+    settings = kind.PRESETS[preset].model_dump()
+    for field, value in overrides.items():
+        if field not in settings:
+            raise UserError(f"{name} has no field {field!r}; it has {', '.join(settings)}")
+        settings[field] = parse(value, settings[field])
+    try:
+        return kind(kind.Config(**settings)).eval()
+    except ValidationError as error:
+        raise UserError(f"{name}: {describe(error)}") from None
+
+
+def parse(value: Any, current: Any) -> Any:
+    """What a command-line string means for a field that holds `current`."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() == "none":
+        return None
+    return value.split(",") if isinstance(current, tuple) else value
+
+
+def describe(error: ValidationError) -> str:
+    """The first complaint of pydantic, in one line."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"{field}={first['input']}: {first['msg']}"

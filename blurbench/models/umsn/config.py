@@ -1,0 +1,97 @@
+"""The settings of UMSN, and its presets."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from blurbench.models.base import ModelConfig
+
+Four = tuple[float, float, float, float]
+
+
+class UmsnConfig(ModelConfig):
+    """Widths, losses and stages of UMSN; the defaults are the released code's."""
+
+    width: int = Field(64, ge=8, multiple_of=2, description="channels of BN")
+    fnet_width: int = Field(16, ge=3, description="channels of each F-Net")
+    fnet_out: int = Field(16, ge=1, description="channels each F-Net hands on to BN")
+    sn_width: int = Field(64, ge=4, description="channels of the segmentation network")
+    refine_width: int = Field(16, ge=1, description="channels that make residuals and maps")
+    cn_width: int = Field(16, ge=1, description="channels of the confidence network")
+    unused_tensors: bool = Field(False, description="hold the released files' unused tensors")
+    identity_start: bool = Field(True, description="begin by copying the input")
+
+    sn_loss: Literal["cross_entropy", "bce"] = "cross_entropy"
+    class_weights: Four = Field((1.2, 1.2, 3.6, 1.2), description="weight of each class")
+    confidence_lambda: float = Field(0.015, ge=0, description="lambda of eq. 4")
+    half_scale_weight: float = Field(0.33, ge=0, description="weight of the half-size output")
+    gradient_weights: tuple[float, float] = Field((0.15, 0.08), description="full and half size")
+    loss_scale: float = Field(1.0, gt=0, description="factor on the whole loss")
+    perceptual_weight: float = Field(1.0, ge=0, description="lambda_1 of eq. 6; 0: no VGG16")
+    perceptual_norm: Literal["l1", "l2"] = Field("l2", description="l2 is squared, as in eq. 5")
+    perceptual_layers: tuple[str, ...] = Field(("relu1_2",), min_length=1)
+    perceptual_half_layers: tuple[str, ...] = Field((), description="for the half-size output")
+    perceptual_weights: str = Field("imagenet", description="imagenet, random, or a file")
+
+    shares: Four = Field(
+        (60, 30, 50, 100),
+        description="steps of SN on sharp and on blurred faces, F-Nets, whole network",
+    )
+    sn_rates: tuple[float, float] = Field((2e-4, 1e-5), description="on sharp, on blurred faces")
+    rate: float = Field(2e-4, gt=0, description="of the F-Nets and of the whole network")
+    beta1: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+
+
+# Section IV-A, eqs. 4-6 and appendix A: no class weights, nothing added to the loss.
+PAPER = UmsnConfig(
+    steps=240_000,
+    batch_size=16,
+    fnet_out=8,
+    class_weights=(1, 1, 1, 1),
+    confidence_lambda=0.01,
+    half_scale_weight=0,
+    gradient_weights=(0, 0),
+)
+
+# As released, but: batches of 16 and every gradient used (its zero_grad and step, both on even
+# iterations only, throw every other batch away), constant rates (its epochs count an unreleased
+# set), and ImageNet's VGG16 for VGG-Face. Its F-Net stage is never reached, so it has no share.
+CODE = UmsnConfig(
+    steps=190_000,
+    batch_size=16,
+    unused_tensors=True,
+    identity_start=False,
+    sn_loss="bce",
+    loss_scale=2.0,
+    perceptual_weight=1.8e-4,
+    perceptual_norm="l1",
+    perceptual_layers=("relu1_2", "relu2_2", "relu5_3"),
+    perceptual_half_layers=("relu1_2", "relu2_2"),
+    shares=(60, 30, 0, 100),
+    beta1=0.5,
+    weight_decay=5e-5,
+)
+
+TINY = UmsnConfig(
+    steps=2_000,
+    batch_size=8,
+    ema=0.99,
+    width=16,
+    fnet_width=4,
+    fnet_out=4,
+    sn_width=8,
+    refine_width=8,
+    cn_width=4,
+    confidence_lambda=0.01,
+    perceptual_weight=0,
+    shares=(1, 1, 1, 12),
+    sn_rates=(2e-3, 1e-3),
+    rate=2e-3,
+    schedule="cosine",
+    clip=1.0,
+)
+
+PRESETS = {"paper": PAPER, "code": CODE, "tiny": TINY}

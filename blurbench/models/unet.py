@@ -1,0 +1,110 @@
+"""UNet: the plain encoder-decoder that the Semantic Prior paper compares with.
+
+"Take a Prior from Other Tasks for Severe Blur Removal" names its baseline but prints no layer
+table: depth, widths and blocks here are ours, and so is the parameter count.
+"""
+
+from itertools import pairwise
+from typing import ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
+from blurbench.models.schedules import cosine
+
+
+class UNetConfig(ModelConfig):
+    """Widths and optimiser of UNet."""
+
+    widths: tuple[int, ...] = Field((64, 128, 256), min_length=1, description="of each level")
+    blocks: int = Field(4, ge=1, description="residual blocks a level, on each side")
+    rate: float = Field(2e-4, gt=0)
+    lowest_rate: float = Field(1e-6, ge=0, description="at the end of the cosine")
+    # The paper names AdamW and no decay; this is PyTorch's own default.
+    weight_decay: float = Field(0.01, ge=0)
+
+
+class ResBlock(nn.Module):
+    """x + conv(ReLU(conv(x))), 3x3."""
+
+    def __init__(self, width: int) -> None:
+        """`width` channels throughout."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) -> the same shape."""
+        return x + self.conv2(F.relu(self.conv1(x)))
+
+
+def level(width: int, blocks: int) -> nn.Sequential:
+    """One side of one level."""
+    return nn.Sequential(*(ResBlock(width) for _ in range(blocks)))
+
+
+class UNet(Model):
+    """Residual blocks on each level, strided convolutions between them, skips that add."""
+
+    Config = UNetConfig
+    PRESETS: ClassVar = {
+        # 700 epochs of GoPro's 2,103 training pairs in batches of 10.
+        "paper": UNetConfig(steps=147_210, batch_size=10, crop_size=256),
+        "tiny": UNetConfig(
+            steps=2_000, batch_size=8, crop_size=128, ema=0.99, widths=(16, 32, 64), rate=1e-3
+        ),
+    }
+    PAPER = "Baseline of: Take a Prior from Other Tasks for Severe Blur Removal, arXiv, 2023"
+    MULTIPLE = 4
+
+    config: UNetConfig
+
+    def __init__(self, config: UNetConfig) -> None:
+        """Build encoder and decoder."""
+        super().__init__(config)
+        widths, blocks = config.widths, config.blocks
+        steps = list(pairwise(widths))
+        self.head = nn.Conv2d(3, widths[0], 3, padding=1)
+        self.encoder = nn.ModuleList(level(width, blocks) for width in widths)
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in steps)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 4, stride=2, padding=1) for a, b in steps)
+        self.decoder = nn.ModuleList(level(width, blocks) for width in widths)
+        self.tail = nn.Conv2d(widths[0], 3, 3, padding=1)
+        for parameter in self.tail.parameters():  # begin as the identity
+            nn.init.zeros_(parameter)
+
+    def restore(self, blur: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1], multiples of 4 -> the same shape."""
+        x = self.encoder[0](self.head(blur))
+        skips = [x]
+        for down, encode in zip(self.down, self.encoder[1:], strict=True):
+            x = encode(down(x))
+            skips.append(x)
+        x = self.decoder[-1](skips.pop())
+        for up, decode in zip(reversed(self.up), reversed(self.decoder[:-1]), strict=True):
+            x = decode(up(x) + skips.pop())
+        return blur + self.tail(x)
+
+    def inference_modules(self) -> tuple[nn.Module, ...]:
+        """All of it."""
+        return (self,)
+
+    def loss(self, batch: Batch) -> Losses:
+        """Mean absolute error."""
+        return {"loss": F.l1_loss(self.restore(batch["blur"]), batch["sharp"])}
+
+    def stages(self) -> tuple[Stage, ...]:
+        """One stage of AdamW under a cosine."""
+        c = self.config
+        update = Update(
+            "unet",
+            (self,),
+            self.loss,
+            c.rate,
+            weight_decay=c.weight_decay,
+            decoupled=True,
+            schedule=cosine(c.lowest_rate / c.rate),
+        )
+        return (Stage("unet", 1.0, (update,)),)

@@ -1,0 +1,77 @@
+"""Models by name, their presets, and what a user may get wrong."""
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+import torch
+
+import blurbench.models
+from blurbench.errors import UserError
+from blurbench.models import MODELS, build, model_class
+from blurbench.models.base import Model, parameter_count
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_keeps_the_contract(name):
+    kind = model_class(name)
+    assert issubclass(kind, Model)
+    assert {"paper", "tiny"} <= set(kind.PRESETS)
+    assert kind.PAPER
+    for preset in kind.PRESETS:
+        with torch.device("meta"):
+            model = build(name, preset)
+        assert not model.training
+        inference = parameter_count(*model.inference_modules())
+        assert 0 < inference <= parameter_count(model)
+        for module in model.inference_modules():
+            assert module in set(model.modules())
+
+
+def test_listing_names_needs_no_torch():
+    code = "import sys, blurbench.models as m; print(*m.MODELS); assert 'torch' not in sys.modules"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == list(MODELS)
+
+
+def test_overrides_reach_the_config():
+    model = build("unet", "tiny", widths="8,16", blocks="1", ema="none", rate=0.5)
+    assert model.config.widths == (8, 16)
+    assert model.config.blocks == 1
+    assert model.config.ema is None
+    assert model.config.rate == 0.5
+    assert build("unet", "tiny").config.widths != (8, 16)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "overrides", "told"),
+    [
+        (("resnet",), {}, ["resnet", "umsn", "unet"]),
+        (("umsn", "huge"), {}, ["huge", "paper", "code", "tiny"]),
+        (("umsn",), {"depth": 3}, ["depth", "width"]),
+        (("umsn",), {"width": "wide"}, ["width=wide", "integer"]),
+        (("umsn",), {"width": 9}, ["width=9", "multiple of 2"]),
+        (("umsn",), {"sn_loss": "dice"}, ["sn_loss=dice", "cross_entropy"]),
+        (("umsn",), {"class_weights": "1,2,3"}, ["class_weights"]),
+        (("unet",), {"widths": "8,x"}, ["widths.1=x", "integer"]),
+        (("unet",), {"batch_size": 0}, ["batch_size=0", "greater than 0"]),
+        (("unet",), {"ema": 2}, ["ema=2", "less than 1"]),
+    ],
+)
+def test_mistakes_are_told_in_one_line(arguments, overrides, told):
+    with pytest.raises(UserError) as error:
+        build(*arguments, **overrides)
+    message = str(error.value)
+    assert "\n" not in message
+    for part in told:
+        assert part in message
+
+
+def test_other_packages_add_models(monkeypatch):
+    point = EntryPoint("mine", "blurbench.models.unet:UNet", "blurbench.models")
+    monkeypatch.setattr(blurbench.models, "entry_points", lambda group: [point] if group else [])
+    assert model_class("mine") is model_class("unet")
+    with pytest.raises(UserError, match="mine"):
+        model_class("other")
