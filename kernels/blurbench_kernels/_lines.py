@@ -118,4 +118,5 @@ def tap_tables(
         for i in range(count):
             offsets[start + i] = rows[i] * row_step + columns[i] * column_step
         first[n + 1] = start + count
-    return first, offsets, weights
+    total = first[-1]
+    return first, offsets[:total], weights[:total]

@@ -10,29 +10,29 @@ Border = Literal["replicate", "zero"]
 
 
 @jit
-def _fill_padded(image: np.ndarray, margin: int, replicate: bool, padded: np.ndarray) -> None:
-    height, width, channels = image.shape
+def _fill_padded(
+    image: np.ndarray, channels: int, margin: int, replicate: bool, padded: np.ndarray
+) -> None:
+    height, values = image.shape
+    start, end = margin * channels, margin * channels + values
     for row in range(padded.shape[0]):
         y = min(max(row - margin, 0), height - 1)
         if not replicate and y != row - margin:
             continue
-        inner = padded[row, margin : margin + width]
-        for x in range(width):
-            for c in range(channels):
-                inner[x, c] = image[y, x, c]
+        padded[row, start:end] = image[y]
         if replicate:
-            for x in range(margin):
-                for c in range(channels):
-                    padded[row, x, c] = image[y, 0, c]
-                    padded[row, margin + width + x, c] = image[y, width - 1, c]
+            for i in range(start):
+                padded[row, i] = image[y, i % channels]
+                padded[row, end + i] = image[y, values - channels + i % channels]
 
 
 def pad(image: np.ndarray, margin: int, border: Border) -> np.ndarray:
-    """(H, W, C) -> (H + 2 margin, W + 2 margin, C), same dtype."""
+    """(H, W, C) -> (H + 2 margin, (W + 2 margin) C), same dtype."""
     height, width, channels = image.shape
     make = np.empty if border == "replicate" else np.zeros
-    padded = make((height + 2 * margin, width + 2 * margin, channels), image.dtype)
-    _fill_padded(image, margin, border == "replicate", padded)
+    padded = make((height + 2 * margin, (width + 2 * margin) * channels), image.dtype)
+    rows = image.reshape(height, width * channels)
+    _fill_padded(rows, channels, margin, border == "replicate", padded)
     return padded
 
 
@@ -116,7 +116,7 @@ def convolve(image: np.ndarray, kernel: np.ndarray, border: Border = "replicate"
     height, width, channels = pixels.shape
     margin = max(kernel.shape) // 2
     padded = pad(pixels, margin, border)
-    stride = padded.shape[1] * channels
+    stride = padded.shape[1]
     rows, columns = np.nonzero(kernel)
     offsets = (kernel.shape[0] // 2 - rows) * stride + (kernel.shape[1] // 2 - columns) * channels
     y = np.arange(height)

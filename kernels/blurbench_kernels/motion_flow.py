@@ -229,10 +229,14 @@ def round_flow(u: np.ndarray, v: np.ndarray) -> Flow:
     return rounded
 
 
+def _longest(flow: np.ndarray) -> int:
+    return int(max(flow.max(), -flow.min()))
+
+
 def crop_border(u: np.ndarray, v: np.ndarray) -> tuple[int, int]:
     """(rows, cols) that the generator cuts from each side: half the longest rounded motion."""
     u, v = round_flow(u, v)
-    return int(np.abs(v).max()) // 2, int(np.abs(u).max()) // 2
+    return _longest(v) // 2, _longest(u) // 2
 
 
 def lengths(u: np.ndarray, v: np.ndarray) -> tuple[float, float]:
@@ -256,11 +260,11 @@ def blur(image: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     u, v = round_flow(u, v)
     pixels = image.reshape(*image.shape[:2], -1)
     channels = pixels.shape[2]
-    longest = int(max(np.abs(u).max(), np.abs(v).max()))
+    longest = max(_longest(u), _longest(v))
     margin = longest // 2 + 1
     padded = pad(pixels, margin, "replicate")
     runs, motions = find_runs(u, v, channels, margin)
-    tables = tap_tables(motions, capacity(longest), padded.shape[1] * channels, channels)
+    tables = tap_tables(motions, capacity(longest), padded.shape[1], channels)
     out = np.empty(pixels.size, image.dtype)
     apply_runs(padded.reshape(-1), runs, *tables, image.dtype == np.uint8, out)
     return out.reshape(image.shape)
