@@ -50,7 +50,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 def difference(first: Mapping[str, float], second: Mapping[str, float]) -> Estimate:
     """Paired mean difference, first minus second, over the picture ids that both have."""
-    common = [name for name in first if name in second]
+    common = sorted(first.keys() & second.keys())
     return estimate([first[name] - second[name] for name in common])
 
 

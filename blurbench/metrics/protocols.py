@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Protocol:
     """Everything that changes a number; results of two protocols are never ranked together."""
 
-    summary: str  # one sentence, shown beside every number
+    description: str  # one sentence, shown beside every number
     source: str
     rounding: str
     colour: str
@@ -23,7 +23,7 @@ PSNR_CEILING_DB = 100.0
 
 PROTOCOLS: dict[str, Protocol] = {
     "wang-rgb": Protocol(
-        summary="8-bit RGB against 8-bit RGB; PSNR over all samples; Gaussian-window SSIM of each "
+        description="8-bit RGB against 8-bit RGB; PSNR over all samples; Gaussian-window SSIM of each "
         "colour channel, averaged.",
         source="Wang, Bovik, Sheikh, Simoncelli: Image quality assessment, IEEE TIP 13(4), 2004, "
         "eq. 13 with the constants of section III-B and C, on each channel",

@@ -1,0 +1,252 @@
+"""Restored pictures + a data set -> one row of scores a picture, and their summary."""
+
+import hashlib
+import json
+import platform
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blurbench import __version__
+from blurbench.data.dataset import BlurDataset
+from blurbench.errors import UserError
+from blurbench.evaluation.restorers import FolderRestorer, Identity, Restorer, trained
+from blurbench.files import read_json, write_bytes, write_json, write_jsonl
+from blurbench.images import encode, read_image
+from blurbench.metrics import METRICS, PROTOCOLS, compute, known
+from blurbench.progress import progress
+
+SAMPLES = 8
+SHOWN = 10  # skipped pictures that are printed; failures.jsonl has all
+# A result made with another one of these is another result.
+SAME = ("model", "restored_by", "data", "protocol", "metrics", "provenance")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What an evaluation came to."""
+
+    out: Path
+    model: str
+    images: int
+    means: dict[str, float]
+    skipped: list[dict[str, str]]  # id, why
+    notes: list[str]
+
+    @property
+    def failed(self) -> int:
+        """How many pictures have no row."""
+        return len(self.skipped)
+
+    def __str__(self) -> str:
+        """A line of means, then a line for each picture that was skipped, and for each note."""
+        means = (
+            f"{METRICS[key].title} {value:.{METRICS[key].digits}f} {METRICS[key].unit}".rstrip()
+            for key, value in self.means.items()
+        )
+        lines = [f"{self.model}: {', '.join(means)} over {self.images} pictures ({self.out})"]
+        lines += [f"skipped {item['id']}: {item['why']}" for item in self.skipped[:SHOWN]]
+        if self.failed > SHOWN:
+            lines.append(f"... and {self.failed - SHOWN} more: {self.out / 'failures.jsonl'}")
+        return "\n".join([*lines, *self.notes])
+
+
+def restorers(
+    runs: Sequence[Path], restored: Path | None, name: str | None, out: Path, device: str | None
+) -> list[tuple[Restorer, Path]]:
+    """What the command line asks for, each with its result folder: runs, a folder, or identity.
+
+    One run goes to `out` under its model's name; several go to `out/RUN` under their folders'.
+    """
+    if restored is not None:
+        return [(FolderRestorer(restored, name), out)]
+    if not runs:
+        return [(Identity(name or "identity"), out)]
+    if len(runs) == 1:
+        return [(trained(runs[0], name, device), out)]
+    folders = [run.resolve().name for run in runs]
+    if len(set(folders)) < len(folders):
+        raise UserError("two --checkpoint folders have the same name; evaluate them one by one")
+    return [
+        (trained(run, folder, device), out / folder)
+        for run, folder in zip(runs, folders, strict=True)
+    ]
+
+
+def evaluate(
+    data: Path,
+    out: Path,
+    *,
+    restore: Restorer,
+    name: str,
+    protocol: str = "wang-rgb",
+    metrics: Sequence[str] = ("psnr", "ssim"),
+    split: str = "test",
+) -> Summary:
+    """Score every picture of a split into the result folder `out`; a second call resumes it.
+
+    A picture that cannot be restored or scored is skipped and listed. Raises UserError for unknown
+    names and for an `out` that holds another result.
+    """
+    known(PROTOCOLS, protocol, "protocol")
+    for metric in metrics:
+        known(METRICS, metric, "metric")
+    dataset = BlurDataset(data, split)
+    notes = restore.prepare(dataset.rows)
+    header = {
+        "model": name,
+        "restored_by": restore.kind,
+        "data": {
+            "recipe": dataset.recipe_name,
+            "split": split,
+            "digest": dataset.digest,
+            "images": len(dataset),
+        },
+        "protocol": protocol,
+        "metrics": list(metrics),
+        "provenance": restore.provenance,
+    }
+    header = json.loads(json.dumps(header))  # as a file will give it back: no tuples
+    done = _resume(out, header)
+    header["data_folder"] = data.resolve().name
+    write_json(out / "summary.json", {**header, "complete": False})
+    rows, skipped = _score_all(dataset, restore, header, out, done)
+    write_jsonl(out / "results.jsonl", rows)
+    write_jsonl(out / "failures.jsonl", skipped)
+    summary = _summarise(header, rows, skipped)
+    write_json(out / "summary.json", summary)
+    means = {key: value for key, value in summary["means"].items() if value is not None}
+    return Summary(out, name, len(rows), means, skipped, notes)
+
+
+def _resume(out: Path, header: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Rows that `out` already holds, by id; UserError where it holds something else."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return {}
+    if not (out / "summary.json").is_file():
+        raise UserError(f"{out}: is not empty and holds no result; choose another --out")
+    before = read_json(out / "summary.json")
+    for key in SAME:
+        if before.get(key) != header[key]:
+            raise UserError(f"{out}: holds a result of another {key}; choose another --out")
+    return {row["id"]: row for row in _whole_rows(out / "results.jsonl")}
+
+
+def _whole_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file whose last line a crash may have torn."""
+    text = path.read_bytes() if path.exists() else b""
+    try:
+        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+    except ValueError:
+        raise UserError(f"{path}: damaged; delete its folder and evaluate again") from None
+
+
+def _score_all(
+    dataset: BlurDataset,
+    restore: Restorer,
+    header: dict[str, Any],
+    out: Path,
+    done: dict[str, dict[str, Any]],
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Rows in the data set's order, and what was skipped; rows already `done` are kept."""
+    chosen = sample_ids([row["id"] for row in dataset.rows])
+    skipped: list[dict[str, str]] = []
+    write_jsonl(out / "results.jsonl", list(done.values()))
+    with (
+        progress(f"evaluate {header['model']}", len(dataset), start=len(done)) as advance,
+        (out / "results.jsonl").open("a", encoding="utf-8") as file,
+    ):
+        for row in dataset.rows:
+            if row["id"] in done:
+                continue
+            try:
+                scored, pictures = _score(dataset, row, restore, header)
+            except Exception as error:  # one bad picture, or a model that fails on it
+                skipped.append({"id": row["id"], "why": _one_line(error)})
+            else:
+                if row["id"] in chosen:
+                    _write_sample(out, row["id"], pictures)
+                file.write(json.dumps(scored, ensure_ascii=False, allow_nan=False) + "\n")
+                file.flush()
+                done[row["id"]] = scored
+            advance()
+    return [done[row["id"]] for row in dataset.rows if row["id"] in done], skipped
+
+
+def _score(
+    dataset: BlurDataset, row: dict[str, Any], restore: Restorer, header: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """One picture restored and scored: its row of results.jsonl, and the pictures by role."""
+    blur, sharp = (read_image(dataset.path(row, role)) for role in ("blur", "sharp"))
+    began = time.perf_counter()
+    restored = restore.restore(blur, row)
+    elapsed = (time.perf_counter() - began) * 1e3
+    scores = {
+        metric: compute(metric, restored, sharp, header["protocol"]) for metric in header["metrics"]
+    }
+    scored = {
+        "model": header["model"],
+        "data": header["data"]["digest"],
+        "split": header["data"]["split"],
+        "protocol": header["protocol"],
+        "id": row["id"],
+        "metrics": scores,
+        "severity": row.get("severity_mean_px"),
+        "milliseconds": round(elapsed, 3) if restore.timed else None,
+    }
+    return scored, {"blur": blur, "sharp": sharp, "restored": restored}
+
+
+def sample_ids(ids: Sequence[str]) -> set[str]:
+    """The few ids whose pictures are kept: by hash, so that every model keeps the same ones."""
+    return set(sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:SAMPLES])
+
+
+def _write_sample(out: Path, name: str, pictures: dict[str, np.ndarray]) -> None:
+    for role, image in pictures.items():
+        write_bytes(out / "samples" / f"{name}__{role}.png", encode(image))
+
+
+def _summarise(
+    header: dict[str, Any], rows: list[dict[str, Any]], skipped: list[dict[str, str]]
+) -> dict[str, Any]:
+    times = [row["milliseconds"] for row in rows if row["milliseconds"] is not None]
+    return {
+        **header,
+        "complete": True,
+        "images": len(rows),
+        "means": {
+            metric: statistics.fmean(row["metrics"][metric] for row in rows) if rows else None
+            for metric in header["metrics"]
+        },
+        "milliseconds_median": statistics.median(times) if times else None,
+        "samples": sorted(sample_ids([row["id"] for row in (*rows, *skipped)])),
+        "skipped": skipped,
+        "environment": _environment(),
+    }
+
+
+def _environment() -> dict[str, str]:
+    """What the numbers, and above all the milliseconds, were measured with."""
+    import torch
+
+    return {
+        "blurbench": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def _one_line(error: Exception) -> str:
+    """What went wrong, in one line."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UserError | ValueError) else f"{type(error).__name__}: {text}"

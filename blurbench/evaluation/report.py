@@ -1,0 +1,134 @@
+"""Result folders -> leaderboard.csv and leaderboard.html."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blurbench.errors import UserError
+from blurbench.evaluation import pictures
+from blurbench.evaluation.boards import Board, Entry, make_boards
+from blurbench.evaluation.page import costs, render_page
+from blurbench.evaluation.statistics import difference, estimate
+from blurbench.files import write_text
+from blurbench.metrics import METRICS
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a leaderboard came to."""
+
+    csv: Path
+    page: Path
+    boards: list[Board]
+
+    def __str__(self) -> str:
+        """One line a board, then where the files are."""
+        lines = [
+            f"{board.recipe} {board.split} {board.protocol}: {len(board.entries)} models, "
+            f"{board.images} pictures"
+            for board in self.boards
+        ]
+        return "\n".join([*lines, str(self.csv), str(self.page)])
+
+
+def leaderboard(
+    results: Sequence[Path], out: Path, compare: tuple[str, str] | None = None
+) -> Summary:
+    """Rank result folders; `compare` adds the paired differences of two models.
+
+    Raises UserError for a folder that is no finished result, two results of one name on one board,
+    and models to compare that share no board.
+    """
+    boards = make_boards(results)
+    stories = [_story(board, compare) for board in boards]
+    if compare and not any(stories):
+        raise UserError(f"no board has both {compare[0]!r} and {compare[1]!r}")
+    viewers = [pictures.viewer(board, out) for board in boards]
+    summary = Summary(out / "leaderboard.csv", out / "leaderboard.html", boards)
+    write_text(summary.csv, render_csv(boards))
+    write_text(summary.page, render_page(boards, viewers, stories))
+    pictures.remove_unused(out, pictures.used(viewers))
+    return summary
+
+
+def render_csv(boards: list[Board]) -> str:
+    """One line a model and board; a column that does not apply is empty."""
+    rows = [_csv_row(board, entry) for board in boards for entry in board.entries]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    return text.getvalue()
+
+
+def _csv_row(board: Board, entry: Entry) -> dict[str, Any]:
+    summary = entry.result.summary
+    first = entry.scores.get(board.metrics[0])
+    return {
+        "board": board.name,
+        "recipe": board.recipe,
+        "split": board.split,
+        "digest": board.digest,
+        "protocol": board.protocol,
+        "rank": first.rank if first else None,
+        "model": entry.result.model,
+        "restored_by": summary["restored_by"],
+        "images": entry.result.images,
+        "missing": entry.missing,
+        **{key: value for metric in board.metrics for key, value in _csv_score(metric, entry)},
+        **costs(entry.result),
+        "preset": summary["provenance"].get("preset"),
+        "run_hash": summary["provenance"].get("run_hash"),
+    }
+
+
+def _csv_score(metric: str, entry: Entry) -> list[tuple[str, Any]]:
+    score = entry.scores.get(metric)
+    mean, gain = (score.estimate, score.gain) if score else (None, None)
+    cells: list[tuple[str, Any]] = [(f"{metric}_rank", score.rank if score else None)]
+    for prefix, value in ((metric, mean), (f"{metric}_gain", gain)):
+        cells += [
+            (f"{prefix}_mean", value.mean if value else None),
+            (f"{prefix}_low", value.low if value else None),
+            (f"{prefix}_high", value.high if value else None),
+        ]
+    return cells
+
+
+def _cell(value: Any) -> Any:
+    """Six digits of a float; text that a spreadsheet would run as a formula gets an apostrophe."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value
+
+
+def _story(board: Board, compare: tuple[str, str] | None) -> dict[str, Any] | None:
+    """Two models of a board, paired by picture: means, difference, who wins how often."""
+    by_name = {entry.result.model: entry.result.scores for entry in board.entries}
+    if not compare or not by_name.keys() >= set(compare):
+        return None
+    first, second = (by_name[name] for name in compare)
+    lines = []
+    for metric in (name for name in board.metrics if name in first and name in second):
+        common = sorted(first[metric].keys() & second[metric].keys())
+        if not common:
+            continue
+        sign = 1 if METRICS[metric].higher_is_better else -1
+        gaps = [sign * (first[metric][name] - second[metric][name]) for name in common]
+        lines.append(
+            {
+                "metric": metric,
+                "means": [estimate([s[metric][name] for name in common]) for s in (first, second)],
+                "difference": difference(first[metric], second[metric]),
+                "wins": [sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps)],
+                "images": len(gaps),
+            }
+        )
+    return {"models": compare, "lines": lines}

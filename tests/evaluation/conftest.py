@@ -1,0 +1,90 @@
+"""A tiny data set on disk, and result folders without any pictures behind them."""
+
+import numpy as np
+import pytest
+from skimage import data
+
+from blurbench.data import records
+from blurbench.files import write_bytes, write_json, write_jsonl
+from blurbench.images import encode
+
+
+def write_data_set(folder, count=10, split="test"):
+    """Pairs of 20x24 px: crops of a photograph, and the same averaged over three columns."""
+    photograph, rows = data.astronaut(), []
+    for index in range(count):
+        sharp = photograph[30 * index : 30 * index + 20, 200:224]
+        blur = np.stack([np.roll(sharp, step, axis=1) for step in (-1, 0, 1)]).mean(axis=0)
+        pair = {"blur": blur.astype(np.uint8), "sharp": sharp}
+        row = {"id": f"crop-{index}", "width": 24, "height": 20, "severity_mean_px": 3.0}
+        for role, image in pair.items():
+            encoded = encode(image)
+            row[f"{role}_file_name"] = f"{role}/crop-{index}.png"
+            row[f"{role}_pixels"] = records.pixel_hash(image)
+            row[f"{role}_sha256"] = records.sha256(encoded)
+            write_bytes(folder / split / row[f"{role}_file_name"], encoded)
+        rows.append(row)
+    write_jsonl(folder / split / "metadata.jsonl", rows)
+    description = records.Description(
+        recipe={"name": "crops"},
+        seed=0,
+        limit=None,
+        image_format="png",
+        blurbench="0",
+        made_with={},
+        source={},
+        counts={split: count},
+        failed=0,
+        metadata_sha256={split: records.sha256((folder / split / "metadata.jsonl").read_bytes())},
+        digest=records.digest_of((split, row) for row in rows),
+    )
+    write_json(folder / "dataset.json", description.model_dump())
+    return folder
+
+
+def write_result(folder, model, psnr, **changes):
+    """A RESULT folder of the given PSNR by picture id; `changes` go into its summary."""
+    summary = {
+        "model": model,
+        "restored_by": "model",
+        "data": {"recipe": "crops", "split": "test", "digest": "d" * 64, "images": len(psnr)},
+        "protocol": "wang-rgb",
+        "metrics": ["psnr"],
+        "provenance": {},
+        "complete": True,
+        "milliseconds_median": None,
+        "samples": [],
+        "skipped": [],
+        "environment": {},
+        **changes,
+    }
+    rows = [
+        {
+            "model": model,
+            "data": summary["data"]["digest"],
+            "split": summary["data"]["split"],
+            "protocol": summary["protocol"],
+            "id": name,
+            "metrics": {"psnr": value},
+        }
+        for name, value in psnr.items()
+    ]
+    write_jsonl(folder / "results.jsonl", rows)
+    write_json(folder / "summary.json", summary)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_set(tmp_path_factory):
+    """A data set of ten pairs, split test."""
+    return write_data_set(tmp_path_factory.mktemp("data") / "set")
+
+
+@pytest.fixture
+def make_data_set():
+    return write_data_set
+
+
+@pytest.fixture
+def make_result():
+    return write_result

@@ -1,0 +1,166 @@
+import json
+
+import numpy as np
+import pytest
+
+from blurbench.errors import UserError
+from blurbench.evaluation.evaluate import evaluate, restorers, sample_ids
+from blurbench.evaluation.restorers import FolderRestorer, Identity, ModelRestorer
+from blurbench.files import read_json, read_jsonl
+from blurbench.images import read_image
+from blurbench.metrics import compute
+
+
+def scores(out):
+    return {row["id"]: row["metrics"] for row in read_jsonl(out / "results.jsonl")}
+
+
+def test_identity_scores_what_is_on_disk(data_set, tmp_path):
+    summary = evaluate(data_set, tmp_path / "out", restore=Identity(), name="identity")
+    rows = list(read_jsonl(tmp_path / "out" / "results.jsonl"))
+    assert [row["id"] for row in rows] == [f"crop-{index}" for index in range(10)]
+    for row in rows:
+        blur, sharp = (
+            read_image(data_set / "test" / role / f"{row['id']}.png") for role in ("blur", "sharp")
+        )
+        expected = {metric: compute(metric, blur, sharp) for metric in ("psnr", "ssim")}
+        assert row["metrics"] == pytest.approx(expected, abs=1e-12)
+        assert (row["protocol"], row["split"], row["milliseconds"]) == ("wang-rgb", "test", None)
+        assert row["severity"] == 3.0
+    assert summary.failed == 0
+    assert summary.means["psnr"] == pytest.approx(np.mean([r["metrics"]["psnr"] for r in rows]))
+    assert "identity: PSNR" in str(summary)
+
+
+def test_the_summary_says_what_was_measured_with_what(data_set, tmp_path):
+    restore = ModelRestorer("copy", lambda blur: blur.copy(), {"preset": "tiny"})
+    evaluate(data_set, tmp_path, restore=restore, name="copy")
+    summary = read_json(tmp_path / "summary.json")
+    assert summary["complete"] is True
+    assert summary["data"]["recipe"] == "crops"
+    assert summary["data_folder"] == data_set.name
+    assert summary["provenance"] == {"preset": "tiny"}
+    assert summary["milliseconds_median"] > 0
+    assert {"blurbench", "python", "torch", "platform"} <= summary["environment"].keys()
+
+
+def test_every_model_keeps_the_same_few_samples(data_set, tmp_path):
+    evaluate(data_set, tmp_path / "a", restore=Identity(), name="a")
+    dark = ModelRestorer("b", lambda blur: blur // 2)
+    evaluate(data_set, tmp_path / "b", restore=dark, name="b")
+    kept = [sorted(p.name for p in (tmp_path / name / "samples").iterdir()) for name in "ab"]
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 8 * 3
+    name = min(sample_ids([f"crop-{index}" for index in range(10)]))
+    blur = read_image(data_set / "test" / "blur" / f"{name}.png")
+    restored = read_image(tmp_path / "b" / "samples" / f"{name}__restored.png")
+    assert np.array_equal(restored, blur // 2)
+
+
+def test_a_model_that_fails_on_one_picture_loses_only_that(data_set, tmp_path):
+    calls = []
+
+    def flaky(blur):
+        calls.append(0)
+        if len(calls) == 4:
+            raise RuntimeError("no memory\nfor this one")
+        return blur[:-1] if len(calls) == 6 else blur
+
+    summary = evaluate(data_set, tmp_path, restore=ModelRestorer("flaky", flaky), name="flaky")
+    assert summary.images == 8
+    assert summary.skipped == [
+        {"id": "crop-3", "why": "RuntimeError: no memory for this one"},
+        {"id": "crop-5", "why": "restored is 24x19, sharp is 24x20 px"},
+    ]
+    assert list(read_jsonl(tmp_path / "failures.jsonl")) == summary.skipped
+    assert "skipped crop-3: RuntimeError" in str(summary)
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_was(data_set, tmp_path):
+    seen = []
+
+    def interrupted(blur):
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        seen.append(blur)
+        return blur // 2
+
+    def evaluate_with(function, out):
+        evaluate(data_set, out, restore=ModelRestorer("half", function), name="half")
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_with(interrupted, tmp_path / "out")
+    with (tmp_path / "out" / "results.jsonl").open("a") as file:
+        file.write('{"model": "half", "da')  # as a crash leaves it
+
+    def counted(blur):
+        seen.append(blur)
+        return blur // 2
+
+    evaluate_with(counted, tmp_path / "out")
+    assert len(seen) == 10
+    evaluate_with(counted, tmp_path / "out")
+    assert len(seen) == 10
+    evaluate_with(counted, tmp_path / "whole")
+    assert scores(tmp_path / "out") == scores(tmp_path / "whole")
+    assert len(list((tmp_path / "out" / "samples").iterdir())) == 24
+
+
+def test_a_result_of_something_else_is_not_touched(data_set, make_data_set, tmp_path):
+    out = tmp_path / "out"
+    evaluate(data_set, out, restore=Identity(), name="first")
+    before = (out / "summary.json").read_bytes()
+    other = make_data_set(tmp_path / "other", count=3)
+    for data, name, more in [
+        (data_set, "second", {}),
+        (other, "first", {}),
+        (data_set, "first", {"metrics": ("psnr",)}),
+    ]:
+        with pytest.raises(UserError, match="holds a result of another"):
+            evaluate(data, out, restore=Identity(), name=name, **more)
+    assert (out / "summary.json").read_bytes() == before
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "thesis.tex").write_text("x")
+    with pytest.raises(UserError, match="holds no result"):
+        evaluate(data_set, tmp_path / "papers", restore=Identity(), name="first")
+
+
+def test_unknown_names_are_refused_before_anything_is_written(data_set, tmp_path):
+    for more, message in [
+        ({"metrics": ("psnr", "nope")}, "unknown metric 'nope'"),
+        ({"protocol": "nope"}, "unknown protocol 'nope'"),
+        ({"split": "train"}, "test"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            evaluate(data_set, tmp_path / "out", restore=Identity(), name="x", **more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_the_command_line_asks_for(tmp_path):
+    [(identity, out)] = restorers((), None, None, tmp_path, None)
+    assert (identity.kind, identity.name, out) == ("identity", "identity", tmp_path)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UserError, match="holds no pictures"):
+        restorers((), tmp_path / "mine", None, tmp_path, None)
+    with pytest.raises(UserError, match="no such folder"):
+        restorers((), tmp_path / "nowhere", None, tmp_path, None)
+    with pytest.raises(UserError, match="same name"):
+        restorers((tmp_path / "a" / "run", tmp_path / "b" / "run"), None, None, tmp_path, None)
+
+
+def test_rows_are_plain_json(data_set, tmp_path):
+    evaluate(data_set, tmp_path, restore=Identity(), name="ünïcode, spaces")
+    for line in (tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines():
+        assert json.loads(line)["model"] == "ünïcode, spaces"
+
+
+def test_a_folder_of_restored_pictures_is_an_evaluation_like_any(data_set, tmp_path):
+    summary = evaluate(
+        data_set,
+        tmp_path / "out",
+        restore=FolderRestorer(data_set / "test" / "blur"),
+        name="theirs",
+    )
+    evaluate(data_set, tmp_path / "identity", restore=Identity(), name="identity")
+    assert scores(tmp_path / "out") == scores(tmp_path / "identity")
+    assert summary.notes == []

@@ -1,0 +1,136 @@
+import csv
+import re
+
+import numpy as np
+import pytest
+
+from blurbench.errors import UserError
+from blurbench.evaluation.page import compact
+from blurbench.evaluation.report import leaderboard
+from blurbench.files import write_bytes
+from blurbench.images import encode, read_image
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def psnr(mean, count=8):
+    return {f"id{index}": mean + 0.1 * index for index in range(count)}
+
+
+@pytest.fixture
+def results(make_result, tmp_path):
+    """Three models on one board, each with two sample pictures."""
+    folders = []
+    for level, model in enumerate(["identity", "=cmd()|' /C calc'!A0", HOSTILE]):
+        kind = "model" if level else "identity"
+        folder = make_result(
+            tmp_path / f"result{level}",
+            model,
+            psnr(20 + level),
+            restored_by=kind,
+            samples=["id1", "id2"],
+            milliseconds_median=12.5,
+            provenance={"params": 7841123, "preset": "tiny", "config": {"note": HOSTILE}},
+        )
+        for name in ("id1", "id2"):
+            for role, shade in (("blur", 10), ("sharp", 20), ("restored", 30 + 10 * level)):
+                image = np.full((12, 900, 3), shade + int(name[2]), np.uint8)
+                write_bytes(folder / "samples" / f"{name}__{role}.png", encode(image))
+        folders.append(folder)
+    return folders
+
+
+def test_the_csv_holds_a_line_a_model_with_intervals_and_gains(results, tmp_path):
+    summary = leaderboard(results, tmp_path / "out")
+    rows = list(csv.DictReader(summary.csv.open(encoding="utf-8")))
+    assert [row["rank"] for row in rows] == ["3", "1", "2"]
+    assert [row["model"] for row in rows] == ["identity", HOSTILE, "'=cmd()|' /C calc'!A0"]
+    best = rows[1]
+    assert float(best["psnr_mean"]) == pytest.approx(22.35)
+    assert float(best["psnr_low"]) < 22.35 < float(best["psnr_high"])
+    assert float(best["psnr_gain_mean"]) == pytest.approx(2)
+    assert (best["params"], best["milliseconds"], best["preset"]) == ("7841123", "12.5", "tiny")
+    assert rows[0]["psnr_gain_mean"] == ""
+    assert {row["digest"] for row in rows} == {"d" * 64}
+    assert "leaderboard.html" in str(summary)
+
+
+def test_no_name_reaches_the_page_as_markup(results, tmp_path):
+    page = leaderboard(results, tmp_path).page.read_text(encoding="utf-8")
+    assert "alert(1)" in page
+    assert HOSTILE not in page
+    assert not re.search(r"https?://", page)
+
+
+def test_the_page_asks_for_nothing_but_pictures_beside_it(results, tmp_path):
+    page = leaderboard(results, tmp_path).page.read_text(encoding="utf-8")
+    assert not re.search(r"<(?:link|script|img|iframe)[^>]+(?:src|href)=\"(?!data:)", page)
+    assert "default-src 'none'" in page
+    named = set(re.findall(r"[0-9a-f]{20}\.webp", page))
+    kept = {path.name for path in (tmp_path / "leaderboard_files").iterdir()}
+    assert named == kept
+    assert len(kept) == 2 * (2 + 2)  # blur, sharp and two models; identity is the blur
+
+
+def test_the_same_results_give_the_same_bytes_in_any_order(results, tmp_path):
+    first = leaderboard(results, tmp_path / "a")
+    second = leaderboard(list(reversed(results)), tmp_path / "b")
+    assert first.csv.read_bytes() == second.csv.read_bytes()
+    assert first.page.read_bytes() == second.page.read_bytes()
+
+
+def test_pictures_are_cropped_at_the_centre_without_loss(results, tmp_path):
+    leaderboard(results, tmp_path)
+    for path in (tmp_path / "leaderboard_files").iterdir():
+        image = read_image(path)
+        assert image.shape == (12, 768, 3)
+        assert image.std() == 0
+
+
+def test_an_older_page_leaves_no_pictures_behind_and_other_files_alone(results, tmp_path):
+    (tmp_path / "leaderboard_files").mkdir()
+    stale = tmp_path / "leaderboard_files" / f"{'0' * 20}.webp"
+    mine = tmp_path / "leaderboard_files" / "mine.webp"
+    stale.write_bytes(b"")
+    mine.write_bytes(b"")
+    leaderboard(results, tmp_path)
+    assert not stale.exists()
+    assert mine.exists()
+
+
+def test_a_sample_id_cannot_lead_out_of_its_result(make_result, tmp_path):
+    folder = make_result(tmp_path / "r", "a", psnr(20), samples=["../../../secret"])
+    with pytest.raises(UserError, match="leads out of this folder"):
+        leaderboard([folder], tmp_path / "out")
+
+
+def test_comparing_two_models_tells_the_paired_difference(results, tmp_path):
+    page = leaderboard(results, tmp_path, compare=(HOSTILE, "identity")).page
+    text = page.read_text(encoding="utf-8")
+    assert "against identity" in text
+    assert "8 : 0" in text
+    with pytest.raises(UserError, match="no board has both 'identity' and 'nobody'"):
+        leaderboard(results, tmp_path, compare=("identity", "nobody"))
+
+
+def test_one_picture_alone_still_makes_a_page(make_result, tmp_path):
+    folder = make_result(tmp_path / "r", "identity", {"a": 20.0}, restored_by="identity")
+    summary = leaderboard([folder], tmp_path / "out")
+    assert "too few for an interval" in summary.page.read_text(encoding="utf-8")
+    [row] = csv.DictReader(summary.csv.open(encoding="utf-8"))
+    assert (row["psnr_mean"], row["psnr_low"], row["rank"]) == ("20", "", "1")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.457, "0.457"),
+        (13.25, "13.2"),
+        (7841123, "7.84 M"),
+        (2e9, "2 G"),
+        (1e3, "1 k"),
+    ],
+)
+def test_large_numbers_are_shortened(value, text):
+    assert compact(value) == text
