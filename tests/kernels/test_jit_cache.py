@@ -68,3 +68,9 @@ def test_a_stream_survives_pickling():
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         kernel = pool.submit(bank.trajectory_kernel, stream, 9).result()
     np.testing.assert_array_equal(kernel, bank.trajectory_kernel(random.stream("pickle"), 9))
+
+
+def test_the_package_itself_imports_nothing_heavy():
+    code = "import sys, blurbench_kernels; print({'numpy', 'numba'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "set()"
