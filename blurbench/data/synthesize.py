@@ -26,6 +26,7 @@ MIN_SIDE = 32
 class Pair:
     """A finished pair and its metadata row, which lacks only what the files decide."""
 
+    id: str
     blur: np.ndarray  # (H, W, 3) uint8 RGB
     sharp: np.ndarray  # (H, W, 3) uint8 RGB
     mask: np.ndarray | None  # (H, W) uint8 labels 0..3
@@ -78,8 +79,10 @@ def prepare(recipe: Recipe, item_id: str, sharp: Sharp) -> Sharp:
     if recipe.masks and sharp.mask is None:
         raise UserError(f"{item_id}: has no mask, and recipe {recipe.name} needs one")
     size, resize = sharp.image.shape[:2], recipe.prepare.resize
+    if resize == size:
+        return sharp
     _need(item_id, size, (recipe.prepare.min_size, recipe.prepare.min_size))
-    if resize is None or resize == size:
+    if resize is None:
         return sharp
     # Pillow resizes 8-bit images in integer arithmetic: the same bytes on every machine.
     image = _resize(sharp.image, resize, Image.Resampling.BILINEAR)
@@ -130,7 +133,8 @@ def make_pair(
         "noise_sigma": float(recipe.noise.sigma),
     }
     mask = sharp.mask[window].copy() if recipe.masks and sharp.mask is not None else None
-    return Pair(sensor.quantise(image), sharp.image[window].copy(), mask, row)
+    id = pair_id(item_id, split, replica)
+    return Pair(id, sensor.quantise(image), sharp.image[window].copy(), mask, row)
 
 
 def _window(

@@ -1,0 +1,145 @@
+"""The only reader of a made data set; and the same pairs, blurred on the fly."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from blurbench.data.face_labels import CLASS_COUNT
+from blurbench.data.manifest import Recipe
+from blurbench.data.records import METADATA, read_description, read_rows
+from blurbench.data.sources import Sharp, Source
+from blurbench.data.synthesize import Pair, make_pair, prepare, split_of
+from blurbench.errors import UserError
+from blurbench.files import inside, sha256
+from blurbench.images import decode_labels, read_bytes, read_image, to_float
+
+CACHE_BYTES = 2**30  # of prepared sharp images, in each process
+
+
+class BlurDataset(Dataset[dict[str, Any]]):
+    """One split of a data set that `blurbench synthesize` made; item i is row i, sorted by id."""
+
+    def __init__(self, folder: str | Path, split: str) -> None:
+        """UserError where there is no data set, no such split, or the metadata is torn."""
+        self.folder = Path(folder)
+        description = read_description(self.folder)
+        self.splits = tuple(description.counts)
+        if split not in self.splits:
+            known = ", ".join(self.splits) or "none"
+            raise UserError(f"{folder}: no split {split!r}; there are: {known}")
+        self.split = split
+        self.digest = description.digest
+        self.recipe = description.recipe
+        self.recipe_name = str(self.recipe.get("name", ""))
+        self.rows = list(read_rows(self.folder, split))
+        if len(self.rows) != description.counts[split]:
+            path = self.folder / split / METADATA
+            raise UserError(
+                f"{path}: {len(self.rows)} rows, but {description.counts[split]} were made; "
+                "run `blurbench verify`"
+            )
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """`blur`, `sharp` float32 (3, H, W) in [0, 1], `id`; `mask` one-hot float32 (4, H, W)."""
+        row = self.rows[index]
+        blur, sharp = (read_image(self.path(row, kind)) for kind in ("blur", "sharp"))
+        mask = None
+        if self.has("mask"):
+            path = self.path(row, "mask")
+            mask = decode_labels(read_bytes(path), str(path))
+        return _item(row["id"], blur, sharp, mask)
+
+    def sample(self, index: int, epoch: int) -> dict[str, Any]:  # noqa: ARG002
+        """Item `index`; a stored pair is the same in every epoch."""
+        return self[index]
+
+    def has(self, label: str) -> bool:
+        """Whether every pair carries this label, such as "mask"."""
+        return bool(self.rows) and f"{label}_file_name" in self.rows[0]
+
+    def path(self, row: dict[str, Any], kind: str) -> Path:
+        """The file of a row's `blur`, `sharp` or `mask`; UserError where it leaves the folder."""
+        name = row.get(f"{kind}_file_name")
+        if not isinstance(name, str):
+            raise UserError(f"{self.folder / self.split / METADATA}: {row['id']} has no {kind}")
+        return inside(self.folder / self.split, name)
+
+
+class OnTheFlyDataset(Dataset[dict[str, Any]]):
+    """The pairs that a recipe would make of one split, made when they are asked for.
+
+    One item a source image; epoch e blurs it as replica e of the stored data set.
+    """
+
+    def __init__(self, recipe: Recipe, source: Source, split: str, seed: int = 0) -> None:
+        """UserError where no source image falls into the split."""
+        self.recipe, self.seed, self.split = recipe, seed, split
+        of_split = {item.id: split_of(recipe, item) for item in source.items}
+        self.splits = tuple(sorted(set(of_split.values())))
+        self.items = [item for item in source.items if of_split[item.id] == split]
+        if not self.items:
+            known = ", ".join(self.splits) or "none"
+            raise UserError(f"{source.spec}: no images for split {split!r}; there are: {known}")
+        self.recipe_name = recipe.name
+        self._cache: dict[int, Sharp] = {}
+        self._cached_bytes = 0
+
+    def __len__(self) -> int:
+        """Number of source images."""
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """As in `BlurDataset`; the blur of epoch 0."""
+        return self.sample(index, 0)
+
+    def sample(self, index: int, epoch: int) -> dict[str, Any]:
+        """As in `BlurDataset`; the blur of this epoch."""
+        pair = self.pair(index, epoch)
+        return _item(pair.id, pair.blur, pair.sharp, pair.mask)
+
+    def pair(self, index: int, replica: int) -> Pair:
+        """The pair of source image `index`: the pixels of the stored set under the same key."""
+        item = self.items[index]
+        return make_pair(self.recipe, self.seed, item.id, self.split, replica, self._sharp(index))
+
+    def has(self, label: str) -> bool:
+        """Whether every pair carries this label, such as "mask"."""
+        return label in self.recipe.labels
+
+    @cached_property
+    def digest(self) -> str:
+        """Stands for recipe, seed and the list of images; no digest of pixels."""
+        ids = [item.id for item in self.items]
+        return "recipe:" + sha256(repr((self.recipe.pixels(), self.seed, ids)).encode())
+
+    def _sharp(self, index: int) -> Sharp:
+        if index in self._cache:
+            return self._cache[index]
+        item = self.items[index]
+        sharp = prepare(self.recipe, item.id, item.load())
+        size = sharp.image.nbytes + (0 if sharp.mask is None else sharp.mask.nbytes)
+        # First come, first kept: epochs are shuffled, so that evicting would help no image.
+        if self._cached_bytes + size <= CACHE_BYTES:
+            self._cache[index] = sharp
+            self._cached_bytes += size
+        return sharp
+
+
+def _item(id: str, blur: np.ndarray, sharp: np.ndarray, mask: np.ndarray | None) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "id": id,
+        "blur": torch.from_numpy(to_float(blur)),
+        "sharp": torch.from_numpy(to_float(sharp)),
+    }
+    if mask is not None:
+        classes = np.arange(CLASS_COUNT, dtype=np.uint8)[:, None, None]
+        item["mask"] = torch.from_numpy((mask == classes).astype(np.float32))
+    return item
