@@ -16,7 +16,7 @@ from blurbench import __version__
 from blurbench.data.dataset import BlurDataset
 from blurbench.errors import UserError
 from blurbench.evaluation.restorers import FolderRestorer, Identity, Restorer, trained
-from blurbench.files import read_json, write_bytes, write_json, write_jsonl
+from blurbench.files import inside, read_json, write_bytes, write_json, write_jsonl
 from blurbench.images import encode, read_image
 from blurbench.metrics import METRICS, PROTOCOLS, compute, known
 from blurbench.progress import progress
@@ -209,7 +209,7 @@ def sample_ids(ids: Sequence[str]) -> set[str]:
 
 def _write_sample(out: Path, name: str, pictures: dict[str, np.ndarray]) -> None:
     for role, image in pictures.items():
-        write_bytes(out / "samples" / f"{name}__{role}.png", encode(image))
+        write_bytes(inside(out, f"samples/{name}__{role}.png"), encode(image))
 
 
 def _summarise(

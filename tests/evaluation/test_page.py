@@ -1,0 +1,210 @@
+"""The page in a real browser, opened from disk."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from blurbench.evaluation.report import leaderboard
+from blurbench.files import write_bytes
+from blurbench.images import encode
+
+HOSTILE = "<script>alert(1)</script>"
+MEANS = {"identity": 20, "zebra": 25, HOSTILE: 23, "=cmd()": 24, "m1": 11, "m2": 12, "m3": 13}
+BY_RANK = ["zebra", "=cmd()", HOSTILE, "identity", "m3", "m2", "m1"]
+OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-prefers-reduced-motion",
+    "--window-size=1200,1000",
+)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromedriver = shutil.which("chromedriver")
+    if not (chromium and chromedriver):
+        # Continuous integration must not pass because the browser went missing.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no chromium and chromedriver here")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for option in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(chromedriver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def page(driver, make_result, tmp_path):
+    """The page of eight models with two samples each, loaded; pictures differ by model."""
+    folders = []
+    for index, (model, mean) in enumerate(MEANS.items()):
+        folder = make_result(
+            tmp_path / f"result{index}",
+            model,
+            {f"id{number}": mean + 0.1 * number for number in range(8)},
+            restored_by="model" if index else "identity",
+            samples=["id1", "id2"],
+            provenance={"params": 10 * index} if index > 3 else {},
+        )
+        for name in ("id1", "id2"):
+            for role, shade in (("blur", 10), ("sharp", 20), ("restored", 30 + 10 * index)):
+                image = np.full((60, 80, 3), shade + int(name[2]), np.uint8)
+                write_bytes(folder / "samples" / f"{name}__{role}.png", encode(image))
+        folders.append(folder)
+    driver.get_log("performance")
+    driver.get_log("browser")
+    driver.get(leaderboard(folders, tmp_path / "out").page.as_uri())
+    wait(driver, lambda: shown(driver, "under") and shown(driver, "over"))
+    return driver
+
+
+def wait(driver, condition):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(driver, 10).until(lambda _: condition())
+
+
+def one(driver, selector):
+    return driver.find_element("css selector", selector)
+
+
+def shown(driver, layer):
+    """The source of a layer's picture once it is loaded."""
+    script = "const i = arguments[0]; return i.complete && i.naturalWidth ? i.src : null"
+    return driver.execute_script(script, one(driver, f"img.{layer}"))
+
+
+def order(driver):
+    rows = driver.find_elements("css selector", "table.ranking tbody tr")
+    return [row.get_attribute("data-model") for row in rows if row.is_displayed()]
+
+
+def heading(driver, text):
+    headings = driver.find_elements("css selector", "table.ranking thead th")
+    return next(one for one in headings if one.text.startswith(text))
+
+
+def test_it_opens_from_disk_in_silence(page):
+    assert page.get_log("browser") == []
+    messages = (json.loads(entry["message"])["message"] for entry in page.get_log("performance"))
+    requested = [
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    ]
+    assert requested
+    assert [url for url in requested if not url.startswith(("file:", "data:"))] == []
+
+
+def test_a_click_sorts_and_a_second_one_turns_it_round(page):
+    assert order(page) == ["identity", "zebra", "=cmd()", HOSTILE, "m3", "m2", "m1"]
+    rank = heading(page, "Rank")
+    rank.find_element("tag name", "button").click()
+    assert order(page) == BY_RANK
+    assert rank.get_attribute("aria-sort") == "ascending"
+    heading(page, "PSNR").find_element("tag name", "button").click()
+    assert order(page) == BY_RANK
+    assert heading(page, "PSNR").get_attribute("aria-sort") == "descending"
+    assert rank.get_attribute("aria-sort") == "none"
+    heading(page, "PSNR").find_element("tag name", "button").click()
+    assert order(page) == BY_RANK[::-1]
+    assert heading(page, "PSNR").get_attribute("aria-sort") == "ascending"
+
+
+def test_the_keyboard_sorts_and_what_is_missing_comes_last(page):
+    from selenium.webdriver.common.keys import Keys
+
+    heading(page, "Params").find_element("tag name", "button").send_keys(Keys.ENTER)
+    assert order(page)[:3] == ["m1", "m2", "m3"]
+    heading(page, "Params").find_element("tag name", "button").send_keys(Keys.SPACE)
+    assert order(page)[:3] == ["m3", "m2", "m1"]
+    heading(page, "Model").find_element("tag name", "button").send_keys(Keys.ENTER)
+    assert order(page) == sorted(MEANS, key=lambda name: (name[0] not in "<=", name))
+
+
+def test_the_slider_moves_by_keyboard_and_by_mouse(page):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    def state():
+        clip = one(page, "img.over").value_of_css_property("clip-path")
+        return clip, one(page, ".divider").rect["x"]
+
+    clip, left = state()
+    one(page, "input.slider").send_keys(Keys.HOME)
+    at_start = state()
+    assert at_start[1] < left
+    assert at_start[0] != clip
+    one(page, "input.slider").send_keys(*[Keys.ARROW_RIGHT] * 4)
+    assert float(one(page, "input.slider").get_attribute("value")) == 2
+    ActionChains(page).drag_and_drop_by_offset(one(page, ".divider"), 200, 0).perform()
+    assert state()[1] == pytest.approx(at_start[1] + 200, abs=30)
+
+
+def test_the_pickers_change_the_pictures(page):
+    from selenium.webdriver.support.ui import Select
+
+    left, right = (Select(one(page, f"select.{side}")) for side in ("left", "right"))
+    assert left.first_selected_option.text == "blurred"
+    assert right.first_selected_option.text == "zebra"
+    assert HOSTILE in [option.text for option in right.options]
+    before = shown(page, "under"), shown(page, "over")
+    right.select_by_visible_text("sharp")
+    wait(page, lambda: shown(page, "under") not in (None, before[0]))
+    assert shown(page, "over") == before[1]
+    left.select_by_visible_text(HOSTILE)
+    wait(page, lambda: shown(page, "over") not in (None, before[1]))
+    assert one(page, ".captions .left").text == f"{HOSTILE} PSNR 23.10 dB"
+    before = shown(page, "under"), shown(page, "over")
+    page.find_elements("css selector", ".samples label")[1].click()
+    wait(page, lambda: shown(page, "under") not in (None, before[0]))
+    wait(page, lambda: shown(page, "over") not in (None, before[1]))
+    assert one(page, ".captions .left").text == f"{HOSTILE} PSNR 23.20 dB"
+
+
+def test_zoom_enlarges_both_layers_alike(page):
+    page.find_elements("css selector", ".zoom label")[3].click()
+    sizes = [one(page, f"img.{layer}").rect for layer in ("under", "over")]
+    assert sizes[0] == sizes[1]
+    assert (sizes[0]["width"], sizes[0]["height"]) == (320, 240)
+
+
+def test_the_filter_keeps_what_matches(page):
+    field = one(page, ".filter input")
+    assert field.is_displayed() == (len(MEANS) >= 8)
+    page.execute_script(
+        "arguments[0].value = 'M'; arguments[0].dispatchEvent(new Event('input'))", field
+    )
+    assert order(page) == ["=cmd()", "m3", "m2", "m1"]
+
+
+def test_a_name_leads_to_how_the_line_was_made(page):
+    one(page, "tr[data-model='m1'] th a").click()
+    opened = page.find_elements("css selector", ".made details[open]")
+    assert [details.find_element("tag name", "summary").text for details in opened] == ["m1"]
+    assert "params" in opened[0].text
+
+
+def test_without_script_the_tables_are_still_there(page):
+    page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.refresh()
+        assert len(order(page)) == len(MEANS)
+        assert not one(page, ".viewer").is_displayed()
+    finally:
+        page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
