@@ -12,6 +12,19 @@ from blurbench.files import read_json, read_jsonl
 from blurbench.metrics import METRICS, PROTOCOLS, known
 
 BASELINE = "identity"
+# Of summary.json, beside `complete`.
+FIELDS = (
+    "model",
+    "restored_by",
+    "data",
+    "protocol",
+    "metrics",
+    "provenance",
+    "milliseconds_median",
+    "samples",
+    "skipped",
+    "environment",
+)
 
 
 @dataclass(frozen=True)
@@ -103,17 +116,8 @@ def read_result(folder: Path) -> Result:
     """A whole RESULT folder; UserError where it is none, unfinished, torn or mixed."""
     if not (folder / "results.jsonl").is_file():
         raise UserError(f"{folder}: holds no results.jsonl; make it with `blurbench evaluate`")
-    summary = read_json(folder / "summary.json")
-    try:
-        if not summary["complete"]:
-            raise UserError(f"{folder}: is not finished; run the same `blurbench evaluate` again")
-        result = Result(folder, summary, {metric: {} for metric in summary["metrics"]})
-        known(PROTOCOLS, summary["protocol"], "protocol")
-        for metric in result.scores:
-            known(METRICS, metric, "metric")
-        expected = (summary["model"], *result.key[1:])
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder / 'summary.json'}: lacks the field {error}") from None
+    result = _empty_result(folder, read_json(folder / "summary.json"))
+    expected = (result.model, *result.key[1:])
     for number, row in enumerate(read_jsonl(folder / "results.jsonl"), start=1):
         where = f"{folder / 'results.jsonl'}: line {number}"
         _take(result.scores, row, expected, where)
@@ -121,7 +125,23 @@ def read_result(folder: Path) -> Result:
         raise UserError(f"{folder}: every picture was skipped; see its failures.jsonl")
     # The bootstrap draws by position: the order of the lines must not matter.
     ordered = {metric: dict(sorted(of.items())) for metric, of in result.scores.items()}
-    return Result(folder, summary, ordered)
+    return Result(folder, result.summary, ordered)
+
+
+def _empty_result(folder: Path, summary: Any) -> Result:
+    """A result without its scores yet; UserError where the summary is not a whole one."""
+    if not isinstance(summary, dict) or not summary.get("complete"):
+        raise UserError(f"{folder}: is not finished; run the same `blurbench evaluate` again")
+    try:
+        whole = {name: summary[name] for name in FIELDS}
+        result = Result(folder, summary, {metric: {} for metric in whole["metrics"]})
+        _ = result.key
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder / 'summary.json'}: lacks the field {error}") from None
+    known(PROTOCOLS, whole["protocol"], "protocol")
+    for metric in result.scores:
+        known(METRICS, metric, "metric")
+    return result
 
 
 def _take(

@@ -31,7 +31,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     """Mean of (n,) values with its expanded percentile bootstrap interval.
 
     Hesterberg, What teachers should know about the bootstrap, The American Statistician 69(4),
-    2015, section 4.3: plain percentiles are too narrow by sqrt((n - 1) / n) and ignore that the
+    2015: plain percentiles are too narrow by sqrt((n - 1) / n) and ignore that the
     spread is estimated, so the percentiles are those of Student's t. Always the same random draws,
     so the same values give the same interval.
     """
