@@ -15,6 +15,7 @@ Result = TypeVar("Result")
 
 # More than any cluster here has cores, and still only some megabytes on the scheduler.
 IN_FLIGHT = 1024
+CONNECT_S = 10
 
 # Set before a worker starts: numba and BLAS must not share out a core that is already taken.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("NUMBA", "OMP", "MKL", "OPENBLAS", "NUMEXPR")}
@@ -62,8 +63,12 @@ def _run_on(
     running = {_submit(client, function, shard): shard for shard in islice(waiting, IN_FLIGHT)}
     finished = as_completed(list(running))
     for future in finished:
+        if future.status == "lost":
+            # Its worker died before the result left it; Dask makes it again.
+            finished.add(future)
+            continue
         shard = running.pop(future)
-        if future.status in ("cancelled", "lost"):
+        if future.status == "cancelled":
             raise UserError("the Dask scheduler was lost; run the same command again to go on")
         error = future.exception()
         if error is None:
@@ -92,7 +97,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
     if scheduler is not None:
         try:
-            client = Client(scheduler, timeout=10)
+            client = Client(scheduler, timeout=CONNECT_S)
         except (OSError, ValueError) as error:
             raise UserError(f"--scheduler {scheduler}: cannot be reached ({error})") from None
         with client:

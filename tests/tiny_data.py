@@ -17,6 +17,7 @@ FLOW: dict[str, Any] = {
     "licence": "none",
     "provenance": "none",
     "replicas": {"train": 2},
+    "splits": {"train": 0.5, "val": 0.25, "test": 0.25},
     "blur": {"family": "motion_flow", "preset": "mild", "severity": [0.1, 0.5]},
     "crop": {"borders": True},
 }

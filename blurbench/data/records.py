@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from blurbench.errors import UserError
-from blurbench.files import read_json, read_jsonl, sha256
+from blurbench.files import inside, read_json, read_jsonl, sha256
 
 DATASET = "dataset.json"
 METADATA = "metadata.jsonl"
@@ -55,7 +55,7 @@ def read_description(folder: Path) -> Description:
 
 def read_rows(folder: Path, split: str) -> Iterator[Row]:
     """The rows of one split; UserError names the file where a line is torn or lacks a column."""
-    path = folder / split / METADATA
+    path = inside(folder, split) / METADATA
     for number, row in enumerate(read_jsonl(path), start=1):
         texts = ("id", "blur_file_name", "sharp_file_name", "blur_pixels", "sharp_pixels")
         if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in texts):

@@ -63,7 +63,7 @@ def _rows(folder: Path, description: Description, problems: list[str]) -> dict[s
     """The rows by split; appends what is wrong with the metadata itself."""
     rows: dict[str, list[Row]] = {}
     for split, count in sorted(description.counts.items()):
-        path = inside(folder, split) / METADATA
+        path = folder / split / METADATA
         try:
             rows[split] = sorted(read_rows(folder, split), key=lambda row: row["id"])
         except UserError as error:

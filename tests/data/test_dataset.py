@@ -1,0 +1,107 @@
+import json
+import pickle
+
+import numpy as np
+import pytest
+import tiny_data
+import torch
+
+from blurbench.data import BlurDataset, OnTheFlyDataset
+from blurbench.data.shards import synthesize
+from blurbench.data.sources import open_source
+from blurbench.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    root = tmp_path_factory.mktemp("faces")
+    source = open_source(str(tiny_data.write_faces(root / "in", 3)), masks=True)
+    synthesize(tiny_data.face_recipe(), source, root / "out")
+    return source, root / "out"
+
+
+def test_items_are_tensors_of_one_pair(faces):
+    data = BlurDataset(faces[1], "train")
+    assert len(data) == 6
+    item = data[1]
+    assert item["id"] == data.rows[1]["id"]
+    for kind, channels in (("blur", 3), ("sharp", 3), ("mask", 4)):
+        assert item[kind].shape == (channels, 32, 32)
+        assert item[kind].dtype == torch.float32
+        assert item[kind].min() >= 0
+        assert item[kind].max() <= 1
+    assert torch.equal(item["mask"].sum(0), torch.ones(32, 32))
+    assert data.has("mask")
+    assert not data.has("captions")
+    assert data.recipe_name == "tiny-faces"
+    assert data.digest == json.loads((faces[1] / "dataset.json").read_text())["digest"]
+    assert [row["id"] for row in data.rows] == sorted(row["id"] for row in data.rows)
+
+
+def test_on_the_fly_pairs_are_the_stored_pairs(faces):
+    stored = BlurDataset(faces[1], "train")
+    live = OnTheFlyDataset(tiny_data.face_recipe(), faces[0], "train")
+    assert len(live) == 3
+    by_id = {row["id"]: index for index, row in enumerate(stored.rows)}
+    for index in range(len(live)):
+        for replica in range(2):
+            item = live.sample(index, replica)
+            there = stored[by_id[item["id"]]]
+            assert item.keys() == there.keys()
+            for kind in ("blur", "sharp", "mask"):
+                assert torch.equal(item[kind], there[kind])
+    assert live.pair(0, 5).id not in by_id
+    assert live.has("mask")
+    assert live.digest != OnTheFlyDataset(tiny_data.face_recipe(), faces[0], "train", 1).digest
+
+
+def test_sharp_images_are_read_once_while_the_cache_has_room(faces, monkeypatch):
+    live = OnTheFlyDataset(tiny_data.face_recipe(), faces[0], "train")
+    first = live.pair(0, 0)
+    np.testing.assert_array_equal(first.blur, live.pair(0, 0).blur)
+    assert list(live._cache) == [0]
+    monkeypatch.setattr("blurbench.data.dataset.CACHE_BYTES", 0)
+    live.pair(1, 0)
+    assert list(live._cache) == [0]
+
+
+def test_data_sets_travel_to_loader_processes(faces):
+    data = pickle.loads(pickle.dumps(BlurDataset(faces[1], "train")))
+    assert torch.equal(data[0]["blur"], BlurDataset(faces[1], "train")[0]["blur"])
+
+
+def test_missing_things_are_told_in_one_line(faces, tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        BlurDataset(tmp_path / "nowhere", "train")
+    with pytest.raises(UserError, match=r"no dataset.json here"):
+        BlurDataset(tmp_path, "train")
+    with pytest.raises(UserError, match="no split 'test'; there are: train"):
+        BlurDataset(faces[1], "test")
+    with pytest.raises(UserError, match="no images for split 'test'; there are: train"):
+        OnTheFlyDataset(tiny_data.face_recipe(), faces[0], "test")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda text: text[:-40], "line 4 is not valid JSON"),
+        (lambda text: text[: text.rindex('{"id"')], "3 rows, but 4 were made"),
+        (lambda text: "[]\n" + text, "line 1 is not the row of a pair"),
+    ],
+)
+def test_torn_metadata_is_told(tmp_path, damage, words):
+    source = open_source(str(tiny_data.write_photos(tmp_path / "train", 2).parent))
+    synthesize(tiny_data.flow_recipe(), source, tmp_path / "out")
+    path = tmp_path / "out" / "train" / "metadata.jsonl"
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(UserError, match=words):
+        BlurDataset(tmp_path / "out", "train")
+
+
+def test_paths_in_the_metadata_never_leave_the_folder(tmp_path):
+    source = open_source(str(tiny_data.write_photos(tmp_path / "train", 1).parent))
+    synthesize(tiny_data.flow_recipe(replicas__train=1), source, tmp_path / "out")
+    path = tmp_path / "out" / "train" / "metadata.jsonl"
+    path.write_text(path.read_text().replace('"blur/', '"../../train/'))
+    with pytest.raises(UserError, match="leads out of this folder"):
+        BlurDataset(tmp_path / "out", "train")[0]

@@ -1,0 +1,36 @@
+"""What the workers of tests/test_engine.py run; workers import it by name."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from blurbench.errors import UserError
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def die_at_three(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return square(number)
+
+
+def die_once(job: tuple[str, int]) -> int:
+    """Kill the first worker that takes number 3; the folder remembers it."""
+    folder, number = job
+    mark = Path(folder) / "died"
+    if number == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return square(number)
+
+
+def fail(number: int) -> int:
+    raise UserError(f"number {number} is bad")
+
+
+def surroundings(_: int) -> tuple[Any, str | None, int]:
+    return signal.getsignal(signal.SIGINT), os.environ.get("NUMBA_NUM_THREADS"), os.getpid()

@@ -1,0 +1,76 @@
+import os
+import signal
+import subprocess
+import sys
+
+import engine_jobs
+import pytest
+
+from blurbench.engine import run_shards
+from blurbench.errors import UserError
+
+
+def results(function, shards, **where):
+    return {done.shard: done.result for done in run_shards(function, shards, **where)}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_shard_once(workers):
+    expected = {n: n * n for n in range(10)}
+    assert results(engine_jobs.square, range(10), workers=workers) == expected
+
+
+def test_no_shards_start_nothing():
+    assert list(run_shards(engine_jobs.square, [], scheduler="tcp://127.0.0.1:1")) == []
+
+
+def test_more_shards_than_fit_in_flight(monkeypatch):
+    monkeypatch.setattr("blurbench.engine.IN_FLIGHT", 3)
+    assert len(results(engine_jobs.square, range(20), workers=2)) == 20
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_shard_raises_ends_the_run(workers):
+    with pytest.raises(UserError, match="number 0 is bad"):
+        results(engine_jobs.fail, [0], workers=workers, scheduler=None)
+
+
+def test_a_worker_that_dies_is_replaced_and_its_shard_tried_again(tmp_path):
+    shards = [(str(tmp_path), number) for number in range(6)]
+    found = results(engine_jobs.die_once, shards, workers=2)
+    assert [found[shard] for shard in shards] == [0, 1, 4, 9, 16, 25]
+    assert (tmp_path / "died").exists()
+
+
+def test_a_shard_that_kills_every_worker_is_reported():
+    done = list(run_shards(engine_jobs.die_at_three, range(6), workers=2))
+    assert {each.shard for each in done if each.killed} >= {3}
+    assert all(each.killed or each.result == each.shard**2 for each in done)
+    assert len(done) == 6
+
+
+def test_workers_are_other_processes_with_one_thread_that_ignore_ctrl_c():
+    (found,) = results(engine_jobs.surroundings, [0], workers=2).values()
+    assert found[:2] == (signal.SIG_IGN, "1")
+    assert found[2] != os.getpid()
+
+
+def test_a_scheduler_that_is_not_there_is_told(monkeypatch):
+    monkeypatch.setattr("blurbench.engine.CONNECT_S", 0.5)
+    with pytest.raises(UserError, match=r"--scheduler tcp://127.0.0.1:1: cannot be reached"):
+        results(engine_jobs.square, [1], scheduler="tcp://127.0.0.1:1")
+
+
+def test_a_running_scheduler_is_used():
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        found = results(engine_jobs.square, range(5), scheduler=cluster.scheduler_address)
+    assert found == {n: n * n for n in range(5)}
+
+
+def test_importing_the_engine_loads_no_dask():
+    code = "import sys, blurbench.engine; sys.exit('distributed' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
