@@ -4,9 +4,9 @@ import math
 
 import cv2
 import numpy as np
-from blurbench_kernels._jit import jit
 
 from blurbench.metrics.protocols import PSNR_CEILING_DB, Protocol
+from blurbench_kernels._jit import jit
 
 RADIUS = 5  # of the 11 px window; Wang et al. (2004), section III-C
 SIGMA = 1.5

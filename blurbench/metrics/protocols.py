@@ -23,8 +23,8 @@ PSNR_CEILING_DB = 100.0
 
 PROTOCOLS: dict[str, Protocol] = {
     "wang-rgb": Protocol(
-        description="8-bit RGB against 8-bit RGB; PSNR over all samples; Gaussian-window SSIM of each "
-        "colour channel, averaged.",
+        description="8-bit RGB against 8-bit RGB; PSNR over all pixels and channels; SSIM with a "
+        "Gaussian window on each channel, averaged.",
         source="Wang, Bovik, Sheikh, Simoncelli: Image quality assessment, IEEE TIP 13(4), 2004, "
         "eq. 13 with the constants of section III-B and C, on each channel",
         rounding="restored pictures are clipped and rounded to uint8 before they are scored",
