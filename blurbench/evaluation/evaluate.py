@@ -243,6 +243,7 @@ def _environment() -> dict[str, str]:
         "platform": platform.platform(),
         "processor": platform.machine(),
         "threads": str(torch.get_num_threads()),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
     }
 
 
