@@ -112,7 +112,9 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 
 @cli.command()
 @click.option("--model", required=True, help="A name from `blurbench list models`.")
-@click.option("--data", type=FOLDER, required=True, help="A data set made by synthesize.")
+@click.option("--data", type=FOLDER, help="A data set made by synthesize.")
+@click.option("--recipe", help="Or blur on the fly: this recipe, with --source.")
+@click.option("--source", help="Folder of pictures, or builtin:NAME, for --recipe.")
 @click.option("--out", type=FOLDER, required=True, help="The run folder.")
 @click.option("--preset", default="paper", show_default=True)
 @click.option("--steps", type=click.IntRange(1), help="In total, over all stages.")
@@ -124,7 +126,9 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint, if any.")
 def train(
     model: str,
-    data: Path,
+    data: Path | None,
+    recipe: str | None,
+    source: str | None,
     out: Path,
     preset: str,
     steps: int | None,
@@ -135,7 +139,9 @@ def train(
     settings: tuple[str, ...],
     resume: bool,
 ) -> int:
-    """Train a model on a data set."""
+    """Train a model on a data set, or on pairs blurred anew in every epoch."""
+    if (data is None) == (recipe is None) or (recipe is None) != (source is None):
+        raise click.UsageError("Give --data, or --recipe and --source.")
     if processes > 1:
         from blurbench.training.launch import launch
 
@@ -144,7 +150,7 @@ def train(
 
     done = run(
         model,
-        data,
+        data or (recipe or "", source or ""),
         out,
         preset=preset,
         steps=steps,
@@ -207,11 +213,12 @@ def evaluate(
 @cli.command()
 @click.argument("results", type=FOLDER, nargs=-1, required=True)
 @click.option("--out", type=FOLDER, required=True)
-def leaderboard(results: tuple[Path, ...], out: Path) -> int:
+@click.option("--compare", nargs=2, metavar="A B", help="Two models, picture by picture.")
+def leaderboard(results: tuple[Path, ...], out: Path, compare: tuple[str, str] | None) -> int:
     """Rank RESULT folders: leaderboard.csv and leaderboard.html."""
     from blurbench.evaluation import report
 
-    click.echo(report.leaderboard(list(results), out))
+    click.echo(report.leaderboard(list(results), out, compare=compare))
     return 0
 
 

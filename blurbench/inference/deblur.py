@@ -47,7 +47,7 @@ def load_run(run: Path, device: str | None = None) -> TrainedModel:
     model = build(config["model"], preset=config["preset"], **config["config"])
     load_weights(model, run / "model.safetensors")
     target = pick_device(device)
-    model.to(target).eval().requires_grad_(False)
+    model.to(target).to(memory_format=model.LAYOUT).eval().requires_grad_(False)
     provenance = {
         "run": run.name,
         "run_hash": sha256((run / "config.json").read_bytes())[:12],

@@ -64,6 +64,8 @@ class Model(nn.Module, ABC):
     PAPER: ClassVar[str]
     NEEDS: ClassVar[tuple[str, ...]] = ()  # labels a training set must carry: "mask", "captions"
     MULTIPLE: ClassVar[int] = 1  # height and width are padded to a multiple of this
+    # channels_last takes a third off plain convolutions, and adds a quarter beside instance norm.
+    LAYOUT: ClassVar[torch.memory_format] = torch.contiguous_format
 
     def __init__(self, config: ModelConfig) -> None:
         """Keep the preset that the networks are built from."""
@@ -86,6 +88,7 @@ class Model(nn.Module, ABC):
     def deblur(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], any size -> restored, same shape, in [0, 1]."""
         padded, (height, width) = pad(blur, self.MULTIPLE)
+        padded = padded.contiguous(memory_format=self.LAYOUT)
         return self.restore(padded)[..., :height, :width].clamp(0, 1)
 
 

@@ -7,6 +7,7 @@ table: depth, widths and blocks here are ours, and so is the parameter count.
 from itertools import pairwise
 from typing import ClassVar
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -58,6 +59,7 @@ class UNet(Model):
     }
     PAPER = "Baseline of: Take a Prior from Other Tasks for Severe Blur Removal, arXiv, 2023"
     MULTIPLE = 4
+    LAYOUT = torch.channels_last
 
     config: UNetConfig
 

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from blurbench.data.dataset import BlurDataset
+from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.errors import UserError
 from blurbench.models.base import Batch, Losses, Model, Stage, Update
 from blurbench.models.weights import save_tensors
@@ -31,7 +31,7 @@ from blurbench.training.checkpoint import (
 from blurbench.training.log import RunLog
 from blurbench.training.validation import mean_psnr, save_samples
 
-LOOKS = 20  # validations and sample pictures in the last stage
+LOOKS, LOOK_EVERY = 10, 25  # validations and sample pictures in the last stage: most, steps apart
 
 
 @dataclass
@@ -41,8 +41,8 @@ class Runner:
     folder: Path
     model: Model
     pairs: TrainingPairs
-    validation: BlurDataset | None
-    samples: BlurDataset
+    validation: BlurDataset | OnTheFlyDataset | None
+    samples: BlurDataset | OnTheFlyDataset
     steps: int
     accelerator: Accelerator
     loader_workers: int = 0
@@ -51,7 +51,7 @@ class Runner:
 
     def run(self) -> None:
         """Train from the newest whole checkpoint, or from the start, to the last step."""
-        self.model.to(self.accelerator.device)
+        self.model.to(self.accelerator.device).to(memory_format=self.model.LAYOUT)
         self.averaged = start_average(self.model) if self.model.config.ema else None
         if found := checkpoints(self.folder):
             self.at = load_checkpoint(found[-1], self.model, self.averaged)
@@ -75,7 +75,7 @@ class Runner:
         self.totals: dict[str, Tensor] = {}
         self.counted = 0
         self.saved_at = self.logged_at = time.monotonic()
-        look_every = max(1, (last - first) // LOOKS)
+        look_every = max(LOOK_EVERY, (last - first) // LOOKS)
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
         stream = batches(self.pairs, self.at.step, last, rank, ranks, self.loader_workers)
         for batch in stream:
@@ -95,7 +95,8 @@ class Runner:
         self, stage: Stage, optimisers: dict[str, Optimizer], batch: Batch, fraction: float
     ) -> None:
         torch.manual_seed(step_seed(self.pairs.seed, self.at.step, self.accelerator.process_index))
-        batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
+        device, layout = self.accelerator.device, self.model.LAYOUT
+        batch = {name: value.to(device, memory_format=layout) for name, value in batch.items()}
         for update in stage.updates:
             if len(stage.updates) > 1:
                 set_trainable(stage, update)

@@ -8,7 +8,9 @@ import torch
 from accelerate import Accelerator
 
 import blurbench
-from blurbench.data.dataset import BlurDataset
+from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
+from blurbench.data.manifest import load_recipe
+from blurbench.data.sources import open_source
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.inference.deblur import pick_device
@@ -29,10 +31,18 @@ class Trained:
     parameters: int
     best_metric: float | None  # validation PSNR in dB, where there is a val split
 
+    def __str__(self) -> str:
+        """One line."""
+        best = "" if self.best_metric is None else f", validation PSNR {self.best_metric:.2f} dB"
+        return f"{self.folder}: {self.steps} steps, {self.parameters:,} parameters{best}"
+
+
+Pairs = BlurDataset | OnTheFlyDataset
+
 
 def train(
     name: str,
-    data: Path,
+    data: Path | tuple[str, str],
     out: Path,
     *,
     preset: str = "paper",
@@ -44,16 +54,18 @@ def train(
     resume: bool = False,
     checkpoint_seconds: float = 120.0,
 ) -> Trained:
-    """Train model `name` on the train split of `data`; UserError for whatever does not fit."""
+    """Train model `name` on the train split of `data`; UserError for whatever does not fit.
+
+    `data` is a made data set, or (recipe, source) to blur on the fly, anew in every epoch.
+    """
     torch.manual_seed(seed)
     model = build(name, preset=preset, **(overrides or {}))
-    pairs = BlurDataset(data, "train")
+    pairs, validation = open_pairs(data, seed)
     check_labels(name, model, pairs)
     total = steps or model.config.steps
     if init is not None:
         load_weights(model, weights_file(init))
     start_run(out, describe(name, preset, model, pairs, total, seed, init), resume)
-    validation = BlurDataset(data, "val") if "val" in pairs.splits else None
     runner = Runner(
         folder=out,
         model=model,
@@ -68,12 +80,24 @@ def train(
     return Trained(out, total, parameter_count(model), runner.at.best_metric)
 
 
-def check_labels(name: str, model: Model, pairs: BlurDataset) -> None:
+def open_pairs(data: Path | tuple[str, str], seed: int) -> tuple[Pairs, Pairs | None]:
+    """The train split, and the val split where there is one."""
+    if isinstance(data, Path):
+        stored = BlurDataset(data, "train")
+        return stored, BlurDataset(data, "val") if "val" in stored.splits else None
+    recipe = load_recipe(data[0])
+    source = open_source(data[1], masks="mask" in recipe.labels)
+    pairs = OnTheFlyDataset(recipe, source, "train", seed)
+    has_val = "val" in pairs.splits
+    return pairs, OnTheFlyDataset(recipe, source, "val", seed) if has_val else None
+
+
+def check_labels(name: str, model: Model, pairs: Pairs) -> None:
     """Refuse a data set without the labels that the model learns from."""
     for label in model.NEEDS:
         if not pairs.has(label):
             raise UserError(
-                f"{pairs.folder}: {name} needs a {label} for every pair; this set has none"
+                f"{name} needs a {label} for every pair, and recipe {pairs.recipe_name} has none"
             )
 
 
@@ -86,7 +110,7 @@ def describe(
     name: str,
     preset: str,
     model: Model,
-    pairs: BlurDataset,
+    pairs: Pairs,
     steps: int,
     seed: int,
     init: Path | None,

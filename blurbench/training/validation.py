@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from blurbench.data.dataset import BlurDataset
+from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.files import write_bytes
 from blurbench.images import encode, to_uint8
 from blurbench.metrics import compute
@@ -26,14 +26,14 @@ def restore_item(model: Model, item: dict[str, Any]) -> np.ndarray:
     return to_uint8(model.deblur(item["blur"][None].to(device))[0].cpu())
 
 
-def mean_psnr(model: Model, pairs: BlurDataset) -> float:
+def mean_psnr(model: Model, pairs: BlurDataset | OnTheFlyDataset) -> float:
     """Mean PSNR in dB over at most 50 pairs of a split."""
     items = (pairs[index] for index in spread(len(pairs), VALIDATION_PAIRS))
     scores = [compute("psnr", restore_item(model, item), to_uint8(item["sharp"])) for item in items]
     return float(np.mean(scores))
 
 
-def save_samples(model: Model, pairs: BlurDataset, path: Path) -> None:
+def save_samples(model: Model, pairs: BlurDataset | OnTheFlyDataset, path: Path) -> None:
     """One picture: a row of blur | restored | sharp for each of a few pairs."""
     rows = []
     for index in spread(len(pairs), SAMPLE_PAIRS):
