@@ -16,9 +16,7 @@ Result = TypeVar("Result")
 # More than any cluster here has cores, and still only some megabytes on the scheduler.
 IN_FLIGHT = 1024
 CONNECT_S = 10
-
-# Set before a worker starts: numba and BLAS must not share out a core that is already taken.
-ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("NUMBA", "OMP", "MKL", "OPENBLAS", "NUMEXPR")}
+SILENT = logging.CRITICAL + 1
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,10 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
-    # A Ctrl-C would otherwise print some 70 lines of connections that closed.
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    # A Ctrl-C or a lost scheduler would otherwise print up to 70 lines of closed connections; what
+    # matters of them is raised, or in `Done`. The client's logger has a level of its own.
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(SILENT)
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=CONNECT_S)
@@ -104,7 +104,8 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
             yield client
         return
     settings = {
-        "distributed.nanny.pre-spawn-environ": ONE_THREAD,
+        # A worker has one core; Dask itself says so to OpenMP, MKL and OpenBLAS.
+        "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
         "distributed.worker.multiprocessing-method": "spawn",
     }
     with (
@@ -114,7 +115,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
-            silence_logs=logging.ERROR,
+            silence_logs=SILENT,
             preload=[__name__],
         ) as cluster,
         Client(cluster) as client,

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ from blurbench.errors import UserError
 
 def square(number: int) -> int:
     return number * number
+
+
+def doze(number: int) -> int:
+    time.sleep(0.05)
+    return number
 
 
 def die_at_three(number: int) -> int:

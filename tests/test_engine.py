@@ -71,6 +71,36 @@ def test_a_running_scheduler_is_used():
     assert found == {n: n * n for n in range(5)}
 
 
+INTERRUPTED = """
+import sys, engine_jobs
+from blurbench.engine import run_shards
+if __name__ == "__main__":
+    try:
+        for done in run_shards(engine_jobs.doze, range(1000), workers=2):
+            print("going", flush=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+def test_ctrl_c_ends_workers_without_a_word(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED)
+    run = subprocess.Popen(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert run.stdout.readline() == "going\n"
+    # To the whole group, as a terminal does.
+    os.killpg(run.pid, signal.SIGINT)
+    _, errors = run.communicate(timeout=60)
+    assert (run.returncode, errors) == (130, "")
+
+
 def test_importing_the_engine_loads_no_dask():
     code = "import sys, blurbench.engine; sys.exit('distributed' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

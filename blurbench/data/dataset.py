@@ -12,7 +12,8 @@ from blurbench.data.face_labels import CLASS_COUNT
 from blurbench.data.manifest import Recipe
 from blurbench.data.records import METADATA, read_description, read_rows
 from blurbench.data.sources import Sharp, Source
-from blurbench.data.synthesize import Pair, make_pair, prepare, split_of
+from blurbench.data.synthesize import Pair, make_pair, prepare
+from blurbench.data.tasks import split_of
 from blurbench.errors import UserError
 from blurbench.files import inside, sha256
 from blurbench.images import decode_labels, read_bytes, read_image, to_float
@@ -91,6 +92,10 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
         self.recipe_name = recipe.name
         self._cache: dict[int, Sharp] = {}
         self._cached_bytes = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Loader processes start with an empty cache: a full one is too much to send."""
+        return {**self.__dict__, "_cache": {}, "_cached_bytes": 0}
 
     def __len__(self) -> int:
         """Number of source images."""

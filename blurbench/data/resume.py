@@ -165,6 +165,9 @@ def finish(out: Path, work: Path, wanted: Request) -> Description:
     counts = dict(sorted(Counter(split for split, _ in found.made).items()))
     for leftover in out.rglob(".tmp-*"):  # of runs that were killed
         leftover.unlink(missing_ok=True)
+    for split, id in found.failed.keys() - found.made.keys():
+        for orphan in (out / split).glob(f"*/{id}.*"):  # its source was damaged after it was made
+            orphan.unlink()
     hashes = {}
     for split in counts:
         path = out / split / METADATA

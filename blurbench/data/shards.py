@@ -22,8 +22,9 @@ from blurbench.data.resume import (
     work_folder,
     write_record,
 )
-from blurbench.data.sources import Source, SourceItem
-from blurbench.data.synthesize import Pair, make_pair, pair_id, place_of, prepare, split_of
+from blurbench.data.sources import Source
+from blurbench.data.synthesize import Pair, make_pair, prepare
+from blurbench.data.tasks import Task, list_tasks
 from blurbench.engine import run_shards
 from blurbench.errors import UserError
 from blurbench.files import read_jsonl, sha256, sync, write_bytes
@@ -31,16 +32,6 @@ from blurbench.images import encode
 from blurbench.progress import Advance, progress
 
 SHOWN_FAILURES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One pair to make."""
-
-    split: str
-    id: str
-    item: SourceItem
-    replica: int
 
 
 @dataclass(frozen=True)
@@ -162,32 +153,6 @@ def plan(recipe: Recipe, source: Source, *, seed: int = 0, limit: int | None = N
     mean = sum(sizes) / max(len(sizes), 1)
     counts = Counter(task.split for task in tasks)
     return Plan(dict(sources), dict(counts), int(mean * len(tasks)), seconds * len(tasks))
-
-
-def list_tasks(recipe: Recipe, source: Source, limit: int | None = None) -> list[Task]:
-    """Every pair of the data set, sorted by split and id."""
-    tasks = [
-        Task(split, pair_id(item.id, split, replica), item, replica)
-        for item, split in choose(recipe, source, limit)
-        for replica in range(getattr(recipe.replicas, split))
-    ]
-    return sorted(tasks, key=lambda task: (task.split, task.id))
-
-
-def choose(
-    recipe: Recipe, source: Source, limit: int | None = None
-) -> list[tuple[SourceItem, str]]:
-    """Source images with their split: all, or the first `limit` in hash order.
-
-    The first image of each split leads, so that every split that can have an image has one.
-    """
-    items = [(item, split_of(recipe, item)) for item in source.items]
-    if limit is None:
-        return items
-    items.sort(key=lambda pair: place_of("limit", pair[0].id))
-    first = {split: item for item, split in reversed(items)}
-    items.sort(key=lambda pair: first[pair[1]] is not pair[0])
-    return items[:limit]
 
 
 def _request(

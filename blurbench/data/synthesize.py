@@ -1,9 +1,7 @@
 """One pair: recipe + source image + named random streams -> blur, sharp, mask and their row."""
 
-import hashlib
 import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from blurbench.data.manifest import MotionFlow, Recipe, Trajectory
-from blurbench.data.sources import Sharp, SourceItem
+from blurbench.data.sources import Sharp
+from blurbench.data.tasks import pair_id
 from blurbench.errors import UserError
-from blurbench.files import sha256
 from blurbench_kernels import bank, convolution, motion_flow, sensor
 from blurbench_kernels.random import stream
 
@@ -47,31 +45,6 @@ class Blurred:
     border: tuple[int, int]  # rows and columns on each side that the border touched
     drawn: dict[str, Any]  # every drawn parameter
     severity: tuple[float, float]  # mean and max blur length, px
-
-
-def split_of(recipe: Recipe, item: SourceItem) -> str:
-    """The split its source states, else one by the hash of its id, whatever else there is."""
-    if item.split:
-        return item.split
-    place = place_of("split", item.id)
-    if place < recipe.splits.train:
-        return "train"
-    return "val" if place < recipe.splits.train + recipe.splits.val else "test"
-
-
-def place_of(purpose: str, source_id: str) -> float:
-    """A place in [0, 1) by the hash of a source's id, another for each purpose."""
-    digest = hashlib.sha256(f"{purpose} {source_id}".encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
-
-
-def pair_id(source_id: str, split: str, replica: int) -> str:
-    """Readable and unique, such as "img-103006-1a2b3c4d-r00": no '.', no ' ', a letter first."""
-    stem = source_id.removeprefix(f"{split}/").rsplit(".", 1)[0]
-    slug = re.sub("[^a-z0-9]+", "-", stem.lower())[-40:].strip("-")
-    if not slug[:1].isalpha():
-        slug = f"img-{slug}".rstrip("-")
-    return f"{slug}-{sha256(source_id.encode())[:8]}-r{replica:02d}"
 
 
 def prepare(recipe: Recipe, item_id: str, sharp: Sharp) -> Sharp:

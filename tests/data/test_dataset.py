@@ -65,6 +65,14 @@ def test_sharp_images_are_read_once_while_the_cache_has_room(faces, monkeypatch)
     assert list(live._cache) == [0]
 
 
+def test_loader_processes_get_no_cache(faces):
+    live = OnTheFlyDataset(tiny_data.face_recipe(), faces[0], "train")
+    live.pair(0, 0)
+    sent = pickle.loads(pickle.dumps(live))
+    assert not sent._cache
+    np.testing.assert_array_equal(sent.pair(0, 0).blur, live.pair(0, 0).blur)
+
+
 def test_data_sets_travel_to_loader_processes(faces):
     data = pickle.loads(pickle.dumps(BlurDataset(faces[1], "train")))
     assert torch.equal(data[0]["blur"], BlurDataset(faces[1], "train")[0]["blur"])

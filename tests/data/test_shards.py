@@ -1,4 +1,3 @@
-import itertools
 import json
 import os
 import signal
@@ -11,7 +10,7 @@ import pytest
 import tiny_data
 
 from blurbench.data import shards
-from blurbench.data.shards import choose, plan, synthesize
+from blurbench.data.shards import plan, synthesize
 from blurbench.data.sources import open_source
 from blurbench.data.verify import verify
 from blurbench.engine import Done
@@ -263,6 +262,19 @@ def test_bad_inputs_are_listed_and_the_rest_is_made(whole, tmp_path):
     assert fresh.digest == synthesize(RECIPE, source, out).digest
 
 
+def test_an_image_damaged_after_its_pair_was_made_leaves_no_picture_behind(tmp_path):
+    folder = tiny_data.write_photos(tmp_path / "in", 3)
+    source, out = open_source(str(folder)), tmp_path / "out"
+    synthesize(RECIPE, source, out)
+    (folder / "001.png").write_text("damaged")
+    (out / ".blurbench").mkdir()
+    for path in out.glob("*/metadata.jsonl"):
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if "001.png" not in line))
+    assert synthesize(RECIPE, source, out).failed == 1
+    assert verify(out) == []
+
+
 def test_nothing_but_bad_inputs(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "text.jpg").write_text("hello")
@@ -282,20 +294,6 @@ def test_a_picture_that_kills_its_worker_costs_only_itself(whole, photos, tmp_pa
     assert [row["error"] for row in summary.failures] == ["003.png: kills its process"]
     lost = [key for key, row in rows(whole.out).items() if row["source_id"] == "003.png"]
     assert set(rows(tmp_path / "out")) == set(rows(whole.out)) - set(lost)
-
-
-def test_limits_take_the_first_in_hash_order_with_every_split(tmp_path):
-    for name, count in (("train", 20), ("val", 2), ("test", 4)):
-        tiny_data.write_photos(tmp_path / "in" / name, count)
-    source = open_source(str(tmp_path / "in"))
-    chosen = [choose(RECIPE, source, n) for n in range(1, 27)]
-    for n, some in enumerate(chosen, start=1):
-        assert len(some) == n
-        assert len({split for _, split in some}) == min(n, 3)
-    for fewer, more in itertools.pairwise(chosen):
-        assert {item.id for item, _ in fewer} < {item.id for item, _ in more}
-    made = synthesize(RECIPE, source, tmp_path / "out", limit=4)
-    assert set(made.counts) == {"train", "val", "test"}
 
 
 def test_plan_counts_and_writes_nothing(photos, tmp_path, monkeypatch):

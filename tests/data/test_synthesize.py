@@ -3,11 +3,9 @@ import json
 import numpy as np
 import pytest
 import tiny_data
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from blurbench.data.sources import FileItem, Sharp
-from blurbench.data.synthesize import make_pair, pair_id, place_of, prepare, split_of
+from blurbench.data.sources import Sharp
+from blurbench.data.synthesize import make_pair, prepare
 from blurbench.errors import UserError
 from blurbench_kernels import motion_flow
 
@@ -108,33 +106,3 @@ def test_a_missing_mask_is_told():
     bare = Sharp(tiny_data.picture(0), None, "")
     with pytest.raises(UserError, match=r"a.png: has no mask"):
         pair_of(tiny_data.face_recipe(), sharp=bare)
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.integers(0, 200))
-def test_ids_are_safe_names_that_begin_with_a_letter(source_id, replica):
-    id = pair_id(source_id, "train", replica)
-    assert id[0].isascii()
-    assert id[0].isalpha()
-    assert set(id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
-    assert len(id) < 80
-
-
-def test_ids_are_readable_and_differ():
-    assert pair_id("103006.jpg", "train", 0).startswith("img-103006-")
-    assert pair_id("103006.jpg", "train", 7).endswith("-r07")
-    assert pair_id("coffee/03", "test", 0).startswith("coffee-03-")
-    names = ["a.png", "A.png", "a.jpg", "b/a.png", "b-a.png", "ä.png", "train/a.png"]
-    assert len({pair_id(name, "train", 0) for name in names}) == len(names)
-
-
-def test_hashed_splits_hold_their_shares(tmp_path):
-    recipe = tiny_data.flow_recipe()
-    items = [FileItem(f"{n}.jpg", None, tmp_path, tmp_path, None) for n in range(2000)]
-    splits = [split_of(recipe, item) for item in items]
-    assert abs(splits.count("train") / 2000 - 0.5) < 0.04
-    assert abs(splits.count("val") / 2000 - 0.25) < 0.03
-    assert split_of(recipe, FileItem("1.jpg", "test", tmp_path, tmp_path, None)) == "test"
-    # The order of limits must not be the order of splits: the first ones would all be train.
-    places = np.array([[place_of(p, item.id) for p in ("split", "limit")] for item in items])
-    assert abs(np.corrcoef(places.T)[0, 1]) < 0.1
