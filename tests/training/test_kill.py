@@ -1,0 +1,60 @@
+"""A training that is killed and resumed, from outside."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from blurbench.data.manifest import load_recipe
+from blurbench.data.shards import synthesize
+from blurbench.data.sources import open_source
+from blurbench.training.checkpoint import checkpoints
+
+STEPS = 24
+TRAIN = """
+import sys
+from pathlib import Path
+from blurbench.training.train import train
+small = dict(widths=(4, 8), blocks=1, batch_size=2, crop_size=32)
+train("unet", Path(sys.argv[1]), Path(sys.argv[2]), preset="tiny", steps=int(sys.argv[3]),
+      device="cpu", overrides=small, resume=True, checkpoint_seconds=0.0)
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kill") / "data"
+    synthesize(load_recipe("demo"), open_source("builtin:photos"), folder, limit=4)
+    return folder
+
+
+def start(data: Path, out: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", TRAIN, str(data), str(out), str(STEPS)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path) -> bytes:
+    """The weights of a run that nobody stopped."""
+    out = data.parent / "whole"
+    assert start(data, out).wait() == 0
+    return (out / "last.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(("number", "after"), [(signal.SIGKILL, 3), (signal.SIGTERM, 9)])
+def test_a_killed_run_ends_with_the_same_bits(
+    data: Path, whole: bytes, tmp_path: Path, number: int, after: int
+) -> None:
+    out = tmp_path / "run"
+    process = start(data, out)
+    while not [path for path in checkpoints(out) if int(path.name) >= after]:
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait() != 0
+    assert int(checkpoints(out)[-1].name) < STEPS
+    assert start(data, out).wait() == 0
+    assert (out / "last.safetensors").read_bytes() == whole
