@@ -28,7 +28,7 @@ from blurbench.data.records import (
     read_rows,
 )
 from blurbench.errors import UserError
-from blurbench.files import read_json, sha256, sync, write_json, write_jsonl
+from blurbench.files import inside, read_json, sha256, sync, write_json, write_jsonl
 
 PLAN = "plan.json"
 
@@ -150,7 +150,7 @@ def read_records(out: Path, work: Path) -> Found:
 
 
 def _pictures_exist(folder: Path, row: Row) -> bool:
-    return all((folder / name).is_file() for name in file_names(row))
+    return all(inside(folder, name).is_file() for name in file_names(row))
 
 
 def _libraries() -> dict[str, str]:
@@ -159,15 +159,19 @@ def _libraries() -> dict[str, str]:
     return {**known, "opencv": cv2.__version__}
 
 
-def finish(out: Path, work: Path, wanted: Request) -> Description:
-    """Assemble metadata and failures from the records, write dataset.json last, clean up."""
-    found = read_records(out, work)
-    counts = dict(sorted(Counter(split for split, _ in found.made).items()))
-    for leftover in out.rglob(".tmp-*"):  # of runs that were killed
-        leftover.unlink(missing_ok=True)
+def _remove_leftovers(out: Path, found: Found) -> None:
+    for torn in out.rglob(".tmp-*"):  # of runs that were killed
+        torn.unlink(missing_ok=True)
     for split, id in found.failed.keys() - found.made.keys():
         for orphan in (out / split).glob(f"*/{id}.*"):  # its source was damaged after it was made
             orphan.unlink()
+
+
+def finish(out: Path, work: Path, wanted: Request) -> Description:
+    """Assemble metadata and failures from the records, write dataset.json last, clean up."""
+    found = read_records(out, work)
+    _remove_leftovers(out, found)
+    counts = dict(sorted(Counter(split for split, _ in found.made).items()))
     hashes = {}
     for split in counts:
         path = out / split / METADATA
