@@ -1,11 +1,11 @@
 """`builtin:procedural-faces`: drawn, synthetic faces with exact labels, for demos and tests."""
 
 import numpy as np
-from blurbench_kernels import random
 
 from blurbench.data.procedural_faces import features
 from blurbench.data.procedural_faces.brush import Canvas, Noise
 from blurbench.data.procedural_faces.parameters import draw_identity, draw_picture
+from blurbench_kernels import random
 
 KIND = "synthetic faces drawn by blurbench (no photographs, no persons)"
 HAS_MASKS = True
