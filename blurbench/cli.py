@@ -1,7 +1,6 @@
 """The command line: each command parses, calls one function and prints. Imports wait until then."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,10 +141,6 @@ def train(
     """Train a model on a data set, or on pairs blurred anew in every epoch."""
     if (data is None) == (recipe is None) or (recipe is None) != (source is None):
         raise click.UsageError("Give --data, or --recipe and --source.")
-    if processes > 1:
-        from blurbench.training.launch import launch
-
-        return launch(sys.argv[1:], processes)
     from blurbench.training.train import train as run
 
     done = run(
@@ -159,6 +154,7 @@ def train(
         device=device,
         overrides=parse_settings(settings),
         resume=resume,
+        processes=processes,
     )
     click.echo(done)
     return 0

@@ -79,6 +79,11 @@ def load_checkpoint(folder: Path, model: nn.Module, averaged: dict[str, Tensor] 
     if averaged is not None:
         for name, value in load_tensors(folder / "averaged.safetensors").items():
             averaged[name].copy_(value)
+    return load_progress(folder)
+
+
+def load_progress(folder: Path) -> Progress:
+    """Where the run stood when checkpoint `folder` was written."""
     try:
         return Progress(**read_json(folder / "progress.json"))
     except TypeError:

@@ -1,29 +1,41 @@
 """Several training processes on one machine: torchrun outside, accelerate inside."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
+
+from blurbench.errors import UserError
 
 
-def launch(arguments: list[str], processes: int) -> int:
-    """Run `blurbench ARGUMENTS` in `processes` processes; the exit code of the whole."""
-    kept = without_option(arguments, "--processes")
+def launch(processes: int, out: Path, arguments: list[str]) -> None:
+    """Run `blurbench train ARGUMENTS --resume` in several processes; UserError if one fails."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={processes}", "-m", "blurbench", *kept]
-    # With the shared store, restarted ranks are given stale addresses and hang (torch 2.15).
-    environment = os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-    return 0 if subprocess.run(command, env=environment, check=False).returncode == 0 else 2
+    command += [f"--nproc-per-node={processes}", "-m", "blurbench", "train", *arguments, "--resume"]
+    environment = os.environ | {
+        # With the shared store, restarted ranks are given stale addresses and hang (torch 2.15).
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)),
+    }
+    # Progress is on standard error; what each process prints at its end is said once, by us.
+    silent = subprocess.DEVNULL
+    if subprocess.run(command, env=environment, check=False, stdout=silent).returncode:
+        raise UserError(f"{out}: a training process failed, see above; --resume goes on from there")
 
 
-def without_option(arguments: list[str], option: str) -> list[str]:
-    """The arguments without `option VALUE` or `option=VALUE`."""
-    kept: list[str] = []
-    skip = False
-    for argument in arguments:
-        if skip or argument.startswith(option + "="):
-            skip = False
-        elif argument == option:
-            skip = True
-        else:
-            kept.append(argument)
-    return kept
+def child_arguments(
+    data: Path | tuple[str, str], overrides: dict[str, Any], **options: object
+) -> list[str]:
+    """The command line of `blurbench train` with these options; None is left out."""
+    if isinstance(data, Path):
+        words = ["--data", str(data)]
+    else:
+        words = ["--recipe", data[0], "--source", data[1]]
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name}", str(value)]
+    for key, value in overrides.items():
+        words += ["--set", f"{key}={json.dumps(value)}"]
+    return words

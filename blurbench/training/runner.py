@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,7 @@ from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.errors import UserError
 from blurbench.models.base import Batch, Losses, Model, Stage, Update
 from blurbench.models.weights import save_tensors
-from blurbench.progress import progress
+from blurbench.progress import Advance, progress
 from blurbench.training.averaging import evaluating, start_average, update_average
 from blurbench.training.batches import TrainingPairs, batches, step_seed
 from blurbench.training.checkpoint import (
@@ -55,17 +55,23 @@ class Runner:
         self.averaged = start_average(self.model) if self.model.config.ema else None
         if found := checkpoints(self.folder):
             self.at = load_checkpoint(found[-1], self.model, self.averaged)
-        self.log = RunLog(self.folder, self.at.step, self.model.config.tensorboard)
+        self.main = self.accelerator.is_main_process
+        if self.main:
+            self.log = RunLog(self.folder, self.at.step, self.model.config.tensorboard)
         self.log_every = min(50, max(1, self.steps // 100))
         stages = self.model.stages()
         bounds = stage_bounds(stages, self.steps)
-        label = f"train {self.folder.name}"
-        with stop_signals() as stop, progress(label, self.steps, self.at.step) as advance:
+        with stop_signals() as stop, self._progress() as advance:
             self.stop, self.advance = stop, advance
             for stage, (first, last) in zip(stages, bounds, strict=True):
                 if self.at.step < last:
                     self._run_stage(stage, first, last, final=last == self.steps)
         self._save_weights("last.safetensors", averaged=False)
+
+    def _progress(self) -> AbstractContextManager[Advance]:
+        if self.main:
+            return progress(f"train {self.folder.name}", self.steps, self.at.step)
+        return nullcontext(lambda _count=1, _note="": None)
 
     def _run_stage(self, stage: Stage, first: int, last: int, final: bool) -> None:
         set_modes(self.model, [module for update in stage.updates for module in update.modules])
@@ -138,14 +144,14 @@ class Runner:
             )
         now = time.monotonic()
         seconds, self.logged_at = now - self.logged_at, now
-        if self.accelerator.is_main_process:
+        if self.main:
             row = {"step": self.at.step, "stage": stage.name, **means}
             self.log.add(row | {"seconds_per_step": seconds / count})
             told = ", ".join(f"{name} {value:.4f}" for name, value in list(means.items())[:1])
             self.advance(count, f"{stage.name}: {told}")
 
     def _look(self) -> None:
-        if not self.accelerator.is_main_process:
+        if not self.main:
             return
         with evaluating(self.model, self.averaged):
             save_samples(
@@ -161,7 +167,7 @@ class Runner:
             self._save_weights("model.safetensors")
 
     def _save_weights(self, name: str, averaged: bool = True) -> None:
-        if self.accelerator.is_main_process:
+        if self.main:
             weights = self.averaged if averaged and self.averaged else self.model.state_dict()
             save_tensors(self.folder / name, weights)
 
@@ -171,7 +177,7 @@ class Runner:
         if not (force or due or self.stop.asked):
             return
         self.saved_at = time.monotonic()
-        if self.accelerator.is_main_process:
+        if self.main:
             save_checkpoint(self.folder, self.at, self.model, self.averaged, optimisers)
         if self.stop.asked:
             raise KeyboardInterrupt

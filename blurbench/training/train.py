@@ -1,5 +1,6 @@
 """`blurbench train`: from a model's name and a data set to a finished run."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from blurbench.models import build
 from blurbench.models.base import Model, parameter_count
 from blurbench.models.weights import load_weights
 from blurbench.training.batches import TrainingPairs
+from blurbench.training.checkpoint import checkpoints, load_progress
 from blurbench.training.folder import start_run
-from blurbench.training.runner import Runner
+from blurbench.training.launch import child_arguments, launch
+from blurbench.training.runner import Runner, stage_bounds
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def train(
     device: str | None = None,
     overrides: dict[str, Any] | None = None,
     resume: bool = False,
+    processes: int = 1,
     checkpoint_seconds: float = 120.0,
 ) -> Trained:
     """Train model `name` on the train split of `data`; UserError for whatever does not fit.
@@ -65,7 +69,26 @@ def train(
     total = steps or model.config.steps
     if init is not None:
         load_weights(model, weights_file(init))
-    start_run(out, describe(name, preset, model, pairs, total, seed, init), resume)
+    stage_bounds(model.stages(), total)  # refuses missing weights and too few steps by now
+    # Of several processes, the one that starts the others has done this for all.
+    if "RANK" not in os.environ:
+        start_run(out, describe(name, preset, model, pairs, total, seed, init), resume)
+    if processes > 1:
+        arguments = child_arguments(
+            data,
+            overrides or {},
+            model=name,
+            preset=preset,
+            steps=steps,
+            seed=seed,
+            init=init,
+            out=out,
+            device=device,
+        )
+        launch(processes, out, arguments)
+        best = load_progress(checkpoints(out)[-1]).best_metric
+        return Trained(out, total, parameter_count(model), best)
+    device_used = accelerator(device, model.config.precision)
     runner = Runner(
         folder=out,
         model=model,
@@ -73,7 +96,9 @@ def train(
         validation=validation,
         samples=validation or pairs,
         steps=total,
-        accelerator=accelerator(device, model.config.precision),
+        accelerator=device_used,
+        # On the CPU the processors have the network to compute.
+        loader_workers=0 if device_used.device.type == "cpu" else min(4, os.cpu_count() or 1),
         checkpoint_seconds=checkpoint_seconds,
     )
     runner.run()

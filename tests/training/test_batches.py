@@ -12,9 +12,11 @@ from blurbench.training.batches import TrainingPairs, augment, batches, crop, st
 CONFIG = ModelConfig(steps=1, batch_size=4, crop_size=None, flip=False)
 
 
-def stream(first: int, last: int, rank: int = 0, ranks: int = 1) -> list[torch.Tensor]:
+def stream(
+    first: int, last: int, rank: int = 0, ranks: int = 1, workers: int = 0
+) -> list[torch.Tensor]:
     pairs = TrainingPairs(ToyPairs(), CONFIG, seed=3)
-    return [batch["sharp"] for batch in batches(pairs, first, last, rank, ranks, workers=0)]
+    return [batch["sharp"] for batch in batches(pairs, first, last, rank, ranks, workers)]
 
 
 def test_every_epoch_shows_every_pair_once() -> None:
@@ -27,6 +29,11 @@ def test_every_epoch_shows_every_pair_once() -> None:
 def test_a_stream_that_starts_late_is_the_tail_of_the_whole() -> None:
     whole, tail = stream(0, 6), stream(4, 6)
     assert all(torch.equal(a, b) for a, b in zip(whole[4:], tail, strict=True))
+
+
+def test_loader_workers_change_nothing() -> None:
+    alone, helped = stream(0, 3), stream(0, 3, workers=2)
+    assert all(torch.equal(a, b) for a, b in zip(alone, helped, strict=True))
 
 
 def test_processes_share_a_batch_without_overlap() -> None:

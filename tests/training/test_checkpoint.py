@@ -10,7 +10,7 @@ from blurbench.errors import UserError
 from blurbench.models.weights import load_tensors, load_weights, save_tensors
 from blurbench.training.averaging import evaluating, start_average, update_average
 from blurbench.training.checkpoint import load_optimisers, optimiser_tensors
-from blurbench.training.launch import without_option
+from blurbench.training.launch import child_arguments
 
 
 def test_shared_tensors_are_stored_once_and_come_back(tmp_path: Path) -> None:
@@ -74,10 +74,8 @@ def test_average_lags_behind_and_evaluating_puts_all_back() -> None:
     assert module.training
 
 
-def test_launcher_drops_only_its_own_option() -> None:
-    assert without_option(["train", "--processes", "2", "--seed", "2"], "--processes") == [
-        "train",
-        "--seed",
-        "2",
-    ]
-    assert without_option(["--processes=2", "a"], "--processes") == ["a"]
+def test_launched_processes_get_the_same_command_line() -> None:
+    words = child_arguments(Path("d"), {"ema": None, "lr": 0.1}, model="unet", steps=None)
+    assert words == ["--data", "d", "--model", "unet", "--set", "ema=null", "--set", "lr=0.1"]
+    words = child_arguments(("demo", "builtin:photos"), {})
+    assert words == ["--recipe", "demo", "--source", "builtin:photos"]

@@ -5,13 +5,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from blurbench.data.manifest import load_recipe
 from blurbench.data.shards import synthesize
 from blurbench.data.sources import open_source
+from blurbench.models.weights import load_tensors
 from blurbench.training.checkpoint import checkpoints
+from blurbench.training.train import train
 
 STEPS = 24
 TRAIN = """
@@ -58,3 +62,13 @@ def test_a_killed_run_ends_with_the_same_bits(
     assert int(checkpoints(out)[-1].name) < STEPS
     assert start(data, out).wait() == 0
     assert (out / "last.safetensors").read_bytes() == whole
+
+
+def test_two_processes_train_like_one(data: Path, tmp_path: Path) -> None:
+    small = {"widths": (4, 8), "blocks": 1, "batch_size": 2, "crop_size": 32}
+    options: dict[str, Any] = {"preset": "tiny", "steps": 4, "device": "cpu", "overrides": small}
+    train("unet", data, tmp_path / "one", **options)
+    train("unet", data, tmp_path / "two", processes=2, **options)
+    one, two = (load_tensors(tmp_path / name / "last.safetensors") for name in ("one", "two"))
+    # A wrong mean of gradients moves weights by whole steps of Adam, 1e-3 each.
+    assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
