@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import vgg16
+from torchvision.models.vgg import cfgs, make_layers
 
 from blurbench.errors import UserError
 
@@ -56,11 +56,10 @@ def layer_indices() -> dict[str, int]:
 
 def load_vgg16(weights: str) -> nn.Sequential:
     """VGG16's convolutional part, without a download."""
+    # Not torchvision's vgg16(): that would also fill 120 million weights of its classifier.
+    features = make_layers(cfgs["D"])
     if weights == "random":
-        # The same features in every process and after every resume, whatever the run's seed.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return not_inplace(vgg16(weights=None).features)
+        return initialise(features)
     hub = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_FILE
     path = hub if weights == "imagenet" else Path(weights)
     if not path.is_file():
@@ -68,7 +67,6 @@ def load_vgg16(weights: str) -> nn.Sequential:
             f"perceptual_weights={weights}: {path} is missing; put torchvision's {WEIGHTS_FILE}"
             " there, or opt in to untrained features with --set perceptual_weights=random"
         )
-    features = vgg16(weights=None, init_weights=False).features
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         features.load_state_dict(
@@ -77,12 +75,16 @@ def load_vgg16(weights: str) -> nn.Sequential:
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path}: not VGG16 weights of torchvision ({reason})") from None
-    return not_inplace(features)
+    return features
 
 
-def not_inplace(features: nn.Sequential) -> nn.Sequential:
-    """Let the ReLUs write elsewhere: features already taken must stay as they are."""
+def initialise(features: nn.Sequential) -> nn.Sequential:
+    """Random weights after He et al., 2015, as torchvision draws them."""
+    # The same features in every process and after every resume, whatever the run's seed.
+    generator = torch.Generator().manual_seed(0)
     for layer in features:
-        if isinstance(layer, nn.ReLU):
-            layer.inplace = False
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", generator=generator)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
     return features

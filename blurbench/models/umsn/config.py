@@ -75,9 +75,12 @@ CODE = UmsnConfig(
     weight_decay=5e-5,
 )
 
+# 20 minutes of one core. At equal time, crops of 64 px in batches of 8 were 0.3 dB ahead of whole
+# faces in batches of 4.
 TINY = UmsnConfig(
-    steps=2_000,
+    steps=2_150,
     batch_size=8,
+    crop_size=64,
     ema=0.99,
     width=16,
     fnet_width=4,
@@ -87,8 +90,8 @@ TINY = UmsnConfig(
     cn_width=4,
     confidence_lambda=0.01,
     perceptual_weight=0,
-    shares=(1, 1, 1, 12),
-    sn_rates=(2e-3, 1e-3),
+    shares=(200, 150, 100, 1700),
+    sn_rates=(3e-3, 2e-3),
     rate=2e-3,
     schedule="cosine",
     clip=1.0,
