@@ -63,7 +63,6 @@ class Model(nn.Module, ABC):
     PRESETS: ClassVar[dict[str, Any]]  # preset name -> Config
     PAPER: ClassVar[str]
     NEEDS: ClassVar[tuple[str, ...]] = ()  # labels a training set must carry: "mask", "captions"
-    MULTIPLE: ClassVar[int] = 1  # height and width are padded to a multiple of this
     # channels_last takes a third off plain convolutions, and adds a quarter beside instance norm.
     LAYOUT: ClassVar[torch.memory_format] = torch.contiguous_format
 
@@ -71,6 +70,7 @@ class Model(nn.Module, ABC):
         """Keep the preset that the networks are built from."""
         super().__init__()
         self.config = config
+        self.multiple = 1  # height and width are padded to a multiple of this before `restore`
 
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
@@ -78,7 +78,7 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def restore(self, blur: Tensor) -> Tensor:
-        """(N, 3, H, W) in [0, 1], H and W multiples of MULTIPLE -> the same shape, not clamped."""
+        """(N, 3, H, W) in [0, 1], H and W multiples of `multiple` -> the same shape, not clamped."""
 
     @abstractmethod
     def inference_modules(self) -> tuple[nn.Module, ...]:
@@ -87,7 +87,7 @@ class Model(nn.Module, ABC):
     @torch.no_grad()
     def deblur(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], any size -> restored, same shape, in [0, 1]."""
-        padded, (height, width) = pad(blur, self.MULTIPLE)
+        padded, (height, width) = pad(blur, self.multiple)
         padded = padded.contiguous(memory_format=self.LAYOUT)
         return self.restore(padded)[..., :height, :width].clamp(0, 1)
 

@@ -20,7 +20,7 @@ class UNetConfig(ModelConfig):
     """Widths and optimiser of UNet."""
 
     widths: tuple[int, ...] = Field((64, 128, 256), min_length=1, description="of each level")
-    blocks: int = Field(4, ge=1, description="residual blocks a level, on each side")
+    blocks: tuple[int, ...] = Field((4, 4, 4), description="residual blocks on each side of a level")
     rate: float = Field(2e-4, gt=0)
     lowest_rate: float = Field(1e-6, ge=0, description="at the end of the cosine")
     # The paper names AdamW and no decay; this is PyTorch's own default.
@@ -58,7 +58,6 @@ class UNet(Model):
         ),
     }
     PAPER = "Baseline of: Take a Prior from Other Tasks for Severe Blur Removal, arXiv, 2023"
-    MULTIPLE = 4
     LAYOUT = torch.channels_last
 
     config: UNetConfig
@@ -67,18 +66,19 @@ class UNet(Model):
         """Build encoder and decoder."""
         super().__init__(config)
         widths, blocks = config.widths, config.blocks
+        self.multiple = 2 ** (len(widths) - 1)
         steps = list(pairwise(widths))
         self.head = nn.Conv2d(3, widths[0], 3, padding=1)
-        self.encoder = nn.ModuleList(level(width, blocks) for width in widths)
+        self.encoder = nn.ModuleList(map(level, widths, blocks))
         self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in steps)
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 4, stride=2, padding=1) for a, b in steps)
-        self.decoder = nn.ModuleList(level(width, blocks) for width in widths)
+        self.decoder = nn.ModuleList(map(level, widths, blocks))
         self.tail = nn.Conv2d(widths[0], 3, 3, padding=1)
         for parameter in self.tail.parameters():  # begin as the identity
             nn.init.zeros_(parameter)
 
     def restore(self, blur: Tensor) -> Tensor:
-        """(N, 3, H, W) in [0, 1], multiples of 4 -> the same shape."""
+        """(N, 3, H, W) in [0, 1], multiples of `multiple` -> the same shape."""
         x = self.encoder[0](self.head(blur))
         skips = [x]
         for down, encode in zip(self.down, self.encoder[1:], strict=True):

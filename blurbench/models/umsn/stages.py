@@ -26,14 +26,14 @@ class UMSN(Model):
         " Multi-Stream Semantic Networks, IEEE Transactions on Image Processing, 2020"
     )
     NEEDS = ("mask",)
-    # SN halves the image twice; 8, because instance norm refuses the 1x1 maps of a 4x4 image.
-    MULTIPLE = 8
 
     config: UmsnConfig
 
     def __init__(self, config: UmsnConfig) -> None:
         """Build SN and the deblurring network."""
         super().__init__(config)
+        # SN halves the image twice; 8, because instance norm refuses the 1x1 maps of a 4x4 image.
+        self.multiple = 8
         softmax = config.sn_loss == "cross_entropy"
         self.segmentation = Segmentation(config.sn_width, config.refine_width, softmax)
         self.network = DeblurNet(
