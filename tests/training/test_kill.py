@@ -22,7 +22,7 @@ TRAIN = """
 import sys
 from pathlib import Path
 from blurbench.training.train import train
-small = dict(widths=(4, 8), blocks=1, batch_size=2, crop_size=32)
+small = dict(widths=(4, 8), blocks=(1, 1), batch_size=2, crop_size=32)
 train("unet", Path(sys.argv[1]), Path(sys.argv[2]), preset="tiny", steps=int(sys.argv[3]),
       device="cpu", overrides=small, resume=True, checkpoint_seconds=0.0)
 """
@@ -65,7 +65,7 @@ def test_a_killed_run_ends_with_the_same_bits(
 
 
 def test_two_processes_train_like_one(data: Path, tmp_path: Path) -> None:
-    small = {"widths": (4, 8), "blocks": 1, "batch_size": 2, "crop_size": 32}
+    small = {"widths": (4, 8), "blocks": (1, 1), "batch_size": 2, "crop_size": 32}
     options: dict[str, Any] = {"preset": "tiny", "steps": 4, "device": "cpu", "overrides": small}
     train("unet", data, tmp_path / "one", **options)
     train("unet", data, tmp_path / "two", processes=2, **options)

@@ -1,0 +1,84 @@
+"""`train` as a whole: what it refuses, what it writes, where its pairs come from."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blurbench.data.manifest import load_recipe
+from blurbench.data.shards import synthesize
+from blurbench.data.sources import open_source
+from blurbench.errors import UserError
+from blurbench.models.weights import load_tensors
+from blurbench.training.train import train
+
+SMALL: dict[str, Any] = {"widths": (4, 8), "blocks": (1, 1), "batch_size": 2, "crop_size": 32}
+OPTIONS: dict[str, Any] = {"preset": "tiny", "steps": 2, "device": "cpu", "overrides": SMALL}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train") / "data"
+    synthesize(load_recipe("demo"), open_source("builtin:photos"), folder, limit=4)
+    return folder
+
+
+def test_a_finished_run_has_every_file_of_the_contract(data: Path, tmp_path: Path) -> None:
+    train("unet", data, tmp_path / "run", **OPTIONS)
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"config.json", "log.jsonl", "samples", "checkpoints"} <= names
+    assert {"model.safetensors", "last.safetensors"} <= names
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["model"] == "unet"
+    assert config["config"]["widths"] == [4, 8]
+    assert len(config["data"]["digest"]) == 64
+
+
+def test_pairs_can_be_blurred_on_the_fly(tmp_path: Path) -> None:
+    train("unet", ("demo", "builtin:photos"), tmp_path / "fly", **OPTIONS)
+    config = json.loads((tmp_path / "fly" / "config.json").read_text())
+    assert config["data"]["recipe"] == "demo"
+    assert load_tensors(tmp_path / "fly" / "last.safetensors")
+
+
+def test_a_run_is_not_overwritten_nor_mixed(data: Path, tmp_path: Path) -> None:
+    train("unet", data, tmp_path / "run", **OPTIONS)
+    before = (tmp_path / "run" / "last.safetensors").read_bytes()
+    with pytest.raises(UserError, match="--resume"):
+        train("unet", data, tmp_path / "run", **OPTIONS)
+    with pytest.raises(UserError, match="another seed"):
+        train("unet", data, tmp_path / "run", **OPTIONS, seed=1, resume=True)
+    train("unet", data, tmp_path / "run", **OPTIONS, resume=True)
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
+
+
+def test_a_folder_of_something_else_is_left_alone(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="not empty"):
+        train("unet", data, tmp_path / "run", **OPTIONS)
+
+
+def test_a_model_that_needs_masks_refuses_photographs(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="needs a mask"):
+        train("umsn", data, tmp_path / "run", preset="tiny", steps=4, device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_weights_are_told_before_the_run_begins(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"vgg16-397923af\.pth"):
+        train("umsn", ("demo-faces", "builtin:procedural-faces"), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_init_starts_from_given_weights(data: Path, tmp_path: Path) -> None:
+    train("unet", data, tmp_path / "first", **OPTIONS)
+    train("unet", data, tmp_path / "second", **OPTIONS, init=tmp_path / "first")
+    config = json.loads((tmp_path / "second" / "config.json").read_text())
+    assert len(config["init"]) == 64
+    other = {**OPTIONS, "overrides": {**SMALL, "widths": (4, 12)}}
+    with pytest.raises(UserError, match="another model or preset"):
+        train("unet", data, tmp_path / "third", **other, init=tmp_path / "first")
+    with pytest.raises(UserError, match="no such file"):
+        train("unet", data, tmp_path / "third", **OPTIONS, init=tmp_path / "none")
