@@ -78,7 +78,7 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def restore(self, blur: Tensor) -> Tensor:
-        """(N, 3, H, W) in [0, 1], H and W multiples of `multiple` -> the same shape, not clamped."""
+        """(N, 3, H, W) in [0, 1], sides multiples of `multiple` -> same shape, not clamped."""
 
     @abstractmethod
     def inference_modules(self) -> tuple[nn.Module, ...]:

@@ -10,10 +10,15 @@ def constant(_progress: float) -> float:
     return 1.0
 
 
-def cosine(lowest: float) -> Schedule:
-    """Half a cosine from 1 down to `lowest` (Loshchilov and Hutter, 2017)."""
+def cosine(lowest: float, warm_up: float = 0.0) -> Schedule:
+    """Half a cosine from 1 down to `lowest` (Loshchilov and Hutter, 2017).
+
+    Over the first `warm_up` of the stage it also rises linearly from 0.
+    """
 
     def factor(progress: float) -> float:
-        return lowest + (1 - lowest) * (1 + math.cos(math.pi * progress)) / 2
+        # Never 0: the first step of a stage would be lost.
+        rise = min(1.0, (progress + 1e-3) / warm_up) if warm_up else 1.0
+        return rise * (lowest + (1 - lowest) * (1 + math.cos(math.pi * progress)) / 2)
 
     return factor

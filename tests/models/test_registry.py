@@ -37,9 +37,9 @@ def test_listing_names_needs_no_torch():
 
 
 def test_overrides_reach_the_config():
-    model = build("unet", "tiny", widths="8,16", blocks="1", ema="none", rate=0.5)
+    model = build("unet", "tiny", widths="8,16", blocks="1,2", ema="none", rate=0.5)
     assert model.config.widths == (8, 16)
-    assert model.config.blocks == 1
+    assert model.config.blocks == (1, 2)
     assert model.config.ema is None
     assert model.config.rate == 0.5
     assert build("unet", "tiny").config.widths != (8, 16)
@@ -56,6 +56,7 @@ def test_overrides_reach_the_config():
         (("umsn",), {"sn_loss": "dice"}, ["sn_loss=dice", "cross_entropy"]),
         (("umsn",), {"class_weights": "1,2,3"}, ["class_weights"]),
         (("unet",), {"widths": "8,x"}, ["widths.1=x", "integer"]),
+        (("unet",), {"widths": "8,16"}, ["blocks", "needs 2 numbers"]),
         (("unet",), {"batch_size": 0}, ["batch_size=0", "greater than 0"]),
         (("unet",), {"ema": 2}, ["ema=2", "less than 1"]),
     ],

@@ -5,6 +5,7 @@ import torch
 
 from blurbench.models import build
 from blurbench.models.base import parameter_count
+from blurbench.models.schedules import cosine
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def tiny():
 
 def test_parameter_counts(tiny):
     assert parameter_count(*build("unet").inference_modules()) == 13_421_571
-    assert parameter_count(tiny) == 840_963
+    assert parameter_count(tiny) == 997_571
 
 
 def test_the_count_follows_from_the_layers():
@@ -43,8 +44,8 @@ def test_an_untrained_model_copies_its_input(tiny):
 def test_a_pixel_far_away_matters():
     torch.manual_seed(0)
     model = build("unet", "tiny")
-    for parameter in model.tail.parameters():
-        torch.nn.init.normal_(parameter)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
     blur = torch.rand(1, 3, 128, 128)
     blur.requires_grad_()
     model.restore(blur)[0, :, 64, 64].sum().backward()
@@ -54,7 +55,9 @@ def test_a_pixel_far_away_matters():
 def test_every_parameter_is_trained(tiny):
     (stage,) = tiny.stages()
     (update,) = stage.updates
-    torch.nn.init.normal_(tiny.tail.weight)
+    for name, parameter in tiny.named_parameters():
+        if "conv2" in name or "tail" in name:  # zero at first, which stops what lies before
+            torch.nn.init.normal_(parameter, std=0.1)
     update.loss({"blur": torch.rand(1, 3, 32, 32), "sharp": torch.rand(1, 3, 32, 32)})[
         "loss"
     ].backward()
@@ -69,6 +72,14 @@ def test_optimiser_of_the_paper():
     assert update.betas == (0.9, 0.999)
     rates = [update.lr * update.schedule(t) for t in (0.0, 0.5, 1.0)]
     assert rates == pytest.approx([2e-4, (2e-4 + 1e-6) / 2, 1e-6])
+
+
+def test_a_warm_up_rises_before_the_cosine_falls():
+    schedule = cosine(0.1, warm_up=0.2)
+    rates = [schedule(t / 10) for t in range(11)]
+    assert 0 < rates[0] < rates[1] < rates[2]
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[2:] == [cosine(0.1)(t / 10) for t in range(2, 11)]
 
 
 def test_it_overfits_one_batch(tiny):
@@ -89,6 +100,6 @@ def test_it_overfits_one_batch(tiny):
 def test_state_dict_keys_stay(tiny):
     keys = list(tiny.state_dict())
     assert keys[0] == "head.weight"
-    assert "encoder.2.3.conv2.bias" in keys
+    assert "encoder.2.5.conv2.bias" in keys
     assert "decoder.0.0.conv1.weight" in keys
-    assert len(keys) == 4 + 3 * 2 * 4 * 4 + 8
+    assert len(keys) == 4 + 2 * (1 + 1 + 6) * 4 + 8
