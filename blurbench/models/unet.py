@@ -5,7 +5,7 @@ table: depth, widths and blocks here are ours, and so is the parameter count.
 """
 
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
@@ -26,9 +26,11 @@ class UNetConfig(ModelConfig):
     blocks: tuple[int, ...] = Field(
         (4, 4, 4), description="residual blocks on each side of a level"
     )
+    norm: Literal["none", "instance"] = Field("none", description="before each residual branch")
     rate: float = Field(2e-4, gt=0)
     lowest_rate: float = Field(1e-6, ge=0, description="at the end of the cosine")
     warm_up: float = Field(0.0, ge=0, lt=1, description="part of the steps in which the rate rises")
+    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
     # The paper names AdamW and no decay; this is PyTorch's own default.
     weight_decay: float = Field(0.01, ge=0)
 
@@ -41,22 +43,23 @@ class UNetConfig(ModelConfig):
 
 
 class ResBlock(nn.Module):
-    """x + conv(ReLU(conv(x))), 3x3."""
+    """x + conv(ReLU(conv(norm(x)))), 3x3."""
 
-    def __init__(self, width: int) -> None:
-        """`width` channels throughout."""
+    def __init__(self, width: int, norm: str) -> None:
+        """`width` channels throughout; `norm` is "none" or "instance"."""
         super().__init__()
+        self.norm = nn.InstanceNorm2d(width) if norm == "instance" else nn.Identity()
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> the same shape."""
-        return x + self.conv2(F.relu(self.conv1(x)))
+        return x + self.conv2(F.relu(self.conv1(self.norm(x))))
 
 
-def level(width: int, blocks: int) -> nn.Sequential:
+def level(width: int, blocks: int, norm: str) -> nn.Sequential:
     """One side of one level."""
-    return nn.Sequential(*(ResBlock(width) for _ in range(blocks)))
+    return nn.Sequential(*(ResBlock(width, norm) for _ in range(blocks)))
 
 
 class UNet(Model):
@@ -66,16 +69,19 @@ class UNet(Model):
     PRESETS: ClassVar = {
         # 700 epochs of GoPro's 2,103 training pairs in batches of 10.
         "paper": UNetConfig(steps=147_210, batch_size=10, crop_size=256),
-        # 20 minutes of one core. Most blocks stand where they are cheapest and see farthest.
+        # 20 minutes of one core. Most blocks stand where they are cheapest and see farthest. After
+        # 150 s of it severe blur gained 0.33 dB with instance norm, and 0.05 dB without.
         "tiny": UNetConfig(
-            steps=5_000,
+            steps=4_000,
             batch_size=4,
             crop_size=128,
             ema=0.99,
-            widths=(16, 32, 64),
-            blocks=(1, 1, 6),
+            widths=(16, 32, 64, 128),
+            blocks=(1, 2, 2, 3),
+            norm="instance",
             rate=2e-3,
-            warm_up=0.01,
+            warm_up=0.02,
+            clip=1.0,
         ),
     }
     PAPER = "Baseline of: Take a Prior from Other Tasks for Severe Blur Removal, arXiv, 2023"
@@ -87,13 +93,15 @@ class UNet(Model):
         """Build encoder and decoder."""
         super().__init__(config)
         widths, blocks = config.widths, config.blocks
-        self.multiple = 2 ** (len(widths) - 1)
+        # Twice what the strides need: instance norm refuses maps of one pixel.
+        self.multiple = 2 ** len(widths)
         steps = list(pairwise(widths))
         self.head = nn.Conv2d(3, widths[0], 3, padding=1)
-        self.encoder = nn.ModuleList(map(level, widths, blocks))
+        norms = [config.norm] * len(widths)
+        self.encoder = nn.ModuleList(map(level, widths, blocks, norms))
         self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in steps)
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 4, stride=2, padding=1) for a, b in steps)
-        self.decoder = nn.ModuleList(map(level, widths, blocks))
+        self.decoder = nn.ModuleList(map(level, widths, blocks, norms))
         self.tail = nn.Conv2d(widths[0], 3, 3, padding=1)
         self.initialise()
 
@@ -141,5 +149,6 @@ class UNet(Model):
             weight_decay=c.weight_decay,
             decoupled=True,
             schedule=cosine(c.lowest_rate / c.rate, c.warm_up),
+            clip=c.clip,
         )
         return (Stage("unet", 1.0, (update,)),)
