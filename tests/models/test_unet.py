@@ -16,7 +16,7 @@ def tiny():
 
 def test_parameter_counts(tiny):
     assert parameter_count(*build("unet").inference_modules()) == 13_421_571
-    assert parameter_count(tiny) == 997_571
+    assert parameter_count(tiny) == 2_419_715
 
 
 def test_the_count_follows_from_the_layers():
@@ -100,6 +100,6 @@ def test_it_overfits_one_batch(tiny):
 def test_state_dict_keys_stay(tiny):
     keys = list(tiny.state_dict())
     assert keys[0] == "head.weight"
-    assert "encoder.2.5.conv2.bias" in keys
+    assert "encoder.3.2.conv2.bias" in keys
     assert "decoder.0.0.conv1.weight" in keys
-    assert len(keys) == 4 + 2 * (1 + 1 + 6) * 4 + 8
+    assert len(keys) == 4 + 2 * (1 + 2 + 2 + 3) * 4 + 12
