@@ -1,5 +1,6 @@
 """Writes that survive a crash, and paths that cannot leave their folder."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -88,6 +89,21 @@ def sync(path: Path) -> None:
 def sync_folder(path: Path) -> None:
     """Make the renames inside `path` durable."""
     sync(path)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` (made if need be) for one writer; UserError where another process holds it.
+
+    Its file .lock stays behind: a lock on a file that another process removes would guard nothing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{folder}: another process is writing here") from None
+        yield
 
 
 def sha256(data: bytes) -> str:
