@@ -29,9 +29,7 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         return complain(f"{error.filename or 'system'}: {error.strerror or error}", 2)
     except (KeyboardInterrupt, click.Abort):
-        return complain(
-            "interrupted; what was finished is kept, run the same command to go on", 130
-        )
+        return complain("interrupted; what was finished is kept", 130)
 
 
 def complain(message: str, code: int) -> int:

@@ -13,7 +13,15 @@ from blurbench.errors import UserError
 FOLDER = click.Path(path_type=Path)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Pipeline(click.Group):
+    """Lists its commands in the order in which they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The order of definition."""
+        return list(self.commands)
+
+
+@click.group(cls=Pipeline, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="blurbench")
 def cli() -> None:
     """Make severe-blur data sets, train deblurring models on them, rank the results."""
@@ -29,7 +37,7 @@ def many_workers(command: Callable[..., Any]) -> Callable[..., Any]:
 @cli.command()
 @click.option("--out", type=FOLDER, default=Path("demo"), show_default=True)
 def demo(out: Path) -> int:
-    """Everything below on bundled pictures; ends with the leaderboard's path."""
+    """Run all of it on bundled pictures, in minutes."""
     from blurbench.demo import run_demo
 
     page = run_demo(out)
@@ -41,7 +49,7 @@ def demo(out: Path) -> int:
 @click.argument("recipe")
 @click.option("--source", required=True, help="Folder of pictures, or builtin:NAME.")
 @click.option("--out", type=FOLDER, help="Where the data set goes.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="Use the first N sources in hash order.")
 @click.option("--format", "image_format", type=click.Choice(["png", "webp"]), default="png")
 @click.option("--plan", "plan_only", is_flag=True, help="Counts, disk and time; write nothing.")
@@ -61,7 +69,7 @@ def synthesize(
     from blurbench.data import manifest, shards, sources
 
     loaded = manifest.load_recipe(recipe)
-    found = sources.open_source(source, masks="mask" in loaded.labels)
+    found = sources.open_source(source, masks=loaded.masks)
     if plan_only:
         click.echo(shards.plan(loaded, found, seed=seed, limit=limit))
         return 0
@@ -117,7 +125,7 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--out", type=FOLDER, required=True, help="The run folder.")
 @click.option("--preset", default="paper", show_default=True)
 @click.option("--steps", type=click.IntRange(1), help="In total, over all stages.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--init", type=FOLDER, help="Start from the weights of this run or file.")
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True)
@@ -246,9 +254,16 @@ def list_command(what: str, as_json: bool) -> int:
         click.echo(json.dumps(listed, indent=2))
         return 0
     for row in listed:
-        name, *others = (str(value) for value in row.values())
+        name, *others = (in_words(value) for value in row.values())
         click.echo(f"{name:<18} " + "  ".join(others))
     return 0
+
+
+def in_words(value: Any) -> str:
+    """A cell of a listing."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 @cli.command()

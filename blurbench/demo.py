@@ -43,7 +43,7 @@ def run_demo(out: Path, runs: tuple[Run, ...] = RUNS, limit: int | None = None) 
         say(f"Blurring {what} by the recipe {recipe!r} into {out / name}")
         loaded = load_recipe(recipe)
         summary = synthesize(
-            loaded, open_source(source, masks="mask" in loaded.labels), out / name, limit=limit
+            loaded, open_source(source, masks=loaded.masks), out / name, limit=limit
         )
         click.echo(summary)
     for run in runs:

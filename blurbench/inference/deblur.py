@@ -18,9 +18,14 @@ from blurbench.progress import progress
 
 def pick_device(device: str | None) -> torch.device:
     """The named device; none named: a GPU where there is one."""
-    wanted = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if wanted.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"--device {device}: PyTorch sees no CUDA device here; use cpu")
+    try:
+        wanted = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError:
+        raise UserError(f"--device {device}: no such device; use cpu, cuda or cuda:N") from None
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"--device {device}: PyTorch sees {torch.cuda.device_count()} CUDA devices here"
+        )
     return wanted
 
 
@@ -39,11 +44,23 @@ class TrainedModel:
         return to_uint8(self.model.deblur(tensor)[0].cpu())
 
 
+def read_config(run: Path) -> dict[str, Any]:
+    """The config.json of a run; UserError where the folder is none."""
+    if not (run / "config.json").is_file():
+        raise UserError(f"{run}: not a run of blurbench train (no config.json)")
+    config = read_json(run / "config.json")
+    wanted = {"model", "preset", "config", "steps", "seed", "data"}
+    if not isinstance(config, dict) or not wanted <= config.keys():
+        raise UserError(f"{run / 'config.json'}: not written by blurbench train")
+    return config
+
+
 def load_run(run: Path, device: str | None = None) -> TrainedModel:
     """The trained model of a run folder; UserError where it is none, or not finished."""
-    config = read_json(run / "config.json")
-    if not (run / "model.safetensors").is_file():
-        raise UserError(f"{run}: no model.safetensors yet; finish it with train --resume")
+    config = read_config(run)
+    # Written after the last step; model.safetensors is there after the first look at a run.
+    if not (run / "last.safetensors").is_file():
+        raise UserError(f"{run}: this training is not finished; go on with train --resume")
     model = build(config["model"], preset=config["preset"], **config["config"])
     load_weights(model, run / "model.safetensors")
     target = pick_device(device)
@@ -78,6 +95,8 @@ def deblur_files(source: Path, run: Path, out: Path, device: str | None = None) 
     targets = [output_path(out, source, path.relative_to(root)) for path in pictures]
     if len(set(targets)) < len(targets):
         raise UserError(f"{source}: pictures that differ only by suffix would overwrite each other")
+    if {path.resolve() for path in targets} & {path.resolve() for path in pictures}:
+        raise UserError(f"{out}: would overwrite the pictures to restore; give another --out")
     result = Deblurred([], [])
     with progress("deblur", len(pictures)) as advance:
         for path, target in zip(pictures, targets, strict=True):
@@ -86,12 +105,16 @@ def deblur_files(source: Path, run: Path, out: Path, device: str | None = None) 
                 result.made.append(target)
             except BadImage as error:
                 result.failed.append(str(error))
+            except (RuntimeError, MemoryError) as error:  # too large for this device
+                result.failed.append(f"{path}: {' '.join(str(error).split()) or 'out of memory'}")
             advance()
     return result
 
 
 def output_path(out: Path, source: Path, name: Path) -> Path:
     """Where a restored picture goes: `out` itself if it names a .png for one picture."""
-    if source.is_file() and out.suffix.lower() == ".png":
-        return out
-    return out / name.with_suffix(".png")
+    if source.is_dir() or not out.suffix:
+        return out / name.with_suffix(".png")
+    if out.suffix.lower() != ".png":
+        raise UserError(f"{out}: restored pictures are PNG; name a .png file, or a folder")
+    return out

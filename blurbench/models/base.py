@@ -24,7 +24,9 @@ class ModelConfig(BaseModel):
 
     steps: int = Field(gt=0, description="optimiser steps, all stages together")
     batch_size: int = Field(gt=0)
-    crop_size: int | None = Field(None, gt=0, description="training crop in px; none: whole image")
+    crop_size: int | None = Field(
+        None, gt=0, le=4096, description="training crop in px; none: whole image"
+    )
     flip: bool = Field(True, description="mirror half of the training pairs")
     precision: Literal["fp32", "bf16"] = "fp32"
     ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights")

@@ -5,7 +5,7 @@ table: depth, widths and blocks here are ours, and so is the parameter count.
 """
 
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
@@ -22,7 +22,9 @@ LEVEL, SPREAD = 0.45, 0.25
 class UNetConfig(ModelConfig):
     """Widths and optimiser of UNet."""
 
-    widths: tuple[int, ...] = Field((64, 128, 256), min_length=1, description="of each level")
+    widths: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        (64, 128, 256), min_length=1, description="of each level"
+    )
     blocks: tuple[int, ...] = Field(
         (4, 4, 4), description="residual blocks on each side of a level"
     )

@@ -90,6 +90,15 @@ def load_progress(folder: Path) -> Progress:
         raise UserError(f"{folder}: written by another version of blurbench") from None
 
 
+def load_newest(run: Path, model: nn.Module, averaged: dict[str, Tensor] | None) -> Progress:
+    """`load_checkpoint` of the newest one; UserError tells what to do about a damaged one."""
+    newest = checkpoints(run)[-1]
+    try:
+        return load_checkpoint(newest, model, averaged)
+    except UserError as error:
+        raise UserError(f"{error}; delete {newest} to go on from the one before") from None
+
+
 def load_optimisers(folder: Path, optimisers: dict[str, Optimizer]) -> None:
     """Fill the optimisers of the stage that checkpoint `folder` stands in."""
     restore_optimisers(optimisers, load_tensors(folder / "optimisers.safetensors"))

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.errors import UserError
-from blurbench.files import read_json, write_json
+from blurbench.files import write_json
+from blurbench.inference.deblur import read_config
 
 CONFIG = "config.json"
 
@@ -22,7 +23,7 @@ def start_run(folder: Path, config: dict[str, Any], resume: bool) -> None:
         raise UserError(
             f"{folder}: already holds a run; add --resume to go on, or choose another --out"
         )
-    changed = differing(read_json(path), config)
+    changed = differing(read_config(folder), config)
     if changed:
         raise UserError(f"{folder}: made with another {', '.join(changed)}; choose another --out")
 

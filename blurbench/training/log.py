@@ -27,7 +27,7 @@ class RunLog:
         lines = self.path.read_bytes().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):  # torn by a kill in the middle of the write
             self.path.write_bytes(b"".join(lines[:-1]))
-        write_jsonl(self.path, [row for row in read_jsonl(self.path) if row["step"] <= step])
+        write_jsonl(self.path, [row for row in read_jsonl(self.path) if row.get("step", 0) <= step])
 
     def add(self, row: dict[str, Any]) -> None:
         """Write one row; `step` is its place, its numbers become TensorBoard scalars."""

@@ -24,7 +24,7 @@ from blurbench.training.batches import TrainingPairs, batches, step_seed
 from blurbench.training.checkpoint import (
     Progress,
     checkpoints,
-    load_checkpoint,
+    load_newest,
     load_optimisers,
     save_checkpoint,
 )
@@ -53,8 +53,8 @@ class Runner:
         """Train from the newest whole checkpoint, or from the start, to the last step."""
         self.model.to(self.accelerator.device).to(memory_format=self.model.LAYOUT)
         self.averaged = start_average(self.model) if self.model.config.ema else None
-        if found := checkpoints(self.folder):
-            self.at = load_checkpoint(found[-1], self.model, self.averaged)
+        if checkpoints(self.folder):
+            self.at = load_newest(self.folder, self.model, self.averaged)
         self.main = self.accelerator.is_main_process
         if self.main:
             self.log = RunLog(self.folder, self.at.step, self.model.config.tensorboard)
@@ -88,14 +88,15 @@ class Runner:
             self._step(stage, optimisers, batch, (self.at.step - first) / (last - first))
             self.at.step += 1
             self.counted += 1
-            boundary = self.at.step % self.log_every == 0 or self.at.step == last or self.stop.asked
-            if boundary:
-                self._report(stage)
-            if final and ((self.at.step - first) % look_every == 0 or self.at.step == last):
+            at_end = self.at.step == last
+            look = final and ((self.at.step - first) % look_every == 0 or at_end)
+            if not (look or at_end or self.stop.asked or self.at.step % self.log_every == 0):
+                continue
+            # First the report, which refuses NaN: what is saved is always finite.
+            self._report(stage)
+            if look:
                 self._look()
-            # Only after a report, which refuses NaN: a checkpoint always holds finite weights.
-            if boundary:
-                self._keep(optimisers, force=self.at.step == last)
+            self._keep(optimisers, force=at_end)
 
     def _step(
         self, stage: Stage, optimisers: dict[str, Optimizer], batch: Batch, fraction: float

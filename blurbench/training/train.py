@@ -1,6 +1,7 @@
 """`blurbench train`: from a model's name and a data set to a finished run."""
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.data.manifest import load_recipe
 from blurbench.data.sources import open_source
 from blurbench.errors import UserError
-from blurbench.files import sha256
+from blurbench.files import locked, sha256
 from blurbench.inference.deblur import pick_device
 from blurbench.models import build
 from blurbench.models.base import Model, parameter_count
@@ -66,43 +67,47 @@ def train(
     model = build(name, preset=preset, **(overrides or {}))
     pairs, validation = open_pairs(data, seed)
     check_labels(name, model, pairs)
+    check_crop(name, model, pairs)
     total = steps or model.config.steps
     if init is not None:
         load_weights(model, weights_file(init))
     stage_bounds(model.stages(), total)  # refuses missing weights and too few steps by now
-    # Of several processes, the one that starts the others has done this for all.
-    if "RANK" not in os.environ:
+    target = pick_device(device)
+    # Of several processes, the one that starts the others checks and locks for all.
+    started = "RANK" in os.environ
+    if not started:
         start_run(out, describe(name, preset, model, pairs, total, seed, init), resume)
-    if processes > 1:
-        arguments = child_arguments(
-            data,
-            overrides or {},
-            model=name,
-            preset=preset,
-            steps=steps,
-            seed=seed,
-            init=init,
-            out=out,
-            device=device,
-        )
-        launch(processes, out, arguments)
-        best = load_progress(checkpoints(out)[-1]).best_metric
-        return Trained(out, total, parameter_count(model), best)
-    device_used = accelerator(device, model.config.precision)
-    runner = Runner(
-        folder=out,
-        model=model,
-        pairs=TrainingPairs(pairs, model.config, seed),
-        validation=validation,
-        samples=validation or pairs,
-        steps=total,
-        accelerator=device_used,
-        # On the CPU the processors have the network to compute.
-        loader_workers=0 if device_used.device.type == "cpu" else min(4, os.cpu_count() or 1),
-        checkpoint_seconds=checkpoint_seconds,
-    )
-    runner.run()
-    return Trained(out, total, parameter_count(model), runner.at.best_metric)
+    with nullcontext() if started else locked(out):
+        if processes > 1:
+            options = {"preset": preset, "steps": steps, "seed": seed, "init": init, "out": out}
+            words = child_arguments(data, overrides or {}, model=name, device=device, **options)
+            launch(processes, out, words)
+        else:
+            Runner(
+                folder=out,
+                model=model,
+                pairs=TrainingPairs(pairs, model.config, seed),
+                validation=validation,
+                samples=validation or pairs,
+                steps=total,
+                accelerator=make_accelerator(target, model.config.precision),
+                # On the CPU the processors have the network to compute.
+                loader_workers=0 if target.type == "cpu" else min(4, os.cpu_count() or 1),
+                checkpoint_seconds=checkpoint_seconds,
+            ).run()
+    best = load_progress(checkpoints(out)[-1]).best_metric
+    return Trained(out, total, parameter_count(model), best)
+
+
+def check_crop(name: str, model: Model, pairs: Pairs) -> None:
+    """Refuse a crop that the network cannot halve, and pairs of several sizes without a crop."""
+    crop = model.config.crop_size
+    if crop and crop % model.multiple:
+        raise UserError(f"crop_size={crop}: {name} needs a multiple of {model.multiple}")
+    if crop is None and model.config.batch_size > 1 and isinstance(pairs, BlurDataset):
+        sizes = {(row["height"], row["width"]) for row in pairs.rows}
+        if len(sizes) > 1:
+            raise UserError("crop_size=none: these pairs have several sizes; give a crop_size")
 
 
 def open_pairs(data: Path | tuple[str, str], seed: int) -> tuple[Pairs, Pairs | None]:
@@ -111,7 +116,7 @@ def open_pairs(data: Path | tuple[str, str], seed: int) -> tuple[Pairs, Pairs | 
         stored = BlurDataset(data, "train")
         return stored, BlurDataset(data, "val") if "val" in stored.splits else None
     recipe = load_recipe(data[0])
-    source = open_source(data[1], masks="mask" in recipe.labels)
+    source = open_source(data[1], masks=recipe.masks)
     pairs = OnTheFlyDataset(recipe, source, "train", seed)
     has_val = "val" in pairs.splits
     return pairs, OnTheFlyDataset(recipe, source, "val", seed) if has_val else None
@@ -153,9 +158,8 @@ def describe(
     }
 
 
-def accelerator(device: str | None, precision: str) -> Accelerator:
-    """The device that training runs on; none named: a GPU where there is one."""
-    target = pick_device(device)
+def make_accelerator(target: torch.device, precision: str) -> Accelerator:
+    """Accelerate on the device that training runs on."""
     if target.type == "cuda" and target.index is not None:
         torch.cuda.set_device(target)
     mixed = "bf16" if precision == "bf16" else "no"

@@ -9,7 +9,7 @@ import torch
 from blurbench.errors import UserError
 from blurbench.files import write_json
 from blurbench.images import encode, read_image
-from blurbench.inference.deblur import deblur_files, load_run
+from blurbench.inference.deblur import deblur_files, load_run, pick_device
 from blurbench.models import build
 from blurbench.models.weights import save_tensors
 
@@ -32,6 +32,7 @@ def finished(tmp_path: Path) -> Path:
         },
     )
     save_tensors(run / "model.safetensors", model.state_dict())
+    save_tensors(run / "last.safetensors", model.state_dict())
     return run
 
 
@@ -78,9 +79,40 @@ def test_weights_of_another_model_are_refused(finished: Path) -> None:
 
 
 def test_an_unfinished_run_says_so(finished: Path) -> None:
-    (finished / "model.safetensors").unlink()
+    (finished / "last.safetensors").unlink()
     with pytest.raises(UserError, match="--resume"):
         load_run(finished, "cpu")
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "{"])
+def test_a_config_of_something_else_is_one_line(finished: Path, content: str) -> None:
+    (finished / "config.json").write_text(content)
+    with pytest.raises(UserError, match=r"config\.json"):
+        load_run(finished, "cpu")
+
+
+def test_the_users_own_pictures_are_never_overwritten(finished: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "a.png", 16, 16)
+    before = (tmp_path / "in" / "a.png").read_bytes()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    for out in (tmp_path / "in", tmp_path / "link"):
+        with pytest.raises(UserError, match="overwrite"):
+            deblur_files(tmp_path / "in", finished, out, "cpu")
+    with pytest.raises(UserError, match="overwrite"):
+        deblur_files(tmp_path / "in" / "a.png", finished, tmp_path / "in" / "a.png", "cpu")
+    assert (tmp_path / "in" / "a.png").read_bytes() == before
+
+
+def test_another_suffix_than_png_is_refused(finished: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 16, 16)
+    with pytest.raises(UserError, match="PNG"):
+        deblur_files(tmp_path / "a.png", finished, tmp_path / "b.jpg", "cpu")
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:99"])
+def test_a_device_that_is_not_there_is_one_line(device: str) -> None:
+    with pytest.raises(UserError, match="--device"):
+        pick_device(device)
 
 
 def test_the_same_picture_gives_the_same_bytes(finished: Path) -> None:

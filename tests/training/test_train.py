@@ -10,7 +10,9 @@ from blurbench.data.manifest import load_recipe
 from blurbench.data.shards import synthesize
 from blurbench.data.sources import open_source
 from blurbench.errors import UserError
+from blurbench.files import locked
 from blurbench.models.weights import load_tensors
+from blurbench.training.checkpoint import checkpoints
 from blurbench.training.train import train
 
 SMALL: dict[str, Any] = {"widths": (4, 8), "blocks": (1, 1), "batch_size": 2, "crop_size": 32}
@@ -82,3 +84,36 @@ def test_init_starts_from_given_weights(data: Path, tmp_path: Path) -> None:
         train("unet", data, tmp_path / "third", **other, init=tmp_path / "first")
     with pytest.raises(UserError, match="no such file"):
         train("unet", data, tmp_path / "third", **OPTIONS, init=tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"crop_size": 30}, "multiple of 4"),
+        ({"crop_size": 10**6}, "4096"),
+        ({"widths": (0, 8)}, "widths"),
+    ],
+)
+def test_settings_that_cannot_train_leave_no_run(
+    data: Path, tmp_path: Path, changed: dict[str, Any], told: str
+) -> None:
+    options = {**OPTIONS, "overrides": {**SMALL, **changed}}
+    with pytest.raises(UserError, match=told):
+        train("unet", data, tmp_path / "run", **options)
+    with pytest.raises(UserError, match="--device"):
+        train("unet", data, tmp_path / "run", **{**OPTIONS, "device": "abacus"})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_checkpoint_names_the_mend(data: Path, tmp_path: Path) -> None:
+    train("unet", data, tmp_path / "run", **OPTIONS)
+    newest = checkpoints(tmp_path / "run")[-1]
+    (newest / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(UserError, match=f"delete .*{newest.name}"):
+        train("unet", data, tmp_path / "run", **OPTIONS, resume=True)
+
+
+def test_two_trainings_cannot_share_a_run(data: Path, tmp_path: Path) -> None:
+    train("unet", data, tmp_path / "run", **OPTIONS)
+    with locked(tmp_path / "run"), pytest.raises(UserError, match="another process"):
+        train("unet", data, tmp_path / "run", **OPTIONS, resume=True)
