@@ -106,9 +106,20 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
         return self.sample(index, 0)
 
     def sample(self, index: int, epoch: int) -> dict[str, Any]:
-        """As in `BlurDataset`; the blur of this epoch."""
-        pair = self.pair(index, epoch)
-        return _item(pair.id, pair.blur, pair.sharp, pair.mask)
+        """As in `BlurDataset`; the blur of this epoch.
+
+        Where a picture cannot be used, the next that can stands in; UserError where none can.
+        """
+        problem = None
+        for step in range(len(self)):
+            try:
+                # A picture may be too small for the blur of this epoch alone.
+                pair = self.pair((index + step) % len(self) if step else index, epoch)
+            except UserError as error:
+                problem = problem or error
+            else:
+                return _item(pair.id, pair.blur, pair.sharp, pair.mask)
+        raise UserError(f"no picture of split {self.split!r} can be used; one is {problem}")
 
     def pair(self, index: int, replica: int) -> Pair:
         """The pair of source image `index`: the pixels of the stored set under the same key."""

@@ -65,6 +65,22 @@ def test_sharp_images_are_read_once_while_the_cache_has_room(faces, monkeypatch)
     assert list(live._cache) == [0]
 
 
+def test_the_next_picture_stands_in_for_one_that_cannot_be_used(tmp_path):
+    folder = tiny_data.write_photos(tmp_path / "train", 3)
+    (folder / "000.png").write_text("damaged")
+    (folder / "002.png").write_text("damaged")
+    live = OnTheFlyDataset(tiny_data.flow_recipe(), open_source(str(tmp_path)), "train")
+    for epoch in range(2):
+        names = {live.sample(index, epoch)["id"] for index in range(3)}
+        assert names == {live.pair(1, epoch).id}
+    with pytest.raises(IndexError):
+        live[3]
+    (folder / "001.png").unlink()
+    live._cache.clear()
+    with pytest.raises(UserError, match=r"no picture of split 'train' can be used; one is .*000"):
+        live[0]
+
+
 def test_loader_processes_get_no_cache(faces):
     live = OnTheFlyDataset(tiny_data.face_recipe(), faces[0], "train")
     live.pair(0, 0)
