@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from blurbench.errors import UserError
-from blurbench.images import image_files, read_image
+from blurbench.files import sha256
+from blurbench.images import image_files, read_bytes, read_image
 
 Row = Mapping[str, Any]  # one line of a data set's metadata.jsonl
 
@@ -92,7 +93,10 @@ class FolderRestorer(Restorer):
         self.names: dict[str, str] = {}
 
     def prepare(self, rows: Sequence[Row]) -> list[str]:
-        """Pair files and rows; UserError where not one file has a name of the data set."""
+        """Pair files and rows; UserError where not one file has a name of the data set.
+
+        The provenance gets a hash over the paired files: other pictures are another result.
+        """
         stems = Counter(_blur_stem(row) for row in rows)
         for row in rows:
             alone = stems[_blur_stem(row)] == 1
@@ -105,8 +109,16 @@ class FolderRestorer(Restorer):
                 f"{self.folder}: no picture is named after a pair of the data set; "
                 f"name them like {example}"
             )
+        self.provenance["files_sha256"] = self._hash()
         extra = sorted(set(self.files) - used)
         return [f"{self.folder}: {_some(extra)} belong to no pair"] if extra else []
+
+    def _hash(self) -> str:
+        """SHA-256 over the id and the SHA-256 of each paired file, sorted."""
+        pairs = ((id, path) for id, name in self.names.items() for path in self.files.get(name, ()))
+        return sha256(
+            "\n".join(sorted(f"{id} {sha256(read_bytes(p))}" for id, p in pairs)).encode()
+        )
 
     def restore(self, blur: np.ndarray, row: Row) -> np.ndarray:
         """Read the row's file; UserError if missing, doubled, damaged or of another size."""

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -6,8 +7,8 @@ import pytest
 from blurbench.errors import UserError
 from blurbench.evaluation.evaluate import evaluate, restorers, sample_ids
 from blurbench.evaluation.restorers import FolderRestorer, Identity, ModelRestorer
-from blurbench.files import read_json, read_jsonl
-from blurbench.images import read_image
+from blurbench.files import read_json, read_jsonl, write_bytes
+from blurbench.images import encode, read_image
 from blurbench.metrics import compute
 
 
@@ -164,3 +165,17 @@ def test_a_folder_of_restored_pictures_is_an_evaluation_like_any(data_set, tmp_p
     evaluate(data_set, tmp_path / "identity", restore=Identity(), name="identity")
     assert scores(tmp_path / "out") == scores(tmp_path / "identity")
     assert summary.notes == []
+
+
+def test_restored_pictures_that_changed_are_another_result(data_set, tmp_path):
+    folder = tmp_path / "restored"
+    shutil.copytree(data_set / "test" / "blur", folder)
+
+    def again():
+        return evaluate(data_set, tmp_path / "out", restore=FolderRestorer(folder), name="theirs")
+
+    first = again()
+    assert again().means == first.means
+    write_bytes(folder / "crop-0.png", encode(np.zeros((20, 24, 3), np.uint8)))
+    with pytest.raises(UserError, match="holds a result of another provenance"):
+        again()

@@ -73,3 +73,19 @@ def test_files_that_belong_to_no_pair_are_told(tmp_path):
         save(tmp_path / f"{name}.png", 0)
     [note] = FolderRestorer(tmp_path).prepare(rows("a"))
     assert note.endswith("x1, x2, x3 and 1 more belong to no pair")
+
+
+def test_the_provenance_holds_what_the_paired_files_hold_and_nothing_else(tmp_path):
+    def hash_now():
+        folder = FolderRestorer(tmp_path)
+        folder.prepare(rows("a", "b"))
+        return folder.provenance["files_sha256"]
+
+    save(tmp_path / "a.png", 0)
+    first = hash_now()
+    save(tmp_path / "extra.png", 0)
+    assert hash_now() == first
+    save(tmp_path / "a.png", 1)
+    changed = hash_now()
+    (tmp_path / "a.png").rename(tmp_path / "b.png")
+    assert len({first, changed, hash_now()}) == 3
