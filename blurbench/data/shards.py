@@ -110,9 +110,10 @@ def synthesize(
     """Make the data set `out`, or what is missing of it; png or webp.
 
     The pixels depend on recipe, source, seed and limit alone. Inputs that cannot be used go to
-    failures.jsonl, and are tried again by the next run. UserError where `out` holds anything else,
-    another run is writing there, or the disk is full.
+    failures.jsonl, and are tried again by the next run. UserError where `out` holds anything else
+    or lies inside the source, another run is writing there, or the disk is full.
     """
+    _refuse_inside(source, out)
     wanted = _request(recipe, source, seed, limit, image_format)
     refuse_other(out, wanted)
     if whole := finished(out):
@@ -154,6 +155,14 @@ def plan(recipe: Recipe, source: Source, *, seed: int = 0, limit: int | None = N
     mean = sum(sizes) / max(len(sizes), 1)
     counts = Counter(task.split for task in tasks)
     return Plan(dict(sources), dict(counts), int(mean * len(tasks)), seconds * len(tasks))
+
+
+def _refuse_inside(source: Source, out: Path) -> None:
+    # The next run would list the pictures made here as sharp ones.
+    if not source.spec.startswith("builtin:") and out.resolve().is_relative_to(
+        Path(source.spec).resolve()
+    ):
+        raise UserError(f"{out}: lies in the source folder {source.spec}; give an --out outside it")
 
 
 def _request(

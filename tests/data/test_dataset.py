@@ -114,7 +114,7 @@ def test_missing_things_are_told_in_one_line(faces, tmp_path):
     ],
 )
 def test_torn_metadata_is_told(tmp_path, damage, words):
-    source = open_source(str(tiny_data.write_photos(tmp_path / "train", 2).parent))
+    source = open_source(str(tiny_data.write_photos(tmp_path / "in" / "train", 2).parent))
     synthesize(tiny_data.flow_recipe(), source, tmp_path / "out")
     path = tmp_path / "out" / "train" / "metadata.jsonl"
     path.write_text(damage(path.read_text()))
@@ -123,9 +123,9 @@ def test_torn_metadata_is_told(tmp_path, damage, words):
 
 
 def test_paths_in_the_metadata_never_leave_the_folder(tmp_path):
-    source = open_source(str(tiny_data.write_photos(tmp_path / "train", 1).parent))
+    source = open_source(str(tiny_data.write_photos(tmp_path / "in" / "train", 1).parent))
     synthesize(tiny_data.flow_recipe(replicas__train=1), source, tmp_path / "out")
     path = tmp_path / "out" / "train" / "metadata.jsonl"
-    path.write_text(path.read_text().replace('"blur/', '"../../train/'))
+    path.write_text(path.read_text().replace('"blur/', '"../../../in/train/'))
     with pytest.raises(UserError, match="leads out of this folder"):
         BlurDataset(tmp_path / "out", "train")[0]

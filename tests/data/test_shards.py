@@ -207,6 +207,16 @@ def test_other_images_are_refused(whole, tmp_path):
         synthesize(RECIPE, more, whole.out)
 
 
+@pytest.mark.parametrize("name", [".", "made", "link/made"])
+def test_a_folder_inside_the_source_is_refused(tmp_path, name):
+    folder = tiny_data.write_photos(tmp_path / "in", 2)
+    (tmp_path / "link").symlink_to(folder)
+    out = tmp_path / name if name.startswith("link") else folder / name
+    with pytest.raises(UserError, match=r"lies in the source folder .*give an --out outside it"):
+        synthesize(RECIPE, open_source(str(folder)), out)
+    assert len(list(folder.iterdir())) == 2
+
+
 def test_folders_with_something_else_are_refused(photos, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(UserError, match="not empty, and not a data set"):
