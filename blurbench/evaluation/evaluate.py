@@ -14,6 +14,7 @@ import numpy as np
 
 from blurbench import __version__
 from blurbench.data.dataset import BlurDataset
+from blurbench.data.records import pixel_hash
 from blurbench.errors import UserError
 from blurbench.evaluation.restorers import FolderRestorer, Identity, Restorer, trained
 from blurbench.files import inside, read_json, write_bytes, write_json, write_jsonl
@@ -182,7 +183,7 @@ def _score(
     dataset: BlurDataset, row: dict[str, Any], restore: Restorer, header: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """One picture restored and scored: its row of results.jsonl, and the pictures by role."""
-    blur, sharp = (read_image(dataset.path(row, role)) for role in ("blur", "sharp"))
+    blur, sharp = (_picture(dataset, row, role) for role in ("blur", "sharp"))
     began = time.perf_counter()
     restored = restore.restore(blur, row)
     elapsed = (time.perf_counter() - began) * 1e3
@@ -200,6 +201,15 @@ def _score(
         "milliseconds": round(elapsed, 3) if restore.timed else None,
     }
     return scored, {"blur": blur, "sharp": sharp, "restored": restored}
+
+
+def _picture(dataset: BlurDataset, row: dict[str, Any], role: str) -> np.ndarray:
+    """A picture of the data set; UserError where the digest stands for other pixels."""
+    path = dataset.path(row, role)
+    image = read_image(path)
+    if pixel_hash(image) != row[f"{role}_pixels"]:
+        raise UserError(f"{path}: differs from the data set's metadata; run blurbench verify")
+    return image
 
 
 def sample_ids(ids: Sequence[str]) -> set[str]:

@@ -179,3 +179,15 @@ def test_restored_pictures_that_changed_are_another_result(data_set, tmp_path):
     write_bytes(folder / "crop-0.png", encode(np.zeros((20, 24, 3), np.uint8)))
     with pytest.raises(UserError, match="holds a result of another provenance"):
         again()
+
+
+def test_pictures_that_the_digest_does_not_stand_for_are_not_scored(make_data_set, tmp_path):
+    data = make_data_set(tmp_path / "set", count=4)
+    for role, other, index in (("sharp", "blur", 1), ("blur", "sharp", 2)):
+        name = f"crop-{index}.png"
+        shutil.copy(data / "test" / other / name, data / "test" / role / name)
+    summary = evaluate(data, tmp_path / "out", restore=Identity(), name="identity")
+    assert [item["id"] for item in summary.skipped] == ["crop-1", "crop-2"]
+    assert scores(tmp_path / "out").keys() == {"crop-0", "crop-3"}
+    for item, role in zip(summary.skipped, ("sharp", "blur"), strict=True):
+        assert f"{role}/{item['id']}.png: differs from the data set's metadata" in item["why"]
