@@ -17,7 +17,7 @@ from blurbench.data.dataset import BlurDataset
 from blurbench.data.records import pixel_hash
 from blurbench.errors import UserError
 from blurbench.evaluation.restorers import FolderRestorer, Identity, Restorer, trained
-from blurbench.files import inside, read_json, write_bytes, write_json, write_jsonl
+from blurbench.files import inside, locked, read_json, write_bytes, write_json, write_jsonl
 from blurbench.images import encode, read_image
 from blurbench.metrics import METRICS, PROTOCOLS, compute, known
 from blurbench.progress import progress
@@ -113,38 +113,51 @@ def evaluate(
         "provenance": restore.provenance,
     }
     header = json.loads(json.dumps(header))  # as a file will give it back: no tuples
-    done = _resume(out, header)
-    header["data_folder"] = data.resolve().name
-    write_json(out / "summary.json", {**header, "complete": False})
-    rows, skipped = _score_all(dataset, restore, header, out, done)
-    write_jsonl(out / "results.jsonl", rows)
-    write_jsonl(out / "failures.jsonl", skipped)
-    summary = _summarise(header, rows, skipped)
-    write_json(out / "summary.json", summary)
+    _refuse_other(out, header)  # before the lock, which leaves a file behind
+    with locked(out):
+        done = _done(out, header)
+        header["data_folder"] = data.resolve().name
+        write_json(out / "summary.json", {**header, "complete": False})
+        rows, skipped = _score_all(dataset, restore, header, out, done)
+        write_jsonl(out / "results.jsonl", rows)
+        write_jsonl(out / "failures.jsonl", skipped)
+        summary = _summarise(header, rows, skipped)
+        write_json(out / "summary.json", summary)
     means = {key: value for key, value in summary["means"].items() if value is not None}
     return Summary(out, name, len(rows), means, skipped, notes)
 
 
-def _resume(out: Path, header: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Rows that `out` already holds, by id; UserError where it holds something else."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return {}
+def _refuse_other(out: Path, header: dict[str, Any]) -> None:
+    """UserError where `out` holds anything but this result, whole or begun."""
+    if not out.exists() or (out.is_dir() and all(p.name.startswith(".") for p in out.iterdir())):
+        return
     if not (out / "summary.json").is_file():
         raise UserError(f"{out}: is not empty and holds no result; choose another --out")
     before = read_json(out / "summary.json")
     for key in SAME:
         if before.get(key) != header[key]:
             raise UserError(f"{out}: holds a result of another {key}; choose another --out")
-    return {row["id"]: row for row in _whole_rows(out / "results.jsonl")}
 
 
-def _whole_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file whose last line a crash may have torn."""
+def _done(out: Path, header: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The rows that `out` holds already, by id; a crash may have torn the last line."""
+    path = out / "results.jsonl"
     text = path.read_bytes() if path.exists() else b""
     try:
-        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+        rows = [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
     except ValueError:
         raise UserError(f"{path}: damaged; delete its folder and evaluate again") from None
+    return {row["id"]: row for row in rows if _is_whole(row, header["metrics"])}
+
+
+def _is_whole(row: Any, metrics: Sequence[str]) -> bool:
+    """Whether this is a row of results.jsonl with all that the summary and the boards read."""
+    return (
+        isinstance(row, dict)
+        and {"model", "data", "split", "protocol", "id", "metrics", "milliseconds"} <= row.keys()
+        and isinstance(row["metrics"], dict)
+        and set(metrics) <= row["metrics"].keys()
+    )
 
 
 def _score_all(

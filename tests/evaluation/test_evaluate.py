@@ -191,3 +191,23 @@ def test_pictures_that_the_digest_does_not_stand_for_are_not_scored(make_data_se
     assert scores(tmp_path / "out").keys() == {"crop-0", "crop-3"}
     for item, role in zip(summary.skipped, ("sharp", "blur"), strict=True):
         assert f"{role}/{item['id']}.png: differs from the data set's metadata" in item["why"]
+
+
+def test_rows_that_lack_something_are_scored_again(data_set, tmp_path):
+    evaluate(data_set, tmp_path, restore=Identity(), name="identity")
+    before = (tmp_path / "results.jsonl").read_text()
+    _, second, *others = before.splitlines()
+    torn = json.dumps({**json.loads(second), "metrics": {"psnr": 1.0}})
+    (tmp_path / "results.jsonl").write_text("\n".join(['{"a": 1}', "7", torn, *others, ""]))
+    evaluate(data_set, tmp_path, restore=Identity(), name="identity")
+    assert (tmp_path / "results.jsonl").read_text() == before
+
+
+def test_two_evaluations_never_write_one_result_at_once(data_set, tmp_path):
+    def meddle(blur):
+        with pytest.raises(UserError, match="another process is writing here"):
+            evaluate(data_set, tmp_path, restore=ModelRestorer("m", np.copy), name="m")
+        return blur
+
+    summary = evaluate(data_set, tmp_path, restore=ModelRestorer("m", meddle), name="m")
+    assert summary.skipped == []
