@@ -16,6 +16,7 @@ METADATA = "metadata.jsonl"
 FAILURES = "failures.jsonl"
 WORK = ".blurbench"  # exists while a set is being made
 PICTURES = ("blur", "sharp", "mask")
+MEND = "make the data set again, in another folder"
 
 Row = dict[str, Any]
 
@@ -46,21 +47,34 @@ def read_description(folder: Path) -> Description:
         state = "unfinished: run synthesize again" if (folder / WORK).is_dir() else "not a data set"
         raise UserError(f"{folder}: no {DATASET} here, so this is {state}")
     try:
-        return Description.model_validate(read_json(path))
+        return Description.model_validate(read_whole(path))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the whole"
-        raise UserError(f"{path}: {field}: {first['msg']}") from None
+        raise UserError(f"{path}: {field}: {first['msg']}; {MEND}") from None
+
+
+def read_whole(path: Path) -> Any:
+    """The JSON document in `path`, which exists; UserError names the mend where it is torn."""
+    try:
+        return read_json(path)
+    except UserError as error:
+        raise UserError(f"{error}; {MEND}") from None
 
 
 def read_rows(folder: Path, split: str) -> Iterator[Row]:
     """The rows of one split; UserError names the file where a line is torn or lacks a column."""
     path = inside(folder, split) / METADATA
     for number, row in enumerate(read_jsonl(path), start=1):
-        texts = ("id", "blur_file_name", "sharp_file_name", "blur_pixels", "sharp_pixels")
-        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in texts):
+        if not is_row(row):
             raise UserError(f"{path}: line {number} is not the row of a pair")
         yield row
+
+
+def is_row(value: Any) -> bool:
+    """Whether this is an object with the texts that every row has."""
+    texts = ("id", "blur_file_name", "sharp_file_name", "blur_pixels", "sharp_pixels")
+    return isinstance(value, dict) and all(isinstance(value.get(key), str) for key in texts)
 
 
 def file_names(row: Row) -> list[str]:

@@ -18,17 +18,20 @@ from blurbench.data.manifest import PROSE
 from blurbench.data.records import (
     DATASET,
     FAILURES,
+    MEND,
     METADATA,
     WORK,
     Description,
     Row,
     digest_of,
     file_names,
+    is_row,
     read_description,
-    read_rows,
+    read_whole,
 )
+from blurbench.data.sources import SPLITS
 from blurbench.errors import UserError
-from blurbench.files import inside, read_json, sha256, sync, write_json, write_jsonl
+from blurbench.files import inside, sha256, sync, write_json, write_jsonl
 
 PLAN = "plan.json"
 
@@ -63,7 +66,19 @@ def finished(out: Path) -> Description | None:
     if (out / WORK).exists() or not (out / DATASET).is_file():
         return None
     description = read_description(out)
-    return None if description.failed else description
+    return None if description.failed or not _is_whole(out, description) else description
+
+
+def _is_whole(out: Path, description: Description) -> bool:
+    """Whether every pair has its row and its pictures; pictures are not opened."""
+    for split, count in description.counts.items():
+        folder = inside(out, split)
+        rows = (row for _, row in _whole_lines(folder / METADATA) if is_row(row))
+        # No `inside` for each picture: with it, 200 000 pairs would take half a minute.
+        whole = (all((folder / name).is_file() for name in file_names(row)) for row in rows)
+        if sum(whole) != count:
+            return False
+    return True
 
 
 def refuse_other(out: Path, wanted: Request) -> None:
@@ -74,7 +89,7 @@ def refuse_other(out: Path, wanted: Request) -> None:
         raise UserError(f"{out}: is a file; give a folder as --out")
     plan = out / WORK / PLAN
     if plan.is_file():
-        _compare(out, read_json(plan), wanted)
+        _compare(out, read_whole(plan), wanted)
     elif (out / DATASET).is_file():
         _compare(out, read_description(out).model_dump(), wanted)
     elif any(path.name != WORK for path in out.iterdir()):
@@ -82,12 +97,20 @@ def refuse_other(out: Path, wanted: Request) -> None:
 
 
 def _compare(out: Path, there: Request, wanted: Request) -> None:
+    try:
+        _refuse_difference(out, there, wanted)
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f"{out}: what it was made of is no longer readable; {MEND}") from None
+
+
+def _refuse_difference(out: Path, there: Request, wanted: Request) -> None:
     recipes = [
         {key: value for key, value in each["recipe"].items() if key not in PROSE}
         for each in (there, wanted)
     ]
     if recipes[0] != recipes[1]:
-        raise UserError(f"{out}: was made with another recipe, or before its recipe was changed")
+        was = "was made with another recipe, or before its recipe was changed"
+        raise UserError(f"{out}: {was}; give another --out")
     for name in ("seed", "limit", "image_format", "blurbench"):
         if there[name] != wanted[name]:
             raise UserError(
@@ -118,10 +141,11 @@ def work_folder(out: Path, wanted: Request) -> Iterator[Path]:
 
 
 def _take_up(out: Path, work: Path) -> None:
-    """Turn the rows of a finished set into done-records, so that what failed can be retried."""
+    """Turn the rows of a finished set into done-records; what failed or is gone is made again."""
     for path in out.glob(f"*/{METADATA}"):
         split = path.parent.name
-        made = ({"split": split, "row": row} for row in read_rows(out, split))
+        rows = (row for _, row in _whole_lines(path) if _is_made(path.parent, row))
+        made = ({"split": split, "row": row} for row in rows)
         write_jsonl(work / "shards" / f"finished-{split}.jsonl", made)
 
 
@@ -137,20 +161,39 @@ def read_records(out: Path, work: Path) -> Found:
     """Everything finished so far, by whatever run; pairs whose pictures are gone are not."""
     found = Found()
     for path in sorted((work / "shards").glob("*.jsonl")):
-        offset = 0
-        with path.open("rb") as file:
-            for line in file:
-                entry = json.loads(line)
-                if "failure" in entry:
-                    found.failed[entry["split"], entry["id"]] = entry["failure"]
-                elif _pictures_exist(out / entry["split"], entry["row"]):
-                    found.made[entry["split"], entry["row"]["id"]] = path, offset
-                offset += len(line)
+        for offset, entry in _whole_lines(path):
+            split: Any = entry.get("split")
+            row: Any = entry.get("row")
+            if split not in SPLITS:
+                continue
+            if isinstance(entry.get("failure"), dict) and isinstance(entry.get("id"), str):
+                found.failed[split, entry["id"]] = entry["failure"]
+            elif _is_made(out / split, row):
+                found.made[split, row["id"]] = path, offset
     return found
 
 
-def _pictures_exist(folder: Path, row: Row) -> bool:
-    return all(inside(folder, name).is_file() for name in file_names(row))
+def _whole_lines(path: Path) -> Iterator[tuple[int, Row]]:
+    """(byte offset, object) of each line; none of a missing file.
+
+    Damaged lines are left out: their pairs are made again.
+    """
+    if not path.is_file():
+        return
+    offset = 0
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = None
+            if isinstance(entry, dict):
+                yield offset, entry
+            offset += len(line)
+
+
+def _is_made(folder: Path, row: Any) -> bool:
+    return is_row(row) and all(inside(folder, name).is_file() for name in file_names(row))
 
 
 def _libraries() -> dict[str, str]:

@@ -126,6 +126,6 @@ def test_paths_in_the_metadata_never_leave_the_folder(tmp_path):
     source = open_source(str(tiny_data.write_photos(tmp_path / "in" / "train", 1).parent))
     synthesize(tiny_data.flow_recipe(replicas__train=1), source, tmp_path / "out")
     path = tmp_path / "out" / "train" / "metadata.jsonl"
-    path.write_text(path.read_text().replace('"blur/', '"../../../in/train/'))
+    path.write_text(path.read_text().replace('"blur/', '"../../in/train/'))
     with pytest.raises(UserError, match="leads out of this folder"):
         BlurDataset(tmp_path / "out", "train")[0]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -179,6 +180,62 @@ def test_a_finished_set_is_left_alone(whole, photos, monkeypatch):
     assert (again.made, again.digest, again.counts) == (0, whole.digest, whole.counts)
     assert "nothing was left to make" in str(again)
     assert before == {path: path.stat().st_mtime_ns for path in whole.out.rglob("*")}
+
+
+def test_a_finished_set_that_lost_something_gets_it_back(whole, photos, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(whole.out, out)
+    next(iter(sorted(out.glob("train/blur/*.png")))).unlink()
+    next(iter(sorted(out.glob("test/sharp/*.png")))).unlink()
+    again = synthesize(RECIPE, open_source(str(photos)), out)
+    assert (again.made, again.digest) == (2, whole.digest)
+    path = out / "train" / "metadata.jsonl"
+    path.write_text(path.read_text()[:-40])
+    (out / "val" / "metadata.jsonl").unlink()
+    again = synthesize(RECIPE, open_source(str(photos)), out)
+    assert (again.made, again.digest) == (1 + whole.counts["val"], whole.digest)
+    assert verify(out) == []
+    assert pictures(out) == pictures(whole.out)
+
+
+def test_what_is_made_again_is_described_anew(tmp_path):
+    folder = tiny_data.write_photos(tmp_path / "in", 2)
+    source, out = open_source(str(folder)), tmp_path / "out"
+    synthesize(RECIPE, source, out)
+    (folder / "000.png").write_bytes((folder / "001.png").read_bytes())
+    for row in (row for row in rows(out).values() if row["source_id"] == "000.png"):
+        next(out.glob(f"*/{row['blur_file_name']}")).unlink()
+    synthesize(RECIPE, source, out)
+    assert verify(out) == []
+
+
+@pytest.mark.parametrize("text", ["", '{"format": 1', "[]", "{}", "\ud800"])
+def test_a_damaged_description_names_the_mend(whole, photos, tmp_path, text):
+    shutil.copytree(whole.out, tmp_path / "out")
+    (tmp_path / "out" / "dataset.json").write_bytes(text.encode(errors="surrogatepass"))
+    with pytest.raises(UserError, match=r"dataset.json: .*; make the data set again, in another"):
+        synthesize(RECIPE, open_source(str(photos)), tmp_path / "out")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"recipe": []}'])
+def test_a_damaged_plan_names_the_mend(photos, tmp_path, text):
+    plan_file = tmp_path / "out" / ".blurbench" / "plan.json"
+    plan_file.parent.mkdir(parents=True)
+    plan_file.write_text(text)
+    with pytest.raises(UserError, match=r"out.*; make the data set again, in another folder"):
+        synthesize(RECIPE, open_source(str(photos)), tmp_path / "out")
+
+
+def test_damaged_done_records_cost_only_their_own_pairs(whole, photos, tmp_path):
+    out = tmp_path / "out"
+    assert child(photos, out, 9).returncode == -signal.SIGKILL
+    first, second = sorted((out / ".blurbench" / "shards").glob("*.jsonl"))
+    lines = first.read_bytes().splitlines(keepends=True)
+    first.write_bytes(b"\xff\x00\n" + b"".join(lines[1:-1]) + lines[-1][:-30])
+    second.write_text('[]\n{}\n{"split": "train"}\n{"split": "train", "row": {"id": 1}}\n')
+    summary = synthesize(RECIPE, open_source(str(photos)), out)
+    assert (summary.made, summary.digest) == (whole.made - len(lines) + 2, whole.digest)
+    assert verify(out) == []
 
 
 @pytest.mark.parametrize(
