@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import platform
 import statistics
 import time
 from collections.abc import Sequence
@@ -12,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from blurbench import __version__
 from blurbench.data.dataset import BlurDataset
 from blurbench.data.records import pixel_hash
 from blurbench.errors import UserError
+from blurbench.evaluation.environment import environment, peak_memory
 from blurbench.evaluation.restorers import FolderRestorer, Identity, Restorer, trained
-from blurbench.files import inside, locked, read_json, write_bytes, write_json, write_jsonl
+from blurbench.files import inside, locked, read_json, sha256, write_bytes, write_json, write_jsonl
 from blurbench.images import encode, read_image
 from blurbench.metrics import METRICS, PROTOCOLS, compute, known
 from blurbench.progress import progress
 
+RECIPE_HASH = "recipe_sha256"
 SAMPLES = 8
 SHOWN = 10  # skipped pictures that are printed; failures.jsonl has all
 # A result made with another one of these is another result.
@@ -99,20 +99,7 @@ def evaluate(
         known(METRICS, metric, "metric")
     dataset = BlurDataset(data, split)
     notes = restore.prepare(dataset.rows)
-    header = {
-        "model": name,
-        "restored_by": restore.kind,
-        "data": {
-            "recipe": dataset.recipe_name,
-            "split": split,
-            "digest": dataset.digest,
-            "images": len(dataset),
-        },
-        "protocol": protocol,
-        "metrics": list(metrics),
-        "provenance": restore.provenance,
-    }
-    header = json.loads(json.dumps(header))  # as a file will give it back: no tuples
+    header = _header(dataset, restore, name, protocol, metrics)
     _refuse_other(out, header)  # before the lock, which leaves a file behind
     with locked(out):
         done = _done(out, header)
@@ -127,6 +114,29 @@ def evaluate(
     return Summary(out, name, len(rows), means, skipped, notes)
 
 
+def _header(
+    dataset: BlurDataset, restore: Restorer, name: str, protocol: str, metrics: Sequence[str]
+) -> dict[str, Any]:
+    """What is scored and how: the head of summary.json."""
+    recipe = json.dumps(dataset.recipe, sort_keys=True)
+    header = {
+        "model": name,
+        "restored_by": restore.kind,
+        "data": {
+            "recipe": dataset.recipe_name,
+            RECIPE_HASH: sha256(recipe.encode()),
+            "split": dataset.split,
+            "digest": dataset.digest,
+            "images": len(dataset),
+        },
+        "protocol": protocol,
+        "metrics": list(metrics),
+        "provenance": restore.provenance,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(header))  # as a file gives it back: no tuples
+    return plain
+
+
 def _refuse_other(out: Path, header: dict[str, Any]) -> None:
     """UserError where `out` holds anything but this result, whole or begun."""
     if not out.exists() or (out.is_dir() and all(p.name.startswith(".") for p in out.iterdir())):
@@ -135,8 +145,15 @@ def _refuse_other(out: Path, header: dict[str, Any]) -> None:
         raise UserError(f"{out}: is not empty and holds no result; choose another --out")
     before = read_json(out / "summary.json")
     for key in SAME:
-        if before.get(key) != header[key]:
+        if _identity(before.get(key)) != _identity(header[key]):
             raise UserError(f"{out}: holds a result of another {key}; choose another --out")
+
+
+def _identity(value: Any) -> Any:
+    """Without the recipe's hash: the same pixels under a reworded title are the same data."""
+    if not isinstance(value, dict):
+        return value
+    return {key: inner for key, inner in value.items() if key != RECIPE_HASH}
 
 
 def _done(out: Path, header: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -248,25 +265,10 @@ def _summarise(
             for metric in header["metrics"]
         },
         "milliseconds_median": statistics.median(times) if times else None,
+        **peak_memory(header["provenance"].get("device", "cpu")),
         "samples": sorted(sample_ids([row["id"] for row in (*rows, *skipped)])),
         "skipped": skipped,
-        "environment": _environment(),
-    }
-
-
-def _environment() -> dict[str, str]:
-    """What the numbers, and above all the milliseconds, were measured with."""
-    import torch
-
-    return {
-        "blurbench": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "processor": platform.machine(),
-        "threads": str(torch.get_num_threads()),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "environment": environment(),
     }
 
 

@@ -111,6 +111,8 @@ def made(entry: Entry) -> list[tuple[str, str]]:
         "data": {**summary["data"], "folder": summary.get("data_folder")},
         "protocol": summary["protocol"],
         "provenance": summary["provenance"],
+        "peak memory, MB": summary.get("peak_memory_mb"),
+        "peak memory on the GPU, MB": summary.get("gpu_peak_memory_mb"),
         "environment": summary["environment"],
         "skipped": {item["id"]: item["why"] for item in summary["skipped"]},
     }

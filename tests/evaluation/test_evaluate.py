@@ -7,7 +7,7 @@ import pytest
 from blurbench.errors import UserError
 from blurbench.evaluation.evaluate import evaluate, restorers, sample_ids
 from blurbench.evaluation.restorers import FolderRestorer, Identity, ModelRestorer
-from blurbench.files import read_json, read_jsonl, write_bytes
+from blurbench.files import read_json, read_jsonl, sha256, write_bytes, write_json
 from blurbench.images import encode, read_image
 from blurbench.metrics import compute
 
@@ -41,7 +41,11 @@ def test_the_summary_says_what_was_measured_with_what(data_set, tmp_path):
     assert summary["data"]["recipe"] == "crops"
     assert summary["data_folder"] == data_set.name
     assert summary["provenance"] == {"preset": "tiny"}
+    recipe = sha256(b'{"name": "crops"}')
+    assert summary["data"]["recipe_sha256"] == recipe
     assert summary["milliseconds_median"] > 0
+    assert 20 < summary["peak_memory_mb"] < 2**20
+    assert summary["gpu_peak_memory_mb"] is None
     assert {"blurbench", "python", "torch", "platform"} <= summary["environment"].keys()
 
 
@@ -211,3 +215,12 @@ def test_two_evaluations_never_write_one_result_at_once(data_set, tmp_path):
 
     summary = evaluate(data_set, tmp_path, restore=ModelRestorer("m", meddle), name="m")
     assert summary.skipped == []
+
+
+def test_neither_peak_memory_nor_the_wording_of_the_recipe_makes_another_result(data_set, tmp_path):
+    evaluate(data_set, tmp_path, restore=Identity(), name="identity")
+    older = read_json(tmp_path / "summary.json")
+    del older["peak_memory_mb"], older["data"]["recipe_sha256"]
+    write_json(tmp_path / "summary.json", older)
+    evaluate(data_set, tmp_path, restore=Identity(), name="identity")
+    assert read_json(tmp_path / "summary.json").keys() > older.keys()
