@@ -19,7 +19,7 @@ def peak_memory(device: str) -> dict[str, float | None]:
     on_gpu = torch.device(device).type == "cuda"
     return {
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB, 1),
-        "gpupeak_memory_mb": (
+        "gpu_peak_memory_mb": (
             round(torch.cuda.max_memory_allocated(device) / MB, 1) if on_gpu else None
         ),
     }
