@@ -14,6 +14,7 @@ import numpy as np
 from blurbench.data.dataset import BlurDataset
 from blurbench.data.records import pixel_hash
 from blurbench.errors import UserError
+from blurbench.evaluation import counted
 from blurbench.evaluation.environment import environment, peak_memory
 from blurbench.evaluation.restorers import FolderRestorer, Identity, Restorer, trained
 from blurbench.files import inside, locked, read_json, sha256, write_bytes, write_json, write_jsonl
@@ -46,11 +47,14 @@ class Summary:
 
     def __str__(self) -> str:
         """A line of means, then a line for each picture that was skipped, and for each note."""
-        means = (
+        means = ", ".join(
             f"{METRICS[key].title} {value:.{METRICS[key].digits}f} {METRICS[key].unit}".rstrip()
             for key, value in self.means.items()
         )
-        lines = [f"{self.model}: {', '.join(means)} over {self.images} pictures ({self.out})"]
+        if self.images:
+            lines = [f"{self.model}: {means} over {counted(self.images, 'picture')} ({self.out})"]
+        else:
+            lines = [f"{self.model}: no picture could be scored ({self.out})"]
         lines += [f"skipped {item['id']}: {item['why']}" for item in self.skipped[:SHOWN]]
         if self.failed > SHOWN:
             lines.append(f"... and {self.failed - SHOWN} more: {self.out / 'failures.jsonl'}")

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from blurbench import __version__
+from blurbench.evaluation import counted
 from blurbench.evaluation.boards import Board, Entry, Result
 from blurbench.evaluation.pictures import FOLDER
 from blurbench.evaluation.statistics import FEWEST, Estimate
@@ -26,7 +27,7 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(compact=compact)
+    environment.filters.update(compact=compact, counted=counted)
     style, script = (
         loader.get_source(environment, name)[0] for name in ("leaderboard.css", "leaderboard.js")
     )

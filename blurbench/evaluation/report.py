@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.errors import UserError
-from blurbench.evaluation import pictures
+from blurbench.evaluation import counted, pictures
 from blurbench.evaluation.boards import Board, Entry, make_boards
 from blurbench.evaluation.page import costs, render_page
 from blurbench.evaluation.statistics import difference, estimate
@@ -27,8 +27,8 @@ class Summary:
     def __str__(self) -> str:
         """One line a board, then where the files are."""
         lines = [
-            f"{board.recipe} {board.split} {board.protocol}: {len(board.entries)} models, "
-            f"{board.images} pictures"
+            f"{board.recipe} {board.split} {board.protocol}: "
+            f"{counted(len(board.entries), 'model')}, {counted(board.images, 'picture')}"
             for board in self.boards
         ]
         return "\n".join([*lines, str(self.csv), str(self.page)])

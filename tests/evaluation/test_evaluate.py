@@ -224,3 +224,14 @@ def test_neither_peak_memory_nor_the_wording_of_the_recipe_makes_another_result(
     write_json(tmp_path / "summary.json", older)
     evaluate(data_set, tmp_path, restore=Identity(), name="identity")
     assert read_json(tmp_path / "summary.json").keys() > older.keys()
+
+
+def test_what_is_printed_counts_pictures_even_where_there_are_none(make_data_set, tmp_path):
+    def broken(_blur):
+        raise RuntimeError("no memory")
+
+    data = make_data_set(tmp_path / "set", count=1)
+    none = evaluate(data, tmp_path / "m2", restore=ModelRestorer("m2", broken), name="m2")
+    assert str(none).startswith(f"m2: no picture could be scored ({tmp_path / 'm2'})\n")
+    one = evaluate(data, tmp_path / "one", restore=Identity(), name="one")
+    assert " over 1 picture (" in str(one)
