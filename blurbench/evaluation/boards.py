@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.errors import UserError
-from blurbench.evaluation.statistics import Estimate, difference, estimate, ranks
+from blurbench.evaluation.statistics import FEWEST, Estimate, difference, estimate, ranks
 from blurbench.files import read_json, read_jsonl
 from blurbench.metrics import METRICS, PROTOCOLS, known
 
@@ -63,7 +63,7 @@ class Score:
 
     estimate: Estimate
     gain: Estimate | None  # paired difference to the baseline
-    rank: int | None  # None where pictures are missing
+    rank: int | None  # None where pictures are missing, or fewer than FEWEST
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,8 @@ def _board(key: tuple[str, str, str, str], results: list[Result]) -> Board:
     images = len({name for result in results for of in result.scores.values() for name in of})
     baseline = next((result for result in results if result.is_baseline), None)
     complete = {result.model: result for result in results if result.images == images}
+    if images < FEWEST:  # no interval, so nothing to rank by
+        complete = {}
     ranked = {metric: _ranks(metric, complete) for metric in metrics}
     entries = [
         Entry(

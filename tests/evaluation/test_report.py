@@ -113,12 +113,20 @@ def test_comparing_two_models_tells_the_paired_difference(results, tmp_path):
         leaderboard(results, tmp_path, compare=("identity", "nobody"))
 
 
-def test_one_picture_alone_still_makes_a_page(make_result, tmp_path):
-    folder = make_result(tmp_path / "r", "identity", {"a": 20.0}, restored_by="identity")
-    summary = leaderboard([folder], tmp_path / "out")
-    assert "too few for an interval" in summary.page.read_text(encoding="utf-8")
-    [row] = csv.DictReader(summary.csv.open(encoding="utf-8"))
-    assert (row["psnr_mean"], row["psnr_low"], row["rank"]) == ("20", "", "1")
+@pytest.mark.parametrize("count", [1, 5])
+def test_too_few_pictures_make_a_page_without_ranks(make_result, tmp_path, count):
+    folders = [
+        make_result(tmp_path / "a", "identity", psnr(20, count), restored_by="identity"),
+        make_result(tmp_path / "b", "better", psnr(25, count)),
+        make_result(tmp_path / "c", "best", psnr(26, count)),
+    ]
+    summary = leaderboard(folders, tmp_path / "out")
+    page = summary.page.read_text(encoding="utf-8")
+    assert "too few for an interval" in page
+    assert 'class="verdict"' not in page
+    rows = list(csv.DictReader(summary.csv.open(encoding="utf-8")))
+    assert [row["model"] for row in rows] == ["identity", "best", "better"]
+    assert {(row["psnr_low"], row["rank"], row["psnr_rank"]) for row in rows} == {("", "", "")}
 
 
 @pytest.mark.parametrize(
