@@ -19,6 +19,8 @@ from blurbench.errors import UserError
 from blurbench.paths import shipped
 
 FOLDER = "datasets_manifests"
+# A smaller pair has no room for the 11 px window of SSIM beside a blur, nor for four halvings.
+MIN_SIDE = 32
 PROSE = ("title", "source", "citation", "licence", "provenance")  # decides no pixel
 
 
@@ -66,7 +68,7 @@ class Prepare(Table):
     """What happens to a source image before it is blurred."""
 
     resize: tuple[Side, Side] | None = None  # (height, width), whatever the aspect was
-    min_size: Side = 32  # of the shorter side of the source image, px
+    min_size: Side = MIN_SIDE  # of the shorter side of the source image, px
 
 
 class MotionFlow(Table):
@@ -103,7 +105,8 @@ class Crop(Table):
     """What is cut off sharp, blur and mask alike after blurring."""
 
     borders: bool = False  # floor(max|v|/2) rows, floor(max|u|/2) columns: what the border touched
-    center: Side | None = None  # then the square of this side in the middle
+    # Then the square of this side in the middle.
+    center: Annotated[int, Field(ge=MIN_SIDE, le=16384)] | None = None
 
 
 class Noise(Table):
@@ -139,17 +142,16 @@ class Recipe(Table):
         return self.model_dump(mode="json", exclude=set(PROSE))
 
 
+FAMILIES: dict[str, type[Table]] = {"motion_flow": MotionFlow, "trajectory": Trajectory}
 # Where an error can lie -> whose fields are allowed there.
 TABLES: dict[str, type[Table]] = {
     "replicas": Replicas,
     "splits": Splits,
     "prepare": Prepare,
-    "motion_flow": MotionFlow,
-    "trajectory": Trajectory,
+    **FAMILIES,
     "crop": Crop,
     "noise": Noise,
 }
-FAMILIES = ("motion_flow", "trajectory")
 
 
 def recipe_names() -> list[str]:

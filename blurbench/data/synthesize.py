@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from blurbench.data.manifest import MotionFlow, Recipe, Trajectory
+from blurbench.data.manifest import MIN_SIDE, MotionFlow, Recipe, Trajectory
 from blurbench.data.sources import Sharp
 from blurbench.data.tasks import pair_id
 from blurbench.errors import UserError
 from blurbench_kernels import bank, convolution, motion_flow, sensor
 from blurbench_kernels.random import stream
-
-# A smaller pair has no room for the 11 px window of SSIM beside a blur, nor for four halvings.
-MIN_SIDE = 32
 
 
 @dataclass(frozen=True)
@@ -86,9 +83,7 @@ def make_pair(
     """
     sharp = prepare(recipe, item_id, sharp)
     key = (recipe.name, seed, split, item_id, replica)
-    blurred = FAMILIES[recipe.blur.family](
-        recipe.blur, stream(*key, "kernel"), item_id, sharp.image
-    )
+    blurred = FAMILIES[type(recipe.blur)](recipe.blur, stream(*key, "kernel"), item_id, sharp.image)
     window = _window(recipe, item_id, sharp.image.shape, blurred.border)
     image = blurred.image[window]
     if recipe.noise.sigma:
@@ -162,8 +157,8 @@ def _trajectory(
     return Blurred(blurred, (size // 2, size // 2), drawn, (extent, extent))
 
 
-# Family -> how it blurs an image.
-FAMILIES: dict[str, Callable[[Any, np.random.Generator, str, np.ndarray], Blurred]] = {
-    "motion_flow": _motion_flow,
-    "trajectory": _trajectory,
+# Settings of a family -> how it blurs an image.
+FAMILIES: dict[type, Callable[[Any, np.random.Generator, str, np.ndarray], Blurred]] = {
+    MotionFlow: _motion_flow,
+    Trajectory: _trajectory,
 }
