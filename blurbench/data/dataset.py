@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from blurbench.data.face_labels import CLASS_COUNT
 from blurbench.data.manifest import Recipe
 from blurbench.data.records import METADATA, read_description, read_rows
-from blurbench.data.sources import Sharp, Source
+from blurbench.data.sources import Sharp, Source, in_order
 from blurbench.data.synthesize import Pair, make_pair, prepare
 from blurbench.data.tasks import split_of
 from blurbench.errors import UserError
@@ -28,7 +28,7 @@ class BlurDataset(Dataset[dict[str, Any]]):
         """UserError where there is no data set, no such split, or the metadata is torn."""
         self.folder = Path(folder)
         description = read_description(self.folder)
-        self.splits = tuple(description.counts)
+        self.splits = tuple(in_order(description.counts))
         if split not in self.splits:
             known = ", ".join(self.splits) or "none"
             raise UserError(f"{folder}: no split {split!r}; there are: {known}")
@@ -84,7 +84,7 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
         """UserError where no source image falls into the split."""
         self.recipe, self.seed, self.split = recipe, seed, split
         of_split = {item.id: split_of(recipe, item) for item in source.items}
-        self.splits = tuple(sorted(set(of_split.values())))
+        self.splits = tuple(in_order(set(of_split.values())))
         self.items = [item for item in source.items if of_split[item.id] == split]
         if not self.items:
             known = ", ".join(self.splits) or "none"

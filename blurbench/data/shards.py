@@ -23,7 +23,7 @@ from blurbench.data.resume import (
     work_folder,
     write_record,
 )
-from blurbench.data.sources import Source
+from blurbench.data.sources import Source, in_order
 from blurbench.data.synthesize import Pair, make_pair, prepare
 from blurbench.data.tasks import Task, list_tasks
 from blurbench.engine import run_shards
@@ -66,7 +66,7 @@ class Summary:
         made = f"{self.made} made now" if self.made else "nothing was left to make"
         lines = [f"{self.out}: {_say(self.counts)}; {made}", f"digest {self.digest}"]
         if self.failures:
-            lines.append(f"{self.failed} inputs failed, see {self.out / FAILURES}")
+            lines.append(f"{_count(self.failed, 'input')} failed, see {self.out / FAILURES}")
             lines += [f"  {row['error']}" for row in self.failures[:SHOWN_FAILURES]]
         return "\n".join(lines)
 
@@ -82,17 +82,23 @@ class Plan:
 
     def __str__(self) -> str:
         """Some lines for the terminal."""
-        images = ", ".join(f"{count} {split}" for split, count in self.sources.items())
         return (
-            f"source images: {images}\n{_say(self.counts)}\n"
+            f"source images: {_by_split(self.sources)}\n{_say(self.counts)}\n"
             f"disk: about {self.bytes / 1e6:,.1f} MB\n"
             f"time: about {self.seconds:,.0f} s with one worker"
         )
 
 
 def _say(counts: dict[str, int]) -> str:
-    splits = ", ".join(f"{count} {split}" for split, count in counts.items())
-    return f"{sum(counts.values())} pairs ({splits})" if counts else "no pairs"
+    return f"{_count(sum(counts.values()), 'pair')} ({_by_split(counts)})" if counts else "no pairs"
+
+
+def _by_split(counts: dict[str, int]) -> str:
+    return ", ".join(f"{counts[split]} {split}" for split in in_order(counts))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def synthesize(
@@ -137,22 +143,30 @@ def synthesize(
 
 
 def plan(recipe: Recipe, source: Source, *, seed: int = 0, limit: int | None = None) -> Plan:
-    """Count what `synthesize` would make, and measure a few pairs; writes nothing."""
+    """Count what `synthesize` would make, and measure a few pairs; writes nothing.
+
+    UserError where none of those few can be made.
+    """
     tasks = list_tasks(recipe, source, limit)
     sources = Counter(task.split for task in tasks if task.replica == 0)
     sizes: list[int] = []
+    problems: list[str] = []
     began = time.perf_counter()
     # The first pair pays for compiling; with the others, four tell enough.
     for task in tasks[:: max(1, len(tasks) // 4)][:5]:
         try:
             pair = make_pair(recipe, seed, task.item.id, task.split, task.replica, task.item.load())
-        except UserError:
+        except UserError as error:
+            problems.append(_reason(task, error))
             continue
         if not sizes:
             began = time.perf_counter()
         sizes.append(sum(len(encode(image)) for image in pair.images.values()))
+    if not sizes:
+        tried = f"none of the {_count(len(problems), 'pair')} tried can be made"
+        raise UserError(f"{source.spec}: {tried}; the first: {problems[0]}")
     seconds = (time.perf_counter() - began) / max(len(sizes) - 1, 1)
-    mean = sum(sizes) / max(len(sizes), 1)
+    mean = sum(sizes) / len(sizes)
     counts = Counter(task.split for task in tasks)
     return Plan(dict(sources), dict(counts), int(mean * len(tasks)), seconds * len(tasks))
 
@@ -276,6 +290,5 @@ def _failure(task: Task, error: str) -> Row:
 
 
 def _reason(task: Task, error: Exception) -> str:
-    if isinstance(error, UserError):
-        return str(error)
-    return f"{task.item.id}: {type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return text if text.startswith(task.item.id) else f"{task.item.id}: {text}"

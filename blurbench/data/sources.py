@@ -1,7 +1,7 @@
 """Where sharp images come from: a folder of photographs or parsed faces, or a built-in source."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,9 +13,14 @@ from blurbench.data import builtin_photos, procedural_faces
 from blurbench.data.face_labels import LAYOUTS, Layout, find_layout, read_mask
 from blurbench.errors import UserError
 from blurbench.files import sha256
-from blurbench.images import decode, image_files, read_bytes
+from blurbench.images import BadImage, decode, image_files, read_bytes
 
 SPLITS = ("train", "val", "test")
+
+
+def in_order(splits: Iterable[str]) -> list[str]:
+    """Names of splits in the order of `SPLITS`; others last."""
+    return sorted(splits, key=lambda split: (*SPLITS, split).index(split))
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,14 @@ class FileItem:
     layout: Layout | None
 
     def load(self) -> Sharp:
-        """Decode the file and its labels."""
+        """Decode the file and its labels; errors name files relative to the root."""
+        try:
+            return self._load()
+        except UserError as error:
+            root = str(self.path).removesuffix(self.id)
+            raise BadImage(str(error).replace(root, "")) from None
+
+    def _load(self) -> Sharp:
         data = read_bytes(self.path)
         image = decode(data, str(self.path))
         mask = None

@@ -89,6 +89,16 @@ def test_loader_processes_get_no_cache(faces):
     np.testing.assert_array_equal(sent.pair(0, 0).blur, live.pair(0, 0).blur)
 
 
+def test_splits_are_in_the_order_of_their_use(tmp_path):
+    for split in ("test", "train", "val"):
+        tiny_data.write_photos(tmp_path / "in" / split, 1)
+    source = open_source(str(tmp_path / "in"))
+    synthesize(tiny_data.flow_recipe(), source, tmp_path / "out")
+    live = OnTheFlyDataset(tiny_data.flow_recipe(), source, "val")
+    stored = BlurDataset(tmp_path / "out", "val")
+    assert live.splits == stored.splits == ("train", "val", "test")
+
+
 def test_data_sets_travel_to_loader_processes(faces):
     data = pickle.loads(pickle.dumps(BlurDataset(faces[1], "train")))
     assert torch.equal(data[0]["blur"], BlurDataset(faces[1], "train")[0]["blur"])

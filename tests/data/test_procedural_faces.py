@@ -4,13 +4,13 @@ import pickle
 
 import numpy as np
 import pytest
-from blurbench_kernels import random
 
 from blurbench.data.face_labels import CLASS_COUNT, HAIR, SKIN
 from blurbench.data.procedural_faces import SIZE, SPLIT_OF, draw, load
 from blurbench.data.procedural_faces.brush import Canvas, Noise, blob, box, ellipse, lens
 from blurbench.data.procedural_faces.parameters import draw_identity
 from blurbench.data.sources import open_source
+from blurbench_kernels import random
 
 SOME = [*range(0, 200, 9)]
 

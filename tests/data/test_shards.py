@@ -312,7 +312,9 @@ def test_bad_inputs_are_listed_and_the_rest_is_made(whole, tmp_path):
     summary = synthesize(RECIPE, source, out)
     assert summary.failed == 2
     assert {row["source_id"] for row in summary.failures} == {"text.jpg", "torn.png"}
-    assert "text.jpg: not a readable image" in str(summary)
+    assert "  text.jpg: not a readable image" in str(summary)
+    assert "2 inputs failed" in str(summary)
+    assert str(tmp_path) not in (out / "failures.jsonl").read_text()
     assert verify(out) == []
     assert set(rows(out)) < set(rows(whole.out))
     # They are tried again, and made once they are mended.
@@ -348,6 +350,7 @@ def test_nothing_but_bad_inputs(tmp_path):
     summary = synthesize(RECIPE, open_source(str(tmp_path / "in")), tmp_path / "out")
     assert (summary.failed, summary.counts) == (1, {})
     assert "text.jpg" in (tmp_path / "out" / "failures.jsonl").read_text()
+    assert "1 input failed" in str(summary)
 
 
 def test_a_picture_that_kills_its_worker_costs_only_itself(whole, photos, tmp_path, monkeypatch):
@@ -375,6 +378,42 @@ def test_plan_counts_and_writes_nothing(photos, tmp_path, monkeypatch):
     assert planned.seconds > 0
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert "with one worker" in str(planned)
+
+
+def test_plan_tells_where_nothing_can_be_made(tmp_path):
+    folder = tiny_data.write_photos(tmp_path / "in", 0)
+    (folder / "text.jpg").write_text("hello")
+    words = r"none of the \d pairs? tried can be made; the first: text.jpg: not a readable image"
+    with pytest.raises(UserError, match=words):
+        plan(RECIPE, open_source(str(folder)))
+
+
+def test_splits_are_told_in_the_order_of_their_use(tmp_path):
+    for split in ("test", "train", "val"):
+        tiny_data.write_photos(tmp_path / "in" / split, 1)
+    source = open_source(str(tmp_path / "in"))
+    planned = str(plan(RECIPE, source))
+    made = str(synthesize(RECIPE, source, tmp_path / "out"))
+    assert "source images: 1 train, 1 val, 1 test\n" in planned
+    assert "4 pairs (2 train, 1 val, 1 test)" in planned
+    assert "4 pairs (2 train, 1 val, 1 test)" in made
+    recipe = tiny_data.flow_recipe(replicas__train=1)
+    (tmp_path / "in" / "train").rename(tmp_path / "one")
+    alone = open_source(str(tmp_path / "one"))
+    assert "1 pair (" in str(synthesize(recipe, alone, tmp_path / "single"))
+
+
+def test_failures_lead_with_the_source_id(tmp_path):
+    folder = tiny_data.write_faces(tmp_path / "in", 2)
+    label = next((folder).rglob("masks/*.png"))
+    label.write_text("damaged")
+    summary = synthesize(
+        tiny_data.face_recipe(), open_source(str(folder), masks=True), tmp_path / "out"
+    )
+    (failure,) = summary.failures
+    assert failure["error"].startswith(f"{failure['source_id']}: ")
+    assert label.relative_to(folder).as_posix() in failure["error"]
+    assert str(tmp_path) not in failure["error"]
 
 
 def test_masked_sets(tmp_path):
