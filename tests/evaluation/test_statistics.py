@@ -1,8 +1,11 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blurbench.evaluation import statistics
 from blurbench.evaluation.statistics import FEWEST, difference, estimate, ranks
 
 
@@ -94,3 +97,21 @@ def test_a_chain_of_small_steps_does_not_share_one_rank():
 
 def test_a_model_alone_ranks_first():
     assert ranks({"only": {"a": 1.0}}, higher_is_better=True) == {"only": 1}
+
+
+def test_many_values_take_a_byte_a_draw_and_give_what_one_large_draw_gives(monkeypatch):
+    monkeypatch.setattr(statistics, "CHUNK", 2**16)
+    monkeypatch.setattr(statistics, "RESAMPLES", 1999)
+    statistics._resamples.cache_clear()
+    values = np.random.default_rng(7).normal(20, 3, 1000)
+    tracemalloc.start()
+    result = estimate(values)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    statistics._resamples.cache_clear()
+    assert peak < 1999 * 1000 + 2**16 * 16 + 2**20
+    generator = np.random.Generator(np.random.PCG64(1000))
+    draws = generator.multinomial(1000, np.full(1000, 1 / 1000), 1999)
+    tail = statistics._tail(1000)
+    expected = np.quantile(draws @ values / 1000, [tail, 1 - tail])
+    assert [result.low, result.high] == pytest.approx(expected, abs=1e-5)
