@@ -73,8 +73,11 @@ def read_rows(folder: Path, split: str) -> Iterator[Row]:
 
 def is_row(value: Any) -> bool:
     """Whether this is an object with the texts that every row has."""
-    texts = ("id", "blur_file_name", "sharp_file_name", "blur_pixels", "sharp_pixels")
-    return isinstance(value, dict) and all(isinstance(value.get(key), str) for key in texts)
+    if not isinstance(value, dict):
+        return False
+    needed = ("id", "blur_file_name", "sharp_file_name", "blur_pixels", "sharp_pixels")
+    texts = [*(value.get(key) for key in needed), *file_names(value)]
+    return all(isinstance(text, str) for text in texts)
 
 
 def file_names(row: Row) -> list[str]:
