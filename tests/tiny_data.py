@@ -9,6 +9,7 @@ import numpy as np
 
 from blurbench.data.manifest import Recipe, parse_recipe
 
+PHOTOS = 12  # pictures in the shared source
 FLOW: dict[str, Any] = {
     "name": "tiny",
     "title": "tiny",

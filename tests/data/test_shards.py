@@ -19,7 +19,7 @@ from blurbench.errors import UserError
 from blurbench.images import read_image
 
 RECIPE = tiny_data.flow_recipe()
-COUNT = 12
+COUNT = tiny_data.PHOTOS
 
 # A process of its own, which dies by SIGKILL after it has written KILL pairs, mid-shard.
 CHILD = """
@@ -51,17 +51,6 @@ def child(photos: Path, out: Path, kill: int = -1, **environment: str):
         text=True,
         check=False,
     )
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return tiny_data.write_photos(tmp_path_factory.mktemp("photos"), COUNT)
-
-
-@pytest.fixture(scope="module")
-def whole(photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("made") / "whole"
-    return synthesize(RECIPE, open_source(str(photos)), out)
 
 
 def rows(out: Path) -> dict[str, dict]:
@@ -209,23 +198,6 @@ def test_what_is_made_again_is_described_anew(tmp_path):
     assert verify(out) == []
 
 
-@pytest.mark.parametrize("text", ["", '{"format": 1', "[]", "{}", "\ud800"])
-def test_a_damaged_description_names_the_mend(whole, photos, tmp_path, text):
-    shutil.copytree(whole.out, tmp_path / "out")
-    (tmp_path / "out" / "dataset.json").write_bytes(text.encode(errors="surrogatepass"))
-    with pytest.raises(UserError, match=r"dataset.json: .*; make the data set again, in another"):
-        synthesize(RECIPE, open_source(str(photos)), tmp_path / "out")
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"recipe": []}'])
-def test_a_damaged_plan_names_the_mend(photos, tmp_path, text):
-    plan_file = tmp_path / "out" / ".blurbench" / "plan.json"
-    plan_file.parent.mkdir(parents=True)
-    plan_file.write_text(text)
-    with pytest.raises(UserError, match=r"out.*; make the data set again, in another folder"):
-        synthesize(RECIPE, open_source(str(photos)), tmp_path / "out")
-
-
 def test_damaged_done_records_cost_only_their_own_pairs(whole, photos, tmp_path):
     out = tmp_path / "out"
     assert child(photos, out, 9).returncode == -signal.SIGKILL
@@ -236,64 +208,6 @@ def test_damaged_done_records_cost_only_their_own_pairs(whole, photos, tmp_path)
     summary = synthesize(RECIPE, open_source(str(photos)), out)
     assert (summary.made, summary.digest) == (whole.made - len(lines) + 2, whole.digest)
     assert verify(out) == []
-
-
-@pytest.mark.parametrize(
-    ("recipe", "how", "words"),
-    [
-        (RECIPE, {"seed": 1}, "was made with seed 0, not 1"),
-        (RECIPE, {"limit": 3}, "was made with limit None, not 3"),
-        (RECIPE, {"image_format": "webp"}, "was made with image_format png, not webp"),
-        (tiny_data.flow_recipe(noise__sigma=0.1), {}, "another recipe"),
-    ],
-)
-def test_another_request_is_refused(whole, photos, recipe, how, words):
-    with pytest.raises(UserError, match=words):
-        synthesize(recipe, open_source(str(photos)), whole.out, **how)
-
-
-def test_an_unfinished_set_of_another_request_is_refused(photos, tmp_path):
-    child(photos, tmp_path / "out", 2)
-    with pytest.raises(UserError, match="was made with seed 0, not 1"):
-        synthesize(RECIPE, open_source(str(photos)), tmp_path / "out", seed=1)
-
-
-def test_other_images_are_refused(whole, tmp_path):
-    more = open_source(str(tiny_data.write_photos(tmp_path / "in", COUNT + 1)))
-    with pytest.raises(UserError, match=r"another list of images \(12 then, 13 now\)"):
-        synthesize(RECIPE, more, whole.out)
-
-
-@pytest.mark.parametrize("name", [".", "made", "link/made"])
-def test_a_folder_inside_the_source_is_refused(tmp_path, name):
-    folder = tiny_data.write_photos(tmp_path / "in", 2)
-    (tmp_path / "link").symlink_to(folder)
-    out = tmp_path / name if name.startswith("link") else folder / name
-    with pytest.raises(UserError, match=r"lies in the source folder .*give an --out outside it"):
-        synthesize(RECIPE, open_source(str(folder)), out)
-    assert len(list(folder.iterdir())) == 2
-
-
-def test_folders_with_something_else_are_refused(photos, tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UserError, match="not empty, and not a data set"):
-        synthesize(RECIPE, open_source(str(photos)), tmp_path)
-    with pytest.raises(UserError, match="is a file"):
-        synthesize(RECIPE, open_source(str(photos)), tmp_path / "thesis.tex")
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
-def test_two_writers_are_kept_apart(photos, tmp_path, monkeypatch):
-    source, out = open_source(str(photos)), tmp_path / "out"
-
-    def second(*_):
-        with pytest.raises(UserError, match="another run of synthesize is writing here"):
-            synthesize(RECIPE, source, out)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(shards, "make_shard", second)
-    with pytest.raises(KeyboardInterrupt):
-        synthesize(RECIPE, source, out)
 
 
 def test_adding_images_moves_no_other_pair(whole, tmp_path):
@@ -366,56 +280,6 @@ def test_a_picture_that_kills_its_worker_costs_only_itself(whole, photos, tmp_pa
     assert set(rows(tmp_path / "out")) == set(rows(whole.out)) - set(lost)
 
 
-def test_plan_counts_and_writes_nothing(photos, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    source = open_source(str(photos))
-    planned = plan(RECIPE, source, limit=5)
-    made = synthesize(RECIPE, source, tmp_path / "out", limit=5)
-    assert planned.counts == made.counts
-    assert sum(planned.sources.values()) == 5
-    size = sum(map(len, pictures(tmp_path / "out").values()))
-    assert 0.5 * size < planned.bytes < 2 * size
-    assert planned.seconds > 0
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert "with one worker" in str(planned)
-
-
-def test_plan_tells_where_nothing_can_be_made(tmp_path):
-    folder = tiny_data.write_photos(tmp_path / "in", 0)
-    (folder / "text.jpg").write_text("hello")
-    words = r"none of the \d pairs? tried can be made; the first: text.jpg: not a readable image"
-    with pytest.raises(UserError, match=words):
-        plan(RECIPE, open_source(str(folder)))
-
-
-def test_splits_are_told_in_the_order_of_their_use(tmp_path):
-    for split in ("test", "train", "val"):
-        tiny_data.write_photos(tmp_path / "in" / split, 1)
-    source = open_source(str(tmp_path / "in"))
-    planned = str(plan(RECIPE, source))
-    made = str(synthesize(RECIPE, source, tmp_path / "out"))
-    assert "source images: 1 train, 1 val, 1 test\n" in planned
-    assert "4 pairs (2 train, 1 val, 1 test)" in planned
-    assert "4 pairs (2 train, 1 val, 1 test)" in made
-    recipe = tiny_data.flow_recipe(replicas__train=1)
-    (tmp_path / "in" / "train").rename(tmp_path / "one")
-    alone = open_source(str(tmp_path / "one"))
-    assert "1 pair (" in str(synthesize(recipe, alone, tmp_path / "single"))
-
-
-def test_failures_lead_with_the_source_id(tmp_path):
-    folder = tiny_data.write_faces(tmp_path / "in", 2)
-    label = next((folder).rglob("masks/*.png"))
-    label.write_text("damaged")
-    summary = synthesize(
-        tiny_data.face_recipe(), open_source(str(folder), masks=True), tmp_path / "out"
-    )
-    (failure,) = summary.failures
-    assert failure["error"].startswith(f"{failure['source_id']}: ")
-    assert label.relative_to(folder).as_posix() in failure["error"]
-    assert str(tmp_path) not in failure["error"]
-
-
 def test_masked_sets(tmp_path):
     source = open_source(str(tiny_data.write_faces(tmp_path / "in", 2)), masks=True)
     png = synthesize(tiny_data.face_recipe(), source, tmp_path / "png")
@@ -452,3 +316,23 @@ def test_it_loads_as_an_imagefolder(whole, tmp_path):
         assert int(count) == whole.counts[names[split]]
         assert columns == ["blur", "sharp"]
     assert len(loaded.stdout.splitlines()) == len(whole.counts)
+
+
+def test_an_unfinished_set_of_another_request_is_refused(photos, tmp_path):
+    child(photos, tmp_path / "out", 2)
+    with pytest.raises(UserError, match="was made with seed 0, not 1"):
+        synthesize(RECIPE, open_source(str(photos)), tmp_path / "out", seed=1)
+
+
+def test_plan_counts_and_writes_nothing(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = open_source(str(photos))
+    planned = plan(RECIPE, source, limit=5)
+    made = synthesize(RECIPE, source, tmp_path / "out", limit=5)
+    assert planned.counts == made.counts
+    assert sum(planned.sources.values()) == 5
+    size = sum(map(len, pictures(tmp_path / "out").values()))
+    assert 0.5 * size < planned.bytes < 2 * size
+    assert planned.seconds > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert "with one worker" in str(planned)
