@@ -99,7 +99,8 @@ def verify(folder: Path, workers: int, scheduler: str | None) -> int:
     problems = check(folder, workers=workers, scheduler=scheduler)
     for problem in problems:
         click.echo(problem)
-    click.echo(f"{folder}: {len(problems)} problems" if problems else f"{folder}: verified")
+    verdict = f"problems: {len(problems)}" if problems else "verified"
+    click.echo(f"{folder}: {verdict}")
     return 1 if problems else 0
 
 
