@@ -67,6 +67,8 @@ class Runner:
                 if self.at.step < last:
                     self._run_stage(stage, first, last, final=last == self.steps)
         self._save_weights("last.safetensors", averaged=False)
+        # No process may end before the last checkpoint is there.
+        self.accelerator.wait_for_everyone()
 
     def _progress(self) -> AbstractContextManager[Advance]:
         if self.main:

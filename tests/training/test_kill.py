@@ -70,5 +70,6 @@ def test_two_processes_train_like_one(data: Path, tmp_path: Path) -> None:
     train("unet", data, tmp_path / "one", **options)
     train("unet", data, tmp_path / "two", processes=2, **options)
     one, two = (load_tensors(tmp_path / name / "last.safetensors") for name in ("one", "two"))
-    # A wrong mean of gradients moves weights by whole steps of Adam, 1e-3 each.
-    assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
+    # Seen: 1e-5 on average, where gradients are all but zero; 1e-3 where one process is ignored.
+    gaps = torch.cat([(one[name] - two[name]).abs().flatten() for name in one])
+    assert gaps.mean() < 1e-4
