@@ -108,6 +108,7 @@ def evaluate(
     with locked(out):
         done = _done(out, header)
         header["data_folder"] = data.resolve().name
+        header["data_title"] = str(dataset.recipe.get("title", ""))
         write_json(out / "summary.json", {**header, "complete": False})
         rows, skipped = _score_all(dataset, restore, header, out, done)
         write_jsonl(out / "results.jsonl", rows)
