@@ -86,11 +86,6 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def sync_folder(path: Path) -> None:
-    """Make the renames inside `path` durable."""
-    sync(path)
-
-
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold `folder` (made if need be) for one writer; UserError where another process holds it.

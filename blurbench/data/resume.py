@@ -1,6 +1,5 @@
 """The hidden work folder of a data set in the making: lock, plan, done-records, the end."""
 
-import fcntl
 import json
 import shutil
 from collections import Counter
@@ -31,7 +30,7 @@ from blurbench.data.records import (
 )
 from blurbench.data.sources import SPLITS
 from blurbench.errors import UserError
-from blurbench.files import inside, sha256, sync, write_json, write_jsonl
+from blurbench.files import inside, locked, sha256, sync, write_json, write_jsonl
 
 PLAN = "plan.json"
 
@@ -128,12 +127,7 @@ def _refuse_difference(out: Path, there: Request, wanted: Request) -> None:
 def work_folder(out: Path, wanted: Request) -> Iterator[Path]:
     """The locked work folder, with its plan; UserError where another run holds it."""
     work = out / WORK
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{out}: another run of synthesize is writing here") from None
+    with locked(work):
         if not (work / PLAN).is_file():
             _take_up(out, work)
             write_json(work / PLAN, wanted)

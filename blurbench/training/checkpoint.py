@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from blurbench.errors import UserError
-from blurbench.files import read_json, sync_folder, write_json
+from blurbench.files import read_json, sync, write_json
 from blurbench.models.weights import load_tensors, load_weights, save_tensors
 
 KEEP = 2
@@ -60,10 +60,10 @@ def save_checkpoint(
     if averaged is not None:
         save_tensors(temporary / "averaged.safetensors", averaged)
     write_json(temporary / "progress.json", asdict(progress))
-    sync_folder(temporary)
+    sync(temporary)
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
-    sync_folder(final.parent)
+    sync(final.parent)
     for old in checkpoints(run)[:-KEEP]:
         shutil.rmtree(old)
 

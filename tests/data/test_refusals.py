@@ -74,7 +74,7 @@ def test_two_writers_are_kept_apart(photos, tmp_path, monkeypatch):
     source, out = open_source(str(photos)), tmp_path / "out"
 
     def second(*_):
-        with pytest.raises(UserError, match="another run of synthesize is writing here"):
+        with pytest.raises(UserError, match="another process is writing here"):
             synthesize(RECIPE, source, out)
         raise KeyboardInterrupt
 
