@@ -8,7 +8,7 @@ import click
 
 from blurbench.data.manifest import load_recipe
 from blurbench.data.shards import synthesize
-from blurbench.data.sources import open_source
+from blurbench.data.sources import open_for
 from blurbench.evaluation.evaluate import evaluate, restorers
 from blurbench.evaluation.report import leaderboard
 from blurbench.training.train import train
@@ -42,9 +42,7 @@ def run_demo(out: Path, runs: tuple[Run, ...] = RUNS, limit: int | None = None) 
     for name, recipe, source, what in DATA:
         say(f"Blurring {what} by the recipe {recipe!r} into {out / name}")
         loaded = load_recipe(recipe)
-        summary = synthesize(
-            loaded, open_source(source, masks=loaded.masks), out / name, limit=limit
-        )
+        summary = synthesize(loaded, open_for(loaded, source), out / name, limit=limit)
         click.echo(summary)
     for run in runs:
         folder = run_folder(out, run)

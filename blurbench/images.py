@@ -103,6 +103,13 @@ def encode(image: np.ndarray, suffix: str = ".png") -> bytes:
     return bytes(data)
 
 
+def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    """(H, W, 3) uint8 RGB as JPEG of this quality, 1..100, would keep it."""
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return decode(bytes(data), "JPEG")
+
+
 def to_float(image: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 -> (3, H, W) float32 in [0, 1]."""
     return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32) / np.float32(255)

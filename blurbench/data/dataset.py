@@ -13,7 +13,7 @@ from blurbench.data.manifest import Recipe
 from blurbench.data.records import METADATA, read_description, read_rows
 from blurbench.data.sources import Sharp, Source, in_order
 from blurbench.data.synthesize import Pair, make_pair, prepare
-from blurbench.data.tasks import split_of
+from blurbench.data.tasks import choose
 from blurbench.errors import UserError
 from blurbench.files import inside, sha256
 from blurbench.images import decode_labels, read_bytes, read_image, to_float
@@ -83,9 +83,9 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
     def __init__(self, recipe: Recipe, source: Source, split: str, seed: int = 0) -> None:
         """UserError where no source image falls into the split."""
         self.recipe, self.seed, self.split = recipe, seed, split
-        of_split = {item.id: split_of(recipe, item) for item in source.items}
-        self.splits = tuple(in_order(set(of_split.values())))
-        self.items = [item for item in source.items if of_split[item.id] == split]
+        chosen = choose(recipe, source)
+        self.splits = tuple(in_order({of_item for _, of_item in chosen}))
+        self.items = [item for item, of_item in chosen if of_item == split]
         if not self.items:
             known = ", ".join(self.splits) or "none"
             raise UserError(f"{source.spec}: no images for split {split!r}; there are: {known}")
@@ -128,7 +128,7 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
 
     def has(self, label: str) -> bool:
         """Whether every pair carries this label, such as "mask"."""
-        return label in self.recipe.labels
+        return label in self.recipe.labels or label in self.items[0].labels
 
     @cached_property
     def digest(self) -> str:

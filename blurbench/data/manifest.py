@@ -2,44 +2,41 @@
 
 import json
 import tomllib
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from blurbench.data.families import (
+    FAMILIES,
+    Blur,
+    Fraction,
+    FrameAverage,
+    Shot,
+    Table,
+    Target,
+    parts_of,
+)
 from blurbench.errors import UserError
 from blurbench.paths import shipped
 
 FOLDER = "datasets_manifests"
 # A smaller pair has no room for the 11 px window of SSIM beside a blur, nor for four halvings.
 MIN_SIDE = 32
-PROSE = ("title", "source", "citation", "licence", "provenance")  # decides no pixel
+PROSE = ("title", "source", "citation", "licence", "provenance", "differs")  # decides no pixel
 
 
-def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+def _rising(value: tuple[Any, Any]) -> tuple[Any, Any]:
     if value[0] > value[1]:
         raise ValueError("the lower end comes first")
     return value
 
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Range = Annotated[tuple[Fraction, Fraction], AfterValidator(_ordered)]
 Side = Annotated[int, Field(ge=1, le=16384)]
-OddSize = Annotated[int, Field(ge=3, le=127)]
-
-
-class Table(BaseModel):
-    """A table of a recipe: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+Gain = Annotated[float, Field(ge=0, le=100)]
+Gains = Annotated[tuple[Gain, Gain], AfterValidator(_rising)]
+Quality = Annotated[int, Field(ge=1, le=100)]
 
 
 class Replicas(Table):
@@ -71,34 +68,39 @@ class Prepare(Table):
     min_size: Side = MIN_SIDE  # of the shorter side of the source image, px
 
 
-class MotionFlow(Table):
-    """A line kernel at each pixel (blurbench_kernels.motion_flow)."""
+class Images(Table):
+    """How many source images each split has: the first in hash order; None for all there are."""
 
-    family: Literal["motion_flow"]
-    preset: Literal["strong", "mild"]
-    mode: Literal["compat", "physical"] = "compat"
-    severity: Range | None = None  # None: the preset's own range
-    severity_reading: Literal["magnitude", "motion_scale"] = "magnitude"
+    train: int | None = Field(None, ge=0)
+    val: int | None = Field(None, ge=0)
+    test: int | None = Field(None, ge=0)
 
 
-class Trajectory(Table):
-    """One kernel for the whole image, from a random camera trajectory (blurbench_kernels.bank)."""
+class Captions(Table):
+    """Sentences that come with the source images, where the source has a caption file."""
 
-    family: Literal["trajectory"]
-    sizes: tuple[OddSize, ...] = Field(min_length=1)  # drawn uniformly, px
-    anxiety: Range  # drawn uniformly
-    exposure: float = Field(1.0, gt=0, le=1)  # share of the trajectory that is exposed
-    fill: bool = True  # scale the trajectory so that it fills its kernel
-
-    @field_validator("sizes")
-    @classmethod
-    def _odd(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if even := [size for size in value if size % 2 == 0]:
-            raise ValueError(f"kernel sizes must be odd, not {even[0]}")
-        return value
+    count: int = Field(5, ge=1)  # the first so many of each image; fewer are a failure
+    required: bool = False  # whether a source without any caption file is refused
 
 
-Blur = Annotated[MotionFlow | Trajectory, Field(discriminator="family")]
+class Recognition(Table):
+    """Identities with one probe, which is blurred, and sharp gallery images beside it."""
+
+    probes: int = Field(ge=1)  # identities, the first in hash order that have images enough
+    gallery: int = Field(ge=1)  # sharp images of each
+
+
+class Region(Table):
+    """Where the blur is, the rest staying sharp: a random square, or one class of the mask."""
+
+    kind: Literal["box", "class"]
+    side: Annotated[int, Field(ge=MIN_SIDE, le=16384)] | None = None  # of the square, px
+
+    @model_validator(mode="after")
+    def _told(self) -> "Region":
+        if (self.kind == "box") != (self.side is not None):
+            raise ValueError("a box needs its side, a class of the mask has none")
+        return self
 
 
 class Crop(Table):
@@ -112,44 +114,107 @@ class Crop(Table):
 class Noise(Table):
     """Gaussian noise added to the blurred image."""
 
-    sigma: Fraction = 0.0  # of the [0, 1] range; 0 for none
+    sigma: Fraction = 0.0  # 0 for none
+    # The range that sigma is a part of: unit is [0, 1]; symmetric is [-1, 1], twice as long.
+    range: Literal["unit", "symmetric"] = "unit"
+
+    @property
+    def of_unit(self) -> float:
+        """Sigma of the [0, 1] range."""
+        return self.sigma / 2 if self.range == "symmetric" else self.sigma
+
+
+class Sensor(Table):
+    """What light and camera do around the blur (blurbench_kernels.sensor)."""
+
+    light: Literal["encoded", "linear"] = "linear"  # which values are blurred
+    curve: Literal["srgb", "gamma-2.2"] = "srgb"  # that takes a picture to linear light
+    highlights: Gains | None = None  # light that clipping took, added to the brightest pixels
+    threshold: Fraction = 0.98  # brightest channel of what counts as clipped, linear light
+    shot_noise: Fraction = 0.0  # the light of one electron, of the [0, 1] range
+    read_noise: Fraction = 0.0  # standard deviation, of the [0, 1] range
+    noise_factor: Gains = (1.0, 1.0)  # both noises are times a factor of their own from here
+    # Camera response, polynomial c0 + c1 x + ..., of sharp and blur alike; none: the curve.
+    response: tuple[float, ...] | None = None
+    jpeg: Annotated[tuple[Quality, Quality], AfterValidator(_rising)] | None = None  # of the blur
+
+    @model_validator(mode="after")
+    def _linear(self) -> "Sensor":
+        linear = (self.highlights, self.shot_noise, self.read_noise, self.response)
+        if self.light == "encoded" and any(linear):
+            raise ValueError('highlights, noise and response need light = "linear"')
+        return self
 
 
 class Recipe(Table):
     """Everything that decides a data set's pixels, given a source and a seed."""
 
+    kind: Literal["synthetic"] = "synthetic"
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")  # names the random streams too
     title: str
     source: str  # how the user obtains the sharp images
     citation: str
     licence: str
     provenance: str  # where the numbers come from
-    labels: tuple[Literal["mask"], ...] = ()
+    differs: str = ""  # from the paper's data, and why
+    labels: tuple[Literal["mask", "shot_type", "identity"], ...] = ()
+    captions: Captions | None = None
+    recognition: Recognition | None = None
+    images: Images = Images()
     replicas: Replicas = Replicas()
     splits: Splits = Splits()
     prepare: Prepare = Prepare()
     blur: Blur
+    identity: Fraction = 0.0  # share of pairs that stay sharp
+    region: Region | None = None
     crop: Crop = Crop()
+    sensor: Sensor | None = None
     noise: Noise = Noise()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        if self.region and self.region.kind == "class" and not self.masks:
+            raise ValueError('region.kind = "class" needs labels = ["mask"]')
+        if self.recognition and "identity" not in self.labels:
+            raise ValueError('recognition needs labels = ["identity"]')
+        return self
 
     @property
     def masks(self) -> bool:
         """Whether every pair carries a mask."""
         return "mask" in self.labels
 
+    @cached_property
+    def frames(self) -> tuple[int, int] | None:
+        """(frames that a source item holds, step from one item to the next); None: pictures."""
+        found = [part for part in parts_of(self.blur) if isinstance(part, FrameAverage)]
+        longest = max((max(part.frames) for part in found), default=0)
+        steps = [part.step or longest for part in found]
+        return (longest, min(steps)) if found else None
+
+    @cached_property
+    def shots(self) -> bool:
+        """Whether rows say which of the concert blurs theirs is."""
+        return any(isinstance(part, Shot) for part in parts_of(self.blur))
+
     def pixels(self) -> dict[str, Any]:
         """What decides pixels and rows, without the prose: equal for recipes that make the same."""
         return self.model_dump(mode="json", exclude=set(PROSE))
 
 
-FAMILIES: dict[str, type[Table]] = {"motion_flow": MotionFlow, "trajectory": Trajectory}
 # Where an error can lie -> whose fields are allowed there.
 TABLES: dict[str, type[Table]] = {
     "replicas": Replicas,
     "splits": Splits,
     "prepare": Prepare,
+    "images": Images,
+    "captions": Captions,
+    "recognition": Recognition,
+    "region": Region,
     **FAMILIES,
+    "target": Target,
     "crop": Crop,
+    "sensor": Sensor,
     "noise": Noise,
 }
 

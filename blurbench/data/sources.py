@@ -2,20 +2,24 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from blurbench.data import builtin_photos, procedural_faces
 from blurbench.data.face_labels import LAYOUTS, Layout, find_layout, read_mask
+from blurbench.data.manifest import Recipe
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import BadImage, decode, image_files, read_bytes
 
 SPLITS = ("train", "val", "test")
+
+# Columns that a source gives to the rows of its images: captions, shot_type, identity, ...
+Labels = dict[str, Any]
 
 
 def in_order(splits: Iterable[str]) -> list[str]:
@@ -30,6 +34,8 @@ class Sharp:
     image: np.ndarray  # (H, W, 3) uint8 RGB
     mask: np.ndarray | None  # (H, W) uint8 labels 0..3: background, skin, parts, hair
     sha256: str  # of the file's bytes; of the pixels where there is no file
+    frames: np.ndarray | None = None  # (N, H, W, 3) uint8 RGB, `image` in the middle
+    labels: Labels = field(default_factory=dict)  # columns of its rows
 
 
 class SourceItem(Protocol):
@@ -42,6 +48,14 @@ class SourceItem(Protocol):
     @property
     def split(self) -> str | None:
         """Train, val or test; None where the source states no split."""
+
+    @property
+    def group(self) -> str | None:
+        """What shares one split, such as a clip; None for an image of its own."""
+
+    @property
+    def labels(self) -> Labels:
+        """Columns of its rows, known without reading it."""
 
     def load(self) -> Sharp:
         """Read or draw it; BadImage or UserError with one line that names the file."""
@@ -65,6 +79,8 @@ class FileItem:
     path: Path
     folder: Path
     layout: Layout | None
+    group: str | None = None
+    labels: Labels = field(default_factory=dict)
 
     def load(self) -> Sharp:
         """Decode the file and its labels; errors name files relative to the root."""
@@ -80,7 +96,7 @@ class FileItem:
         mask = None
         if self.layout:
             mask = read_mask(self.layout, self.folder, self.path, image.shape[:2])
-        return Sharp(image, mask, sha256(data))
+        return Sharp(image, mask, sha256(data), labels=self.labels)
 
 
 @dataclass(frozen=True)
@@ -91,11 +107,19 @@ class BuiltinItem:
     split: str
     read: Callable[[str], tuple[np.ndarray, np.ndarray | None]]
     masked: bool
+    group: str | None = None
+    labels: Labels = field(default_factory=dict)
 
     def load(self) -> Sharp:
         """Read or draw the picture."""
         image, mask = self.read(self.id)
-        return Sharp(image, mask if self.masked else None, sha256(image.tobytes()))
+        masked = mask if self.masked else None
+        return Sharp(image, masked, sha256(image.tobytes()), labels=self.labels)
+
+
+def open_for(recipe: Recipe, spec: str) -> Source:
+    """The source, with the labels that the recipe asks for; errors as of `open_source`."""
+    return open_source(spec, masks=recipe.masks)
 
 
 def open_source(spec: str, *, masks: bool = False) -> Source:

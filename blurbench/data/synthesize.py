@@ -1,20 +1,22 @@
 """One pair: recipe + source image + named random streams -> blur, sharp, mask and their row."""
 
 import json
-import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from blurbench.data.manifest import MIN_SIDE, MotionFlow, Recipe, Trajectory
+from blurbench.data import sensing
+from blurbench.data.blurring import Blurred, Scene, blur, need
+from blurbench.data.manifest import MIN_SIDE, Recipe, Region
 from blurbench.data.sources import Sharp
-from blurbench.data.tasks import pair_id
+from blurbench.data.tasks import GALLERY, pair_id
 from blurbench.errors import UserError
-from blurbench_kernels import bank, convolution, motion_flow, sensor
 from blurbench_kernels.random import stream
+
+Window = tuple[slice, slice]  # rows, columns
+Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,6 @@ class Pair:
         return {"blur": self.blur, "sharp": self.sharp, **mask}
 
 
-@dataclass(frozen=True)
-class Blurred:
-    """A blurred image before crop, noise and rounding, and what is known of its blur."""
-
-    image: np.ndarray  # (H, W, 3) float64 in [0, 1]
-    border: tuple[int, int]  # rows and columns on each side that the border touched
-    drawn: dict[str, Any]  # every drawn parameter
-    severity: tuple[float, float]  # mean and max blur length, px
-
-
 def prepare(recipe: Recipe, item_id: str, sharp: Sharp) -> Sharp:
     """Resize as the recipe says; twice is once. UserError where there are too few pixels."""
     if recipe.masks and sharp.mask is None:
@@ -51,26 +43,23 @@ def prepare(recipe: Recipe, item_id: str, sharp: Sharp) -> Sharp:
     size, resize = sharp.image.shape[:2], recipe.prepare.resize
     if resize == size:
         return sharp
-    _need(item_id, size, (recipe.prepare.min_size, recipe.prepare.min_size))
+    need(item_id, size, (recipe.prepare.min_size, recipe.prepare.min_size))
     if resize is None:
         return sharp
     # Pillow resizes 8-bit images in integer arithmetic: the same bytes on every machine.
     image = _resize(sharp.image, resize, Image.Resampling.BILINEAR)
-    mask = None
+    mask = frames = None
     if sharp.mask is not None:
         mask = _resize(sharp.mask, resize, Image.Resampling.NEAREST)
-    return Sharp(image, mask, sharp.sha256)
+    if sharp.frames is not None:
+        frames = np.stack(
+            [_resize(each, resize, Image.Resampling.BILINEAR) for each in sharp.frames]
+        )
+    return replace(sharp, image=image, mask=mask, frames=frames)
 
 
 def _resize(image: np.ndarray, size: tuple[int, int], how: Image.Resampling) -> np.ndarray:
     return np.array(Image.fromarray(image).resize((size[1], size[0]), how))
-
-
-def _need(item_id: str, size: tuple[int, int], least: tuple[int, int]) -> None:
-    """UserError unless (height, width) reaches `least`."""
-    if size[0] < least[0] or size[1] < least[1]:
-        needed = f"at least {least[1]}x{least[0]} are needed for its blur and crop"
-        raise UserError(f"{item_id}: too small with {size[1]}x{size[0]} px; {needed}")
 
 
 def make_pair(
@@ -83,36 +72,89 @@ def make_pair(
     """
     sharp = prepare(recipe, item_id, sharp)
     key = (recipe.name, seed, split, item_id, replica)
-    blurred = FAMILIES[type(recipe.blur)](recipe.blur, stream(*key, "kernel"), item_id, sharp.image)
+    light = sensing.expose(recipe.sensor, sharp.image, key)
+    blurred = _blur(recipe, key, sharp, light)
     window = _window(recipe, item_id, sharp.image.shape, blurred.border)
-    image = blurred.image[window]
-    if recipe.noise.sigma:
-        image = sensor.gaussian_noise(image, recipe.noise.sigma, stream(*key, "noise"))
-    row = {
-        "source_id": item_id,
-        "source_sha256": sharp.sha256,
-        "replica": replica,
-        "stream": json.dumps(key, ensure_ascii=False),
-        "kernel_family": recipe.blur.family,
-        "parameters": json.dumps(blurred.drawn, allow_nan=False),
-        # Three decimals: the order of NumPy's additions, hence the last digits, depends on the CPU.
-        "severity_mean_px": round(blurred.severity[0], 3),
-        "severity_max_px": round(blurred.severity[1], 3),
-        "noise_sigma": float(recipe.noise.sigma),
-    }
     mask = sharp.mask[window].copy() if recipe.masks and sharp.mask is not None else None
-    id = pair_id(item_id, split, replica)
-    return Pair(id, sensor.quantise(image), sharp.image[window].copy(), mask, row)
+    image = blurred.image[window]
+    place: dict[str, Any] = {}
+    if recipe.region:
+        random = stream(*key, "region")
+        image, place = confine(recipe.region, random, item_id, image, light[window], mask)
+    row = _row(recipe, key, sharp, blurred)
+    return Pair(
+        pair_id(item_id, split, replica),
+        sensing.develop(recipe.sensor, recipe.noise, image, key),
+        sensing.develop_sharp(recipe.sensor, sharp.image[window]),
+        mask,
+        {**row, **place, **sharp.labels},
+    )
+
+
+def _blur(recipe: Recipe, key: Key, sharp: Sharp, light: np.ndarray) -> Blurred:
+    recipe_name, seed, split, item_id, replica = key
+    kept = recipe.identity and stream(*key, "identity").random() < recipe.identity
+    if kept or sharp.labels.get("role") == GALLERY:
+        return Blurred(light, (0, 0), {}, (0.0, 0.0), "identity")
+    frames = sharp.frames
+    if frames is not None:
+        frames = np.stack([sensing.expose(recipe.sensor, each, key) for each in frames])
+    random = stream(*key, "kernel")
+    shared = (recipe_name, seed, split)
+    return blur(recipe.blur, Scene(str(item_id), light, frames, random, int(replica), shared))
+
+
+def _row(recipe: Recipe, key: Key, sharp: Sharp, blurred: Blurred) -> dict[str, Any]:
+    row = {
+        "source_id": key[3],
+        "source_sha256": sharp.sha256,
+        "replica": key[4],
+        "stream": json.dumps(key, ensure_ascii=False),
+        "kernel_family": blurred.family,
+        "parameters": json.dumps(blurred.drawn, allow_nan=False),
+        "noise_sigma": float(recipe.noise.of_unit),
+    }
+    if recipe.shots:
+        row["blur_type"] = blurred.type
+    # A column that some rows lack would break the loading of all; averaged frames know no length.
+    if recipe.frames is None and blurred.severity:
+        # Three decimals: the order of NumPy's additions, hence the last digits, depends on the CPU.
+        row["severity_mean_px"] = round(blurred.severity[0], 3)
+        row["severity_max_px"] = round(blurred.severity[1], 3)
+    return row
+
+
+def confine(
+    region: Region,
+    random: np.random.Generator,
+    item_id: str,
+    image: np.ndarray,
+    light: np.ndarray,
+    mask: np.ndarray | None,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Keep the blur of `image` in a drawn region and `light` around it; and the row's columns."""
+    if mask is not None and region.kind == "class":
+        classes = np.unique(mask)
+        chosen = int(classes[int(random.random() * len(classes))])
+        return np.where((mask == chosen)[..., None], image, light), {"blurred_class": chosen}
+    side = region.side or 0
+    height, width = image.shape[:2]
+    need(item_id, (height, width), (side, side))
+    top, left = (int(random.integers(each - side + 1)) for each in (height, width))
+    partly = light.astype(image.dtype)
+    box = (slice(top, top + side), slice(left, left + side))
+    partly[box] = image[box]
+    return partly, {"box": [left, top, side, side]}
 
 
 def _window(
     recipe: Recipe, item_id: str, shape: tuple[int, ...], border: tuple[int, int]
-) -> tuple[slice, slice]:
+) -> Window:
     """What is kept of rows and columns: without the border, then the square in the middle."""
     center = recipe.crop.center
     cut = border if recipe.crop.borders else (0, 0)
     least = center or MIN_SIDE
-    _need(item_id, (shape[0], shape[1]), (2 * cut[0] + least, 2 * cut[1] + least))
+    need(item_id, (shape[0], shape[1]), (2 * cut[0] + least, 2 * cut[1] + least))
     rows, columns = (_kept(shape[axis], cut[axis], center) for axis in (0, 1))
     return rows, columns
 
@@ -121,44 +163,3 @@ def _kept(side: int, cut: int, center: int | None) -> slice:
     inner = side - 2 * cut
     start = cut + ((inner - center) // 2 if center else 0)
     return slice(start, start + (center or inner))
-
-
-def _motion_flow(
-    settings: MotionFlow, random: np.random.Generator, item_id: str, image: np.ndarray
-) -> Blurred:
-    height, width = image.shape[:2]
-    preset = motion_flow.PRESETS[settings.preset]
-    motion = motion_flow.draw(
-        random, preset, height, width, settings.severity, settings.severity_reading
-    )
-    u, v = motion.flow(height, width, settings.mode)
-    # Half the motion is cropped or made up on each side: a longer one leaves nothing of the image.
-    longest = math.ceil(max(np.abs(u).max(), np.abs(v).max())) + MIN_SIDE
-    _need(item_id, (max(height, width),) * 2, (longest, longest))
-    return Blurred(
-        motion_flow.blur(image.astype(np.float64), u, v) / 255,
-        motion_flow.crop_border(u, v),
-        asdict(motion),
-        motion_flow.lengths(u, v),
-    )
-
-
-def _trajectory(
-    settings: Trajectory, random: np.random.Generator, _item_id: str, image: np.ndarray
-) -> Blurred:
-    size = settings.sizes[int(random.random() * len(settings.sizes))]
-    low, high = settings.anxiety
-    anxiety = low + (high - low) * random.random()
-    kernel = bank.trajectory_kernel(random, size, anxiety, settings.exposure, settings.fill)
-    drawn = {"size": size, "anxiety": anxiety, "kernel": bank.digest(kernel)}
-    extent = bank.extent(kernel)
-    # On the 0..255 scale, where the kernel's multiples of 2^-24 make every sum exact.
-    blurred = convolution.convolve(image.astype(np.float64), kernel) / 255
-    return Blurred(blurred, (size // 2, size // 2), drawn, (extent, extent))
-
-
-# Settings of a family -> how it blurs an image.
-FAMILIES: dict[type, Callable[[Any, np.random.Generator, str, np.ndarray], Blurred]] = {
-    MotionFlow: _motion_flow,
-    Trajectory: _trajectory,
-}

@@ -2,11 +2,18 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from blurbench.data.manifest import Recipe
-from blurbench.data.sources import Source, SourceItem
+from blurbench.data.manifest import Recipe, Recognition
+from blurbench.data.sources import SPLITS, Source, SourceItem
+from blurbench.errors import UserError
 from blurbench.files import sha256
+
+PROBE, GALLERY = "probe", "gallery"
+
+Chosen = tuple[SourceItem, str]  # with its split
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,32 +31,74 @@ def list_tasks(recipe: Recipe, source: Source, limit: int | None = None) -> list
     tasks = [
         Task(split, pair_id(item.id, split, replica), item, replica)
         for item, split in choose(recipe, source, limit)
-        for replica in range(getattr(recipe.replicas, split))
+        for replica in range(_replicas(recipe, item, split))
     ]
     return sorted(tasks, key=lambda task: (task.split, task.id))
 
 
-def choose(
-    recipe: Recipe, source: Source, limit: int | None = None
-) -> list[tuple[SourceItem, str]]:
-    """Source images with their split: all, or the first `limit` in hash order.
+def _replicas(recipe: Recipe, item: SourceItem, split: str) -> int:
+    # A gallery image stays sharp: one pair of it is enough.
+    return 1 if item.labels.get("role") == GALLERY else getattr(recipe.replicas, split)
 
-    The first image of each split leads, so that every split that can have an image has one.
+
+def choose(recipe: Recipe, source: Source, limit: int | None = None) -> list[Chosen]:
+    """Source images with their split: as many as the recipe asks for and there are.
+
+    Of these all, or the first `limit` in hash order; then the first image of each split leads, so
+    that every split that can have an image has one.
     """
-    items = [(item, split_of(recipe, item)) for item in source.items]
+    if recipe.recognition:
+        items = _probes_and_gallery(recipe.recognition, source)
+    else:
+        items = [(item, split_of(recipe, item)) for item in source.items]
+        items = [each for split in SPLITS for each in _asked_for(recipe, split, items)]
     if limit is None:
         return items
-    items.sort(key=lambda pair: place_of("limit", pair[0].id))
+    items = _in_hash_order(items)
     first = {split: item for item, split in reversed(items)}
     items.sort(key=lambda pair: first[pair[1]] is not pair[0])
     return items[:limit]
 
 
+def _asked_for(recipe: Recipe, split: str, items: list[Chosen]) -> list[Chosen]:
+    of_split = [each for each in items if each[1] == split]
+    count = getattr(recipe.images, split)
+    return of_split if count is None else _in_hash_order(of_split)[:count]
+
+
+def _in_hash_order(items: Iterable[Chosen]) -> list[Chosen]:
+    return sorted(items, key=lambda each: place_of("limit", each[0].id))
+
+
+def _probes_and_gallery(asked: Recognition, source: Source) -> list[Chosen]:
+    """Of each identity one probe and its gallery, all for testing."""
+    members: dict[str, list[SourceItem]] = defaultdict(list)
+    for item, _ in _in_hash_order((item, "test") for item in source.items):
+        members[str(item.labels["identity"])].append(item)
+    each = 1 + asked.gallery
+    enough = [name for name in members if len(members[name]) >= each]
+    if not enough:
+        raise UserError(f"{source.spec}: no identity here has the {each} images that are needed")
+    enough.sort(key=lambda name: place_of("identity", name))
+    return [
+        (_with_role(item, PROBE if place == 0 else GALLERY), "test")
+        for name in enough[: asked.probes]
+        for place, item in enumerate(members[name][:each])
+    ]
+
+
+def _with_role(item: SourceItem, role: str) -> SourceItem:
+    return replace(item, labels={**item.labels, "role": role})  # type: ignore[type-var]
+
+
 def split_of(recipe: Recipe, item: SourceItem) -> str:
-    """The split its source states, else one by the hash of its id, whatever else there is."""
+    """The split its source states, else one by the hash of its group, whatever else there is.
+
+    An image without a group is its own: frames of one clip share a split.
+    """
     if item.split:
         return item.split
-    place = place_of("split", item.id)
+    place = place_of("split", item.group or item.id)
     if place < recipe.splits.train:
         return "train"
     return "val" if place < recipe.splits.train + recipe.splits.val else "test"

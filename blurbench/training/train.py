@@ -12,7 +12,7 @@ from accelerate import Accelerator
 import blurbench
 from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.data.manifest import load_recipe
-from blurbench.data.sources import open_source
+from blurbench.data.sources import open_for
 from blurbench.errors import UserError
 from blurbench.files import locked, sha256
 from blurbench.inference.deblur import pick_device
@@ -116,7 +116,7 @@ def open_pairs(data: Path | tuple[str, str], seed: int) -> tuple[Pairs, Pairs | 
         stored = BlurDataset(data, "train")
         return stored, BlurDataset(data, "val") if "val" in stored.splits else None
     recipe = load_recipe(data[0])
-    source = open_source(data[1], masks=recipe.masks)
+    source = open_for(recipe, data[1])
     pairs = OnTheFlyDataset(recipe, source, "train", seed)
     has_val = "val" in pairs.splits
     return pairs, OnTheFlyDataset(recipe, source, "val", seed) if has_val else None
