@@ -145,3 +145,13 @@ def psf(path, size, exposure):
 
 def extent(path):
     return max(abs(a - b) for a in path for b in path)
+
+
+def disk(radius, size):
+    """(size, size): the part of each pixel inside a circle about the middle one, point by point."""
+    out, points = np.zeros((size, size)), (np.arange(100) + 0.5) / 100 - 0.5
+    for row in range(size):
+        for column in range(size):
+            y, x = row - size // 2 + points[:, None], column - size // 2 + points
+            out[row, column] = (y**2 + x**2 <= radius**2).mean()
+    return out
