@@ -160,6 +160,7 @@ class Recipe(Table):
     labels: tuple[Literal["mask", "shot_type", "identity"], ...] = ()
     captions: Captions | None = None
     recognition: Recognition | None = None
+    pictures: str | None = None  # pattern of the source's ids that are used, such as "*/sharp/*"
     images: Images = Images()
     replicas: Replicas = Replicas()
     splits: Splits = Splits()

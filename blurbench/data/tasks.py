@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 
 from blurbench.data.manifest import Recipe, Recognition
 from blurbench.data.sources import SPLITS, Source, SourceItem
@@ -47,17 +48,33 @@ def choose(recipe: Recipe, source: Source, limit: int | None = None) -> list[Cho
     Of these all, or the first `limit` in hash order; then the first image of each split leads, so
     that every split that can have an image has one.
     """
+    used = _used(recipe, source)
     if recipe.recognition:
-        items = _probes_and_gallery(recipe.recognition, source)
+        items = _probes_and_gallery(recipe.recognition, source.spec, used)
     else:
-        items = [(item, split_of(recipe, item)) for item in source.items]
+        items = [(item, split_of(recipe, item)) for item in used]
         items = [each for split in SPLITS for each in _asked_for(recipe, split, items)]
+    if not items:
+        asked = [name for name in SPLITS if getattr(recipe.images, name) != 0]
+        raise UserError(
+            f"{source.spec}: no image falls into the splits that recipe {recipe.name} makes "
+            f"({', '.join(asked)}); put them in folders named like that"
+        )
     if limit is None:
         return items
     items = _in_hash_order(items)
     first = {split: item for item, split in reversed(items)}
     items.sort(key=lambda pair: first[pair[1]] is not pair[0])
     return items[:limit]
+
+
+def _used(recipe: Recipe, source: Source) -> list[SourceItem]:
+    if recipe.pictures is None:
+        return list(source.items)
+    used = [item for item in source.items if fnmatch(item.id, recipe.pictures)]
+    if not used:
+        raise UserError(f"{source.spec}: no picture here is {recipe.pictures}, as the recipe asks")
+    return used
 
 
 def _asked_for(recipe: Recipe, split: str, items: list[Chosen]) -> list[Chosen]:
@@ -70,15 +87,15 @@ def _in_hash_order(items: Iterable[Chosen]) -> list[Chosen]:
     return sorted(items, key=lambda each: place_of("limit", each[0].id))
 
 
-def _probes_and_gallery(asked: Recognition, source: Source) -> list[Chosen]:
+def _probes_and_gallery(asked: Recognition, spec: str, items: list[SourceItem]) -> list[Chosen]:
     """Of each identity one probe and its gallery, all for testing."""
     members: dict[str, list[SourceItem]] = defaultdict(list)
-    for item, _ in _in_hash_order((item, "test") for item in source.items):
+    for item, _ in _in_hash_order((item, "test") for item in items):
         members[str(item.labels["identity"])].append(item)
     each = 1 + asked.gallery
     enough = [name for name in members if len(members[name]) >= each]
     if not enough:
-        raise UserError(f"{source.spec}: no identity here has the {each} images that are needed")
+        raise UserError(f"{spec}: no identity here has the {each} images that are needed")
     enough.sort(key=lambda name: place_of("identity", name))
     return [
         (_with_role(item, PROBE if place == 0 else GALLERY), "test")
