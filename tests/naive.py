@@ -155,3 +155,60 @@ def disk(radius, size):
             y, x = row - size // 2 + points[:, None], column - size // 2 + points
             out[row, column] = (y**2 + x**2 <= radius**2).mean()
     return out
+
+
+def mirrored(place, length):
+    """The pixel that a place beyond the border shows: mirrored about the edge pixels."""
+    while not 0 <= place < length:
+        place = -place if place < 0 else 2 * (length - 1) - place
+        place = 0 if length == 1 else place
+    return place
+
+
+def window(image, y, x, rows, columns, place):
+    """The (rows, columns) pixels about (y, x) of an (H, W); place finds those off the border."""
+    ys = [place(y + i - rows // 2, image.shape[0]) for i in range(rows)]
+    xs = [place(x + j - columns // 2, image.shape[1]) for j in range(columns)]
+    return np.array([[int(image[i, j]) for j in xs] for i in ys])
+
+
+def bilateral(image, diameter, sigma_color, sigma_space):
+    """Tomasi and Manduchi's mean of a disk of pixels of (H, W, 3), weight by weight."""
+    out, reach = np.zeros(image.shape), diameter // 2
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            total = 0.0
+            for i in range(-reach, reach + 1):
+                for j in range(-reach, reach + 1):
+                    if i * i + j * j > reach * reach:
+                        continue
+                    row, column = mirrored(y + i, image.shape[0]), mirrored(x + j, image.shape[1])
+                    pixel = image[row, column].astype(float)
+                    colour = abs(pixel - image[y, x]).sum()
+                    weight = math.exp(-(i * i + j * j) / (2 * sigma_space**2))
+                    weight *= math.exp(-(colour**2) / (2 * sigma_color**2))
+                    out[y, x] += weight * pixel
+                    total += weight
+            out[y, x] /= total
+    return out
+
+
+def area_weights(small, large):
+    """(small, large): the part of each small pixel that each large one fills; rows sum to 1."""
+    scale = large / small
+    out = np.zeros((small, large))
+    for i in range(small):
+        for j in range(large):
+            out[i, j] = max(0.0, min((i + 1) * scale, j + 1) - max(i * scale, j)) / scale
+    return out
+
+
+def linear_weights(large, small):
+    """(large, small): bilinear interpolation between pixel centres; the edge repeats."""
+    out = np.zeros((large, small))
+    for i in range(large):
+        place = (i + 0.5) * small / large - 0.5
+        low = math.floor(place)
+        out[i, min(max(low, 0), small - 1)] += 1 - (place - low)
+        out[i, min(max(low + 1, 0), small - 1)] += place - low
+    return out
