@@ -145,7 +145,8 @@ def _shake(
         return bank.trajectory_kernel(random, size, anxiety, exposure, settings.fill)
     path = trajectory.sample(random, steps=settings.steps, anxiety=anxiety)
     path = path[: max(2, round(exposure * len(path)))]
-    path = path * ((length or 0) / trajectory.extent(path))
+    # Splatting reaches about half a pixel beyond each end.
+    path = path * (max((length or 0) - 1, 0) / trajectory.extent(path))
     # No point is farther from the barycentre than from another point.
     side = 2 * math.ceil(length or 0) + 3
     return trim(bank.snap(trajectory.rasterize_psf(path, side, [1.0])[0]))
