@@ -1,12 +1,17 @@
 import itertools
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
+import pytest
 import tiny_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blurbench.data.sources import FileItem, open_source
+from blurbench.data.sources import FileItem, Sharp, Source, open_source
+from blurbench.data.synthesize import make_pair
 from blurbench.data.tasks import choose, list_tasks, pair_id, place_of, split_of
+from blurbench.errors import UserError
 
 RECIPE = tiny_data.flow_recipe()
 
@@ -53,3 +58,80 @@ def test_hashed_splits_hold_their_shares(tmp_path):
     # The order of limits must not be the order of splits: the first ones would all be train.
     places = np.array([[place_of(p, item.id) for p in ("split", "limit")] for item in items])
     assert abs(np.corrcoef(places.T)[0, 1]) < 0.1
+
+
+def listed(**of_groups: int) -> Source:
+    """A source of so many images in each group."""
+    items = tuple(
+        FileItem(f"{group}/{n:02}.png", None, Path(), Path(), None, group, {"identity": group})
+        for group, count in of_groups.items()
+        for n in range(count)
+    )
+    return Source("in", items, {})
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.dictionaries(st.from_regex("[a-z]{1,5}", fullmatch=True), st.integers(1, 5), min_size=2))
+def test_no_group_is_in_two_splits_and_others_never_move_it(counts):
+    splits = {}
+    for item, split in choose(RECIPE, listed(**counts)):
+        assert splits.setdefault(item.group, split) == split
+    counts.pop(next(iter(counts)))
+    for item, split in choose(RECIPE, listed(**counts)):
+        assert splits[item.group] == split
+
+
+def test_a_recipe_takes_so_many_images_of_each_split():
+    source = listed(a=60, b=60, c=60, d=60)
+    everything = choose(RECIPE, source)
+    recipe = tiny_data.flow_recipe(images={"train": 5, "val": 0})
+    some = choose(recipe, source)
+    assert Counter(split for _, split in some)["train"] == 5
+    assert "val" not in {split for _, split in some}
+    everything_ids = {(item.id, split) for item, split in everything}
+    assert {(item.id, split) for item, split in some} <= everything_ids
+    more = choose(tiny_data.flow_recipe(images={"train": 6, "val": 0}), source)
+    assert {item.id for item, _ in some} < {item.id for item, _ in more}
+
+
+def test_a_recipe_may_name_the_pictures_it_uses():
+    source = listed(sharp=10, blur=10)
+    chosen = choose(tiny_data.flow_recipe(pictures="sharp/*"), source)
+    assert {item.group for item, _ in chosen} == {"sharp"}
+    with pytest.raises(UserError, match=r"in: no picture here is x/\*"):
+        choose(tiny_data.flow_recipe(pictures="x/*"), source)
+
+
+def test_a_source_without_an_image_for_the_splits_is_told():
+    source = Source("in", (FileItem("a.png", "train", Path(), Path(), None),), {})
+    with pytest.raises(UserError, match=r"in: no image falls into the splits .* \(val, test\)"):
+        choose(tiny_data.flow_recipe(images={"train": 0}), source)
+
+
+def test_recognition_takes_a_probe_and_its_gallery_of_each_identity():
+    recipe = tiny_data.flow_recipe(
+        labels=["identity"], recognition={"probes": 2, "gallery": 3}, replicas={"test": 5}
+    )
+    source = listed(anna=4, ben=9, cleo=3, dan=4, eve=6)
+    chosen = choose(recipe, source)
+    assert {split for _, split in chosen} == {"test"}
+    roles = Counter((item.labels["identity"], item.labels["role"]) for item, _ in chosen)
+    names = {name for name, _ in roles}
+    assert len(names) == 2
+    assert "cleo" not in names  # three images are too few
+    assert all(roles[name, "probe"] == 1 and roles[name, "gallery"] == 3 for name in names)
+    tasks = list_tasks(recipe, source)
+    made = Counter(task.item.labels["role"] for task in tasks)
+    assert made == {"probe": 2 * 5, "gallery": 2 * 3}
+    with pytest.raises(UserError, match=r"in: no identity here has the 4 images"):
+        choose(recipe, listed(anna=3))
+
+
+def test_gallery_images_stay_sharp():
+    recipe = tiny_data.flow_recipe(labels=["identity"], recognition={"probes": 1, "gallery": 1})
+    for role, stays in (("probe", False), ("gallery", True)):
+        labels = {"identity": "anna", "role": role}
+        sharp = Sharp(tiny_data.picture(0, 96, 96), None, "", labels=labels)
+        pair = make_pair(recipe, 0, "a.png", "test", 0, sharp)
+        assert (pair.blur == pair.sharp).all() == stays
+        assert pair.row["role"] == role
