@@ -212,3 +212,43 @@ def linear_weights(large, small):
         out[i, min(max(low, 0), small - 1)] += 1 - (place - low)
         out[i, min(max(low + 1, 0), small - 1)] += place - low
     return out
+
+
+def camera_blur(image, homographies):
+    """(H, W): the mean over poses of bilinear samples, one matrix product a pixel and pose."""
+    height, width = image.shape
+    out = np.zeros((height, width))
+    for y in range(height):
+        for x in range(width):
+            for homography in homographies:
+                column, row, depth = homography @ np.array([x, y, 1.0])
+                column = min(max(column / depth, 0), width - 1)
+                row = min(max(row / depth, 0), height - 1)
+                for j in (math.floor(row), math.floor(row) + 1):
+                    for i in (math.floor(column), math.floor(column) + 1):
+                        share = (1 - abs(row - j)) * (1 - abs(column - i))
+                        out[y, x] += share * image[min(j, height - 1), min(i, width - 1)]
+    return out / len(homographies)
+
+
+def camera_tracks(homographies, height, width):
+    """(H, W, poses) complex: where each pose sees each pixel."""
+    y, x = np.mgrid[:height, :width]
+    points = np.stack([x, y, np.ones_like(x)], axis=-1).astype(float)
+    seen = [points @ homography.T for homography in homographies]
+    return np.stack([(p[..., 0] + 1j * p[..., 1]) / p[..., 2] for p in seen], axis=-1)
+
+
+def response(value, coefficients):
+    """c0 + c1 x + c2 x^2 + ..., power by power, clipped."""
+    total = sum(coefficient * value**k for k, coefficient in enumerate(coefficients))
+    return min(1.0, max(0.0, total))
+
+
+def boost_highlights(linear, threshold, gain):
+    out = linear.copy()
+    for y in range(linear.shape[0]):
+        for x in range(linear.shape[1]):
+            if max(linear[y, x]) >= threshold:
+                out[y, x] += gain
+    return out

@@ -1,5 +1,8 @@
 """What a camera does to light: transfer curve, saturation, noise, 8 bits. Pure functions."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 from blurbench_kernels._jit import jit
@@ -21,6 +24,21 @@ def _to_srgb(values: np.ndarray, out: np.ndarray) -> None:
         out[i] = value * 12.92 if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055
 
 
+@jit
+def _to_power(values: np.ndarray, exponent: float, out: np.ndarray) -> None:
+    for i in range(values.size):
+        out[i] = max(values[i], 0.0) ** exponent
+
+
+@jit
+def _to_response(values: np.ndarray, coefficients: np.ndarray, out: np.ndarray) -> None:
+    for i in range(values.size):
+        value = 0.0
+        for k in range(coefficients.size - 1, -1, -1):
+            value = value * values[i] + coefficients[k]
+        out[i] = min(max(value, 0.0), 1.0)
+
+
 def srgb_to_linear(image: np.ndarray) -> np.ndarray:
     """sRGB in [0, 1], any shape -> linear light in [0, 1], float64 (IEC 61966-2-1)."""
     values = np.ascontiguousarray(image, np.float64)
@@ -35,6 +53,45 @@ def linear_to_srgb(image: np.ndarray) -> np.ndarray:
     out = np.empty_like(values)
     _to_srgb(values.reshape(-1), out.reshape(-1))
     return out
+
+
+def power(image: np.ndarray, exponent: float) -> np.ndarray:
+    """image ** exponent, any shape -> float64, 0 for what is below 0: 2.2 to linear light and 1/2.2
+    back is the plain gamma curve. ValueError for an exponent that is not above 0.
+    """
+    if not 0 < exponent < math.inf:
+        raise ValueError(f"exponent: expected a number above 0, got {exponent}")
+    values = np.ascontiguousarray(image, np.float64)
+    out = np.empty_like(values)
+    _to_power(values.reshape(-1), exponent, out.reshape(-1))
+    return out
+
+
+def response(image: np.ndarray, coefficients: Sequence[float]) -> np.ndarray:
+    """A camera's response curve c0 + c1 x + c2 x^2 + ..., clipped to [0, 1]; any shape -> float64.
+
+    ValueError without coefficients or for one that is not finite.
+    """
+    curve = np.array(coefficients, np.float64).reshape(-1)
+    if not curve.size or not np.isfinite(curve).all():
+        raise ValueError(f"response: expected finite coefficients c0, c1, ..., got {coefficients}")
+    values = np.ascontiguousarray(image, np.float64)
+    out = np.empty_like(values)
+    _to_response(values.reshape(-1), curve, out.reshape(-1))
+    return out
+
+
+def boost_highlights(linear: np.ndarray, threshold: float, gain: float) -> np.ndarray:
+    """Give back light that clipping took: `gain` more where the brightest channel >= threshold.
+
+    linear: (H, W, C) linear light in [0, 1] -> float64, not clipped: blur it, then `saturate`. Rim
+    et al., Realistic Blur Synthesis for Learning Image Deblurring (ECCV 2022) add U[0.25, 1.75].
+    ValueError for another shape or a gain below 0.
+    """
+    if linear.ndim != 3 or not 0 <= gain < math.inf:
+        raise ValueError(f"highlights: expected (H, W, C) and {gain=} >= 0, got {linear.shape}")
+    lost = linear.max(axis=2, keepdims=True) >= threshold
+    return linear + gain * lost
 
 
 def saturate(image: np.ndarray, gain: float = 1.0) -> np.ndarray:
