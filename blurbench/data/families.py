@@ -4,6 +4,7 @@ import math
 from functools import reduce
 from importlib.metadata import entry_points
 from operator import or_
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -12,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     field_validator,
     model_validator,
 )
@@ -24,7 +26,8 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
 
 
 def _listed(value: Any) -> Any:
-    return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    # A tuple, for strict validation takes no list from Python.
+    return tuple(value) if isinstance(value, list) else (value,)
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -34,6 +37,7 @@ Lengths = Annotated[tuple[Positive, Positive], AfterValidator(_ordered)]
 Angle = Annotated[float, Field(ge=-360, le=360)]
 OddSize = Annotated[int, Field(ge=3, le=127)]
 Order = Literal["random", "replica"]
+Layout = Literal["KHW", "HWK"]
 ShotType = Literal[
     "horizontal", "vertical", "averaging", "gaussian", "median", "bilateral", "resizing"
 ]
@@ -205,17 +209,31 @@ class FrameAverage(Table):
 
 
 class Bank(Table):
-    """Kernels from the user's own file."""
+    """Kernels from the user's own file (kernel_files.py)."""
 
     family: Literal["bank"]
-    file: str  # .npy, .npz, .mat or a folder of .png beside the recipe
-    variable: str | None = None  # its name inside an .npz or .mat
+    # .npy, .npz, .mat, .png, .txt, .dlm, or a folder of the last three; beside the recipe or below.
+    file: str
+    variable: str | None = None  # its name inside an .npz or .mat that holds several
     # Convolution turns the kernel by 180 degrees, correlation (Levin et al., OpenCV) does not.
     apply: Literal["convolution", "correlation"]
-    layout: Literal["KHW", "HWK"] = "KHW"  # of an array: which axis counts the kernels
-    transpose: bool  # rows and columns swapped, as in files written by MATLAB and read by rows
+    layout: Layout | None = None  # which axis counts; None: the last of a .mat, else the first
+    transpose: bool  # rows and columns are swapped in the file
     order: Order = "random"
     sha256: str | None = None  # of the kernels; filled in when the recipe is read
+    # Where this machine has the file, which decides no pixel.
+    _path: Path | None = PrivateAttr(None)
+
+    @property
+    def path(self) -> Path | None:
+        """Where the file was found; None before."""
+        return self._path
+
+    def located(self, path: Path, sha256: str) -> "Bank":
+        """This table once its file is found and read."""
+        found = self.model_copy(update={"sha256": sha256})
+        found._path = path
+        return found
 
 
 Single = MotionFlow | Trajectory | Camera | Line | Gaussian | Disk | Shot | FrameAverage | Bank

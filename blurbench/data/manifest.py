@@ -10,9 +10,11 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from blurbench.data.families import (
     FAMILIES,
+    Bank,
     Blur,
     Fraction,
     FrameAverage,
+    Mixture,
     Shot,
     Table,
     Target,
@@ -236,19 +238,37 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     elif not path.is_file():
         known = ", ".join(recipe_names())
         raise UserError(f"{name_or_path}: no such recipe; give a .toml file or one of: {known}")
-    return parse_recipe(_read(path), path.name)
+    return parse_recipe(_read(path), path.name, path.parent)
 
 
-def parse_recipe(document: dict[str, Any], file: str) -> Recipe:
-    """The recipe in a parsed TOML `document`; UserError names `file` and each bad field."""
+def parse_recipe(document: dict[str, Any], file: str, folder: Path | None = None) -> Recipe:
+    """The recipe in a parsed TOML `document`; UserError names `file` and each bad field.
+
+    folder: where the recipe lies, beside or below which are the kernels of a bank.
+    """
     # By way of JSON, where "strict" takes a list for a tuple but no text for a number; a TOML
     # date becomes text, which no field mistakes for its own.
     text = json.dumps(document, default=str)
     try:
-        return Recipe.model_validate_json(text)
+        return _locate(Recipe.model_validate_json(text), file, folder)
     except ValidationError as error:
         problems = "; ".join(_describe(each["loc"], each) for each in error.errors())
         raise UserError(f"{file}: {problems}") from None
+
+
+def _locate(recipe: Recipe, file: str, folder: Path | None) -> Recipe:
+    """The recipe with the kernels of its banks found and identified."""
+    parts = parts_of(recipe.blur)
+    if not any(isinstance(part, Bank) for part in parts):
+        return recipe
+    if folder is None:
+        raise UserError(f"{file}: blur.file: needs the folder that the recipe lies in")
+    from blurbench.data.kernel_files import locate  # Numba, which other recipes do not need yet
+
+    found = tuple(locate(part, folder) if isinstance(part, Bank) else part for part in parts)
+    mixed = isinstance(recipe.blur, Mixture)
+    blur = recipe.blur.model_copy(update={"parts": found}) if mixed else found[0]
+    return recipe.model_copy(update={"blur": blur})
 
 
 def _read(path: Path) -> dict[str, Any]:
