@@ -103,6 +103,12 @@ def test_highlights_grow_where_a_channel_is_bright(seed, threshold, gain):
     assert boosted[0, 0].tolist() == [1.0 + gain] * 3
 
 
+def test_the_threshold_itself_counts_as_lost():
+    linear = np.array([[[0.1, 0.98, 0.2], [0.1, 0.979, 0.2]]])
+    boosted = sensor.boost_highlights(linear, 0.98, 0.5)
+    np.testing.assert_array_equal(boosted - linear > 0, [[[True] * 3, [False] * 3]])
+
+
 def test_a_lost_light_stays_bright_when_blurred():
     """What the boost is for: a lamp's streak still saturates, other pixels are as they were."""
     night = np.full((1, 41, 3), 0.1)

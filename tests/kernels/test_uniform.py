@@ -78,6 +78,13 @@ def test_a_disks_taps_are_areas(radius):
     np.testing.assert_allclose(kernel * area, naive.disk(radius, len(kernel)), atol=0.01)
 
 
+@given(st.floats(0, 25))
+@settings(max_examples=15, deadline=None)
+def test_round_kernels_look_alike_along_rows_and_columns(size):
+    for kernel in (uniform.disk(size), uniform.gaussian(size / 6)):
+        np.testing.assert_allclose(kernel, kernel.T, rtol=0, atol=2**-23)
+
+
 def test_a_large_disk_stays_flat():
     kernel = uniform.disk(60)
     inside = np.hypot(*np.indices(kernel.shape) - len(kernel) // 2) < 59
