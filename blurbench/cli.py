@@ -9,8 +9,20 @@ import click
 
 from blurbench import __version__
 from blurbench.errors import UserError
+from blurbench.stores import is_url, open_store
 
 FOLDER = click.Path(path_type=Path)
+
+
+class FolderOrUrl(click.Path):
+    """A folder as a Path; a URL stays text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A Path would make one slash of the two in s3://bucket."""
+        return value if is_url(value) else super().convert(value, param, ctx)
+
+
+PLACE = FolderOrUrl(path_type=Path)
 
 
 class Pipeline(click.Group):
@@ -48,7 +60,7 @@ def demo(out: Path) -> int:
 @cli.command()
 @click.argument("recipe")
 @click.option("--source", required=True, help="Folder of pictures, or builtin:NAME.")
-@click.option("--out", type=FOLDER, help="Where the data set goes.")
+@click.option("--out", type=PLACE, help="Where the data set goes: a folder, or a URL.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="Use the first N sources in hash order.")
 @click.option("--format", "image_format", type=click.Choice(["png", "webp"]), default="png")
@@ -57,7 +69,7 @@ def demo(out: Path) -> int:
 def synthesize(
     recipe: str,
     source: str,
-    out: Path | None,
+    out: Path | str | None,
     seed: int,
     limit: int | None,
     image_format: str,
@@ -90,17 +102,17 @@ def synthesize(
 
 
 @cli.command()
-@click.argument("folder", type=FOLDER)
+@click.argument("data", type=PLACE)
 @many_workers
-def verify(folder: Path, workers: int, scheduler: str | None) -> int:
-    """Is this data set exactly what its dataset.json says?"""
+def verify(data: Path | str, workers: int, scheduler: str | None) -> int:
+    """Is this data set, a folder or URL, exactly what its dataset.json says?"""
     from blurbench.data.verify import verify as check
 
-    problems = check(folder, workers=workers, scheduler=scheduler)
+    problems = check(data, workers=workers, scheduler=scheduler)
     for problem in problems:
         click.echo(problem)
     verdict = f"problems: {len(problems)}" if problems else "verified"
-    click.echo(f"{folder}: {verdict}")
+    click.echo(f"{open_store(data).where()}: {verdict}")
     return 1 if problems else 0
 
 

@@ -44,37 +44,59 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """`write_bytes` for an indented JSON document; NaN and infinity are refused."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, json_document(value))
+
+
+def json_document(value: Any) -> bytes:
+    """An indented JSON document; NaN and infinity are refused."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def jsonl_line(row: dict[str, Any]) -> bytes:
+    """One line of a JSON-lines file; NaN and infinity are refused."""
+    return json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """One JSON object a line, by way of `replacing`; NaN and infinity are refused."""
     with replacing(path) as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+            file.write(jsonl_line(row))
 
 
 def read_json(path: Path) -> Any:
     """The JSON document in `path`; a missing or torn file is a UserError."""
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+
+
+def parse_json(data: bytes, name: str) -> Any:
+    """The JSON document in `data`; a torn one is a UserError."""
+    try:
+        return json.loads(data)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from None
+        raise UserError(f"{name}: not valid JSON ({error})") from None
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a JSON-lines file; a torn line is a UserError that names it."""
     try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError:
-                    raise UserError(f"{path}: line {number} is not valid JSON") from None
+        with path.open("rb") as file:
+            yield from parse_jsonl(file, str(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+
+
+def parse_jsonl(lines: Iterable[bytes], name: str) -> Iterator[dict[str, Any]]:
+    """The rows in `lines`; a torn line is a UserError that names it."""
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield json.loads(line)
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            raise UserError(f"{name}: line {number} is not valid JSON") from None
 
 
 def sync(path: Path) -> None:

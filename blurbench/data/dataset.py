@@ -10,13 +10,14 @@ from torch.utils.data import Dataset
 
 from blurbench.data.face_labels import CLASS_COUNT
 from blurbench.data.manifest import Recipe
-from blurbench.data.records import METADATA, read_description, read_rows
+from blurbench.data.records import METADATA, read_description, read_picture, read_rows
 from blurbench.data.sources import Sharp, Source, in_order
 from blurbench.data.synthesize import Pair, make_pair, prepare
 from blurbench.data.tasks import choose
 from blurbench.errors import UserError
-from blurbench.files import inside, sha256
-from blurbench.images import decode_labels, read_bytes, read_image, to_float
+from blurbench.files import sha256
+from blurbench.images import decode, decode_labels, to_float
+from blurbench.stores import Place, open_store
 
 CACHE_BYTES = 2**30  # of prepared sharp images, in each process
 
@@ -24,23 +25,23 @@ CACHE_BYTES = 2**30  # of prepared sharp images, in each process
 class BlurDataset(Dataset[dict[str, Any]]):
     """One split of a data set that `blurbench synthesize` made; item i is row i, sorted by id."""
 
-    def __init__(self, folder: str | Path, split: str) -> None:
-        """UserError where there is no data set, no such split, or the metadata is torn."""
-        self.folder = Path(folder)
-        description = read_description(self.folder)
+    def __init__(self, place: Place, split: str) -> None:
+        """Of a folder or URL; UserError: no data set, no such split, or torn metadata."""
+        self.store = open_store(place)
+        description = read_description(self.store)
         self.splits = tuple(in_order(description.counts))
         if split not in self.splits:
             known = ", ".join(self.splits) or "none"
-            raise UserError(f"{folder}: no split {split!r}; there are: {known}")
+            raise UserError(f"{self.store.where()}: no split {split!r}; there are: {known}")
         self.split = split
         self.digest = description.digest
         self.recipe = description.recipe
         self.recipe_name = str(self.recipe.get("name", ""))
-        self.rows = list(read_rows(self.folder, split))
+        self.rows = list(read_rows(self.store, split))
         if len(self.rows) != description.counts[split]:
-            path = self.folder / split / METADATA
+            where = self.store.where(f"{split}/{METADATA}")
             raise UserError(
-                f"{path}: {len(self.rows)} rows, but {description.counts[split]} were made; "
+                f"{where}: {len(self.rows)} rows, but {description.counts[split]} were made; "
                 "run `blurbench verify`"
             )
 
@@ -51,12 +52,8 @@ class BlurDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """`blur`, `sharp` float32 (3, H, W) in [0, 1], `id`; `mask` one-hot float32 (4, H, W)."""
         row = self.rows[index]
-        blur, sharp = (read_image(self.path(row, kind)) for kind in ("blur", "sharp"))
-        mask = None
-        if self.has("mask"):
-            path = self.path(row, "mask")
-            mask = decode_labels(read_bytes(path), str(path))
-        return _item(row["id"], blur, sharp, mask)
+        mask = self.picture(row, "mask") if self.has("mask") else None
+        return _item(row["id"], self.picture(row, "blur"), self.picture(row, "sharp"), mask)
 
     def sample(self, index: int, epoch: int) -> dict[str, Any]:  # noqa: ARG002
         """Item `index`; a stored pair is the same in every epoch."""
@@ -66,12 +63,23 @@ class BlurDataset(Dataset[dict[str, Any]]):
         """Whether every pair carries this label, such as "mask"."""
         return bool(self.rows) and f"{label}_file_name" in self.rows[0]
 
-    def path(self, row: dict[str, Any], kind: str) -> Path:
+    def picture(self, row: dict[str, Any], kind: str) -> np.ndarray:
+        """A row's `blur` or `sharp` as (H, W, 3) uint8, or its `mask` as (H, W) labels."""
+        name = self.name(row, kind)
+        data, where = read_picture(self.store, name), self.store.where(name)
+        return decode_labels(data, where) if kind == "mask" else decode(data, where)
+
+    def name(self, row: dict[str, Any], kind: str) -> str:
         """The file of a row's `blur`, `sharp` or `mask`; UserError where it leaves the folder."""
         name = row.get(f"{kind}_file_name")
         if not isinstance(name, str):
-            raise UserError(f"{self.folder / self.split / METADATA}: {row['id']} has no {kind}")
-        return inside(self.folder / self.split, name)
+            where = self.store.where(f"{self.split}/{METADATA}")
+            raise UserError(f"{where}: {row['id']} has no {kind}")
+        return self.store.inside(self.split, name)
+
+    def path(self, row: dict[str, Any], kind: str) -> Path:
+        """`name` as a path, in a folder."""
+        return Path(self.store.where(self.name(row, kind)))
 
 
 class OnTheFlyDataset(Dataset[dict[str, Any]]):

@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from blurbench.errors import UserError
-from blurbench.files import inside, read_json, read_jsonl, sha256
+from blurbench.files import parse_json, parse_jsonl, sha256
+from blurbench.images import BadImage
+from blurbench.stores import Place, Store, open_store
 
 DATASET = "dataset.json"
 METADATA = "metadata.jsonl"
@@ -38,37 +39,57 @@ class Description(BaseModel):
     digest: str
 
 
-def read_description(folder: Path) -> Description:
-    """The valid dataset.json of `folder`; UserError where there is none."""
-    path = folder / DATASET
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
-    if not path.is_file():
-        state = "unfinished: run synthesize again" if (folder / WORK).is_dir() else "not a data set"
-        raise UserError(f"{folder}: no {DATASET} here, so this is {state}")
+def read_description(place: Place | Store) -> Description:
+    """The valid dataset.json of a data set; UserError where there is none."""
+    store = open_store(place)
+    where = store.where()
+    if not store.is_file(DATASET):
+        if not store.exists():
+            raise UserError(f"{where}: no such folder")
+        state = "unfinished: run synthesize again" if store.exists(WORK) else "not a data set"
+        raise UserError(f"{where}: no {DATASET} here, so this is {state}")
     try:
-        return Description.model_validate(read_whole(path))
+        return Description.model_validate(read_whole(store, DATASET))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the whole"
-        raise UserError(f"{path}: {field}: {first['msg']}; {MEND}") from None
+        raise UserError(f"{store.where(DATASET)}: {field}: {first['msg']}; {MEND}") from None
 
 
-def read_whole(path: Path) -> Any:
-    """The JSON document in `path`, which exists; UserError names the mend where it is torn."""
+def read_whole(store: Store, name: str) -> Any:
+    """The JSON document `name`, which exists; UserError names the mend where it is torn."""
+    data = store.read(name)
     try:
-        return read_json(path)
+        return parse_json(data, store.where(name))
     except UserError as error:
         raise UserError(f"{error}; {MEND}") from None
 
 
-def read_rows(folder: Path, split: str) -> Iterator[Row]:
+def read_rows(place: Place | Store, split: str) -> Iterator[Row]:
     """The rows of one split; UserError names the file where a line is torn or lacks a column."""
-    path = inside(folder, split) / METADATA
-    for number, row in enumerate(read_jsonl(path), start=1):
+    store = open_store(place)
+    name = f"{store.inside('', split)}/{METADATA}"
+    for number, row in enumerate(read_lines(store, name), start=1):
         if not is_row(row):
-            raise UserError(f"{path}: line {number} is not the row of a pair")
+            raise UserError(f"{store.where(name)}: line {number} is not the row of a pair")
         yield row
+
+
+def read_lines(store: Store, name: str) -> Iterator[Row]:
+    """The rows of a JSON-lines file; UserError where it is missing, or names the torn line."""
+    try:
+        with store.open(name) as file:
+            yield from parse_jsonl(file, store.where(name))
+    except FileNotFoundError:
+        raise UserError(f"{store.where(name)}: no such file") from None
+
+
+def read_picture(store: Store, name: str) -> bytes:
+    """The bytes of a picture; what cannot be read is a BadImage."""
+    try:
+        return store.read(name)
+    except OSError as error:
+        raise BadImage(f"{store.where(name)}: cannot be read ({error.strerror})") from None
 
 
 def is_row(value: Any) -> bool:

@@ -1,14 +1,13 @@
 """The hidden work folder of a data set in the making: lock, plan, done-records, the end."""
 
 import json
-import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import file_digest
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -30,9 +29,11 @@ from blurbench.data.records import (
 )
 from blurbench.data.sources import SPLITS
 from blurbench.errors import UserError
-from blurbench.files import inside, locked, sha256, sync, write_json, write_jsonl
+from blurbench.files import jsonl_line, sha256
+from blurbench.stores import Store
 
-PLAN = "plan.json"
+PLAN = f"{WORK}/plan.json"
+RECORDS = f"{WORK}/shards"
 
 Key = tuple[str, str]  # split, pair id
 Request = dict[str, Any]  # what was asked for: the head of dataset.json
@@ -60,134 +61,144 @@ class Found:
         return [{**json.loads(text), "pairs": count} for text, count in counts.items()]
 
 
-def finished(out: Path) -> Description | None:
+def finished(store: Store) -> Description | None:
     """The description of a data set that is whole, with nothing left to retry or to clean up."""
-    if (out / WORK).exists() or not (out / DATASET).is_file():
+    if store.exists(WORK) or not store.is_file(DATASET):
         return None
-    description = read_description(out)
-    return None if description.failed or not _is_whole(out, description) else description
+    description = read_description(store)
+    return None if description.failed or not _is_whole(store, description) else description
 
 
-def _is_whole(out: Path, description: Description) -> bool:
+def _is_whole(store: Store, description: Description) -> bool:
     """Whether every pair has its row and its pictures; pictures are not opened."""
+    is_there = store.asking()
     for split, count in description.counts.items():
-        folder = inside(out, split)
-        rows = (row for _, row in _whole_lines(folder / METADATA) if is_row(row))
+        folder = store.inside("", split)
+        rows = (row for row in _whole_rows(store, f"{folder}/{METADATA}") if is_row(row))
         # No `inside` for each picture: with it, 200 000 pairs would take half a minute.
-        whole = (all((folder / name).is_file() for name in file_names(row)) for row in rows)
+        whole = (all(is_there(f"{folder}/{name}") for name in file_names(row)) for row in rows)
         if sum(whole) != count:
             return False
     return True
 
 
-def refuse_other(out: Path, wanted: Request) -> None:
-    """UserError where `out` holds anything but this data set, whole or begun."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise UserError(f"{out}: is a file; give a folder as --out")
-    plan = out / WORK / PLAN
-    if plan.is_file():
-        _compare(out, read_whole(plan), wanted)
-    elif (out / DATASET).is_file():
-        _compare(out, read_description(out).model_dump(), wanted)
-    elif any(path.name != WORK for path in out.iterdir()):
-        raise UserError(f"{out}: not empty, and not a data set; give another --out")
+def refuse_other(store: Store, wanted: Request) -> None:
+    """UserError where the store holds anything but this data set, whole or begun."""
+    if store.is_file(PLAN):
+        _compare(store, read_whole(store, PLAN), wanted)
+    elif store.is_file(DATASET):
+        _compare(store, read_description(store).model_dump(), wanted)
+    elif store.is_file(""):
+        raise UserError(f"{store.where()}: is a file; give a folder as --out")
+    elif store.exists() and store.top() - {WORK}:
+        raise UserError(f"{store.where()}: not empty, and not a data set; give another --out")
 
 
-def _compare(out: Path, there: Request, wanted: Request) -> None:
+def _compare(store: Store, there: Request, wanted: Request) -> None:
     try:
-        _refuse_difference(out, there, wanted)
+        _refuse_difference(store, there, wanted)
     except (KeyError, TypeError, AttributeError):
-        raise UserError(f"{out}: what it was made of is no longer readable; {MEND}") from None
+        raise UserError(
+            f"{store.where()}: what it was made of is no longer readable; {MEND}"
+        ) from None
 
 
-def _refuse_difference(out: Path, there: Request, wanted: Request) -> None:
+def _refuse_difference(store: Store, there: Request, wanted: Request) -> None:
     recipes = [
         {key: value for key, value in each["recipe"].items() if key not in PROSE}
         for each in (there, wanted)
     ]
     if recipes[0] != recipes[1]:
         was = "was made with another recipe, or before its recipe was changed"
-        raise UserError(f"{out}: {was}; give another --out")
+        raise UserError(f"{store.where()}: {was}; give another --out")
     for name in ("seed", "limit", "image_format", "blurbench"):
         if there[name] != wanted[name]:
-            raise UserError(
-                f"{out}: was made with {name} {there[name]}, not {wanted[name]}; give another --out"
-            )
+            was = f"was made with {name} {there[name]}, not {wanted[name]}"
+            raise UserError(f"{store.where()}: {was}; give another --out")
     if there["source"]["ids_sha256"] != wanted["source"]["ids_sha256"]:
         count, now = there["source"]["images"], wanted["source"]["images"]
         raise UserError(
-            f"{out}: was made from another list of images ({count} then, {now} now); "
+            f"{store.where()}: was made from another list of images ({count} then, {now} now); "
             "give another --out"
         )
 
 
 @contextmanager
-def work_folder(out: Path, wanted: Request) -> Iterator[Path]:
-    """The locked work folder, with its plan; UserError where another run holds it."""
-    work = out / WORK
-    with locked(work):
-        if not (work / PLAN).is_file():
-            _take_up(out, work)
-            write_json(work / PLAN, wanted)
-        yield work
+def work_folder(store: Store, wanted: Request) -> Iterator[Path]:
+    """Hold the work folder, with its plan; UserError where another run holds it.
+
+    Gives a temporary folder for copies of the done-records of a URL.
+    """
+    with store.locked(WORK), TemporaryDirectory() as copies:
+        if not store.is_file(PLAN):
+            _take_up(store)
+            store.write_json(PLAN, wanted)
+        yield Path(copies)
 
 
-def _take_up(out: Path, work: Path) -> None:
+def _take_up(store: Store) -> None:
     """Turn the rows of a finished set into done-records; what failed or is gone is made again."""
-    for path in out.glob(f"*/{METADATA}"):
-        split = path.parent.name
-        rows = (row for _, row in _whole_lines(path) if _is_made(path.parent, row))
-        made = ({"split": split, "row": row} for row in rows)
-        write_jsonl(work / "shards" / f"finished-{split}.jsonl", made)
+    is_there = store.asking()
+    for split in SPLITS:
+        name = f"{split}/{METADATA}"
+        if store.is_file(name):
+            rows = _whole_rows(store, name)
+            made = ({"split": split, "row": r} for r in rows if _is_made(store, is_there, split, r))
+            store.write_rows(f"{RECORDS}/finished-{split}.jsonl", made)
 
 
-def write_record(work: Path, entries: list[Row]) -> None:
+def write_record(store: Store, entries: list[Row]) -> None:
     """Keep what a shard made, written after its pictures: {split, row} or {split, id, failure}."""
     if entries:
         # Named by all it holds: the shards of another run or size never overwrite it.
         name = sha256(json.dumps(entries).encode())[:32]
-        write_jsonl(work / "shards" / f"{name}.jsonl", entries)
+        store.write(f"{RECORDS}/{name}.jsonl", b"".join(map(jsonl_line, entries)))
 
 
-def read_records(out: Path, work: Path) -> Found:
+def read_records(store: Store, copies: Path) -> Found:
     """Everything finished so far, by whatever run; pairs whose pictures are gone are not."""
     found = Found()
-    for path in sorted((work / "shards").glob("*.jsonl")):
-        for offset, entry in _whole_lines(path):
-            split: Any = entry.get("split")
-            row: Any = entry.get("row")
-            if split not in SPLITS:
-                continue
-            if isinstance(entry.get("failure"), dict) and isinstance(entry.get("id"), str):
-                found.failed[split, entry["id"]] = entry["failure"]
-            elif _is_made(out / split, row):
-                found.made[split, row["id"]] = path, offset
+    is_there = store.asking()
+    names = [name for name in store.names(RECORDS) if name.endswith(".jsonl")]
+    for path in store.fetch(names, copies):
+        with path.open("rb") as file:
+            for offset, entry in _whole_lines(file):
+                split: Any = entry.get("split")
+                row: Any = entry.get("row")
+                if split not in SPLITS:
+                    continue
+                if isinstance(entry.get("failure"), dict) and isinstance(entry.get("id"), str):
+                    found.failed[split, entry["id"]] = entry["failure"]
+                elif _is_made(store, is_there, split, row):
+                    found.made[split, row["id"]] = path, offset
     return found
 
 
-def _whole_lines(path: Path) -> Iterator[tuple[int, Row]]:
-    """(byte offset, object) of each line; none of a missing file.
+def _whole_rows(store: Store, name: str) -> Iterator[Row]:
+    """The objects in a JSON-lines file, damaged lines left out; none of a missing file."""
+    if store.is_file(name):
+        with store.open(name) as file:
+            yield from (row for _, row in _whole_lines(file))
+
+
+def _whole_lines(file: Iterable[bytes]) -> Iterator[tuple[int, Row]]:
+    """(byte offset, object) of each line.
 
     Damaged lines are left out: their pairs are made again.
     """
-    if not path.is_file():
-        return
     offset = 0
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                entry = None
-            if isinstance(entry, dict):
-                yield offset, entry
-            offset += len(line)
+    for line in file:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
+        if isinstance(entry, dict):
+            yield offset, entry
+        offset += len(line)
 
 
-def _is_made(folder: Path, row: Any) -> bool:
-    return is_row(row) and all(inside(folder, name).is_file() for name in file_names(row))
+def _is_made(store: Store, is_there: Callable[[str], bool], split: str, row: Any) -> bool:
+    return is_row(row) and all(is_there(store.inside(split, name)) for name in file_names(row))
 
 
 def _libraries() -> dict[str, str]:
@@ -196,30 +207,35 @@ def _libraries() -> dict[str, str]:
     return {**known, "opencv": cv2.__version__}
 
 
-def _remove_leftovers(out: Path, found: Found) -> None:
-    for torn in out.rglob(".tmp-*"):  # of runs that were killed
-        torn.unlink(missing_ok=True)
-    for split, id in found.failed.keys() - found.made.keys():
-        for orphan in (out / split).glob(f"*/{id}.*"):  # its source was damaged after it was made
-            orphan.unlink()
+def _remove_leftovers(store: Store, found: Found) -> None:
+    lost = found.failed.keys() - found.made.keys()
+    for name in store.names():
+        path = PurePosixPath(name)
+        # The source of an orphan was damaged after it was made.
+        orphan = len(path.parts) == 3 and (path.parts[0], path.stem) in lost
+        if orphan or path.name.startswith(".tmp-"):  # of a run that was killed
+            store.remove(name)
 
 
-def finish(out: Path, work: Path, wanted: Request) -> Description:
-    """Assemble metadata and failures from the records, write dataset.json last, clean up."""
-    found = read_records(out, work)
-    _remove_leftovers(out, found)
+def finish(store: Store, copies: Path, wanted: Request, pairs: int) -> Description:
+    """Assemble metadata and failures from the records, write dataset.json last, clean up.
+
+    UserError where the records are not those of all `pairs`, or of another request: behind a URL,
+    where nothing keeps a second run out, it may have finished and taken the records of this one.
+    """
+    refuse_other(store, wanted)
+    found = read_records(store, copies)
+    if len(found.made.keys() | found.failed.keys()) < pairs:
+        what = "what was made is no longer there, as where two runs write at once"
+        raise UserError(f"{store.where()}: {what}; run the same command again")
+    _remove_leftovers(store, found)
     counts = dict(sorted(Counter(split for split, _ in found.made).items()))
-    hashes = {}
-    for split in counts:
-        path = out / split / METADATA
-        write_jsonl(path, found.rows(split))
-        with path.open("rb") as file:
-            hashes[split] = file_digest(file, "sha256").hexdigest()
+    hashes = {split: store.write_rows(f"{split}/{METADATA}", found.rows(split)) for split in counts}
     failures = found.failures()
     if failures:
-        write_jsonl(out / FAILURES, failures)
+        store.write_rows(FAILURES, failures)
     else:
-        (out / FAILURES).unlink(missing_ok=True)
+        store.remove(FAILURES)
     description = Description(
         **wanted,
         made_with=_libraries(),
@@ -228,7 +244,6 @@ def finish(out: Path, work: Path, wanted: Request) -> Description:
         metadata_sha256=hashes,
         digest=digest_of((split, row) for split in counts for row in found.rows(split)),
     )
-    write_json(out / DATASET, description.model_dump())
-    sync(out)
-    shutil.rmtree(work)
+    store.write_json(DATASET, description.model_dump())
+    store.clear(WORK, first=PLAN)
     return description

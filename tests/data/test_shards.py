@@ -17,6 +17,7 @@ from blurbench.data.verify import verify
 from blurbench.engine import Done
 from blurbench.errors import UserError
 from blurbench.images import read_image
+from blurbench.stores import FolderBatch
 
 RECIPE = tiny_data.flow_recipe()
 COUNT = tiny_data.PHOTOS
@@ -147,14 +148,14 @@ def test_ctrl_c_keeps_every_finished_pair(whole, photos, tmp_path, monkeypatch):
 def test_a_full_disk_is_told_and_nothing_is_lost(whole, photos, tmp_path, monkeypatch):
     calls = []
 
-    def full(path, data, **options):
-        calls.append(path)
+    def full(batch, name, data):
+        calls.append(name)
         if len(calls) > 6:
             raise OSError(28, "No space left on device")
-        return write_bytes(path, data, **options)
+        return put(batch, name, data)
 
-    write_bytes = shards.write_bytes
-    monkeypatch.setattr(shards, "write_bytes", full)
+    put = FolderBatch.put
+    monkeypatch.setattr(FolderBatch, "put", full)
     with pytest.raises(UserError, match=r"cannot write \(No space left on device\); mend that"):
         synthesize(RECIPE, open_source(str(photos)), tmp_path / "out")
     monkeypatch.undo()

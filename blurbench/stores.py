@@ -1,0 +1,154 @@
+"""Where a data set lies: a folder here, or objects behind a URL, under the same names."""
+
+import posixpath
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from hashlib import file_digest
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from blurbench.files import inside, json_document, locked, sync, write_bytes, write_jsonl
+from blurbench.remote import Remote, RemoteBatch
+
+Place = Path | str  # a folder, or the URL of one
+
+
+def is_url(spec: object) -> bool:
+    """Whether this is a URL such as s3://bucket/set or file:///data/set, and no path."""
+    return isinstance(spec, str) and "://" in spec
+
+
+def open_store(place: "Place | Store") -> "Store":
+    """The store at a path or URL; nothing is read, and no connection made, before it is used."""
+    if isinstance(place, Folder | Remote):
+        return place
+    return Remote(str(place)) if is_url(place) else Folder(Path(place))
+
+
+def lies_in(inner: Place, outer: Place) -> bool:
+    """Whether the folder or URL `inner` is `outer`, or lies below it."""
+    return _plain(inner).is_relative_to(_plain(outer))
+
+
+def _plain(place: Place) -> PurePosixPath:
+    text = re.sub("^(file|local)://", "", str(place))
+    # A URL becomes a relative path, which no absolute one contains.
+    plain = posixpath.normpath(text) if is_url(text) else Path(text).resolve()
+    return PurePosixPath(plain)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Whole files in a folder of this machine, named relative to it with "/"; picklable.
+
+    What cannot be read or written is an OSError.
+    """
+
+    root: Path
+
+    def where(self, name: str = "") -> str:
+        """What to call a file in messages."""
+        return str(self.root / name)
+
+    def absolute(self) -> "Folder":
+        """The same for processes with another working directory."""
+        return replace(self, root=self.root.absolute())
+
+    def inside(self, folder: str, name: str) -> str:
+        """`folder/name` for a name read from a file; a UserError where it would leave `folder`."""
+        inside(self.root / folder, name)
+        return posixpath.join(folder, name)
+
+    def names(self, folder: str = "") -> list[str]:
+        """Every file below `folder`, hidden ones too, sorted."""
+        found = (path for path in (self.root / folder).rglob("*") if path.is_file())
+        return sorted(path.relative_to(self.root).as_posix() for path in found)
+
+    def top(self) -> set[str]:
+        """The names of the files and folders that lie in the root itself."""
+        return {path.name for path in self.root.iterdir()}
+
+    def exists(self, folder: str = "") -> bool:
+        """Whether there is such a folder."""
+        return (self.root / folder).exists()
+
+    def is_file(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return (self.root / name).is_file()
+
+    def asking(self) -> Callable[[str], bool]:
+        """`is_file` as of now, for many names."""
+        return self.is_file
+
+    def read(self, name: str) -> bytes:
+        """All of a file."""
+        return (self.root / name).read_bytes()
+
+    def open(self, name: str) -> BinaryIO:
+        """A file to read line by line."""
+        return (self.root / name).open("rb")
+
+    def fetch(self, names: list[str], into: Path) -> list[Path]:  # noqa: ARG002
+        """The files of this machine that hold these files: here, themselves."""
+        return [self.root / name for name in names]
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file whole or not at all, so that it survives a crash."""
+        write_bytes(self.root / name, data)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """`write` for an indented JSON document."""
+        self.write(name, json_document(value))
+
+    def write_rows(self, name: str, rows: Iterable[dict[str, Any]]) -> str:
+        """`write` for JSON lines, more than memory holds; gives the SHA-256 of the file."""
+        path = self.root / name
+        write_jsonl(path, rows)
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+
+    def batch(self) -> "FolderBatch":
+        """To write many files faster than one by one."""
+        return FolderBatch(self.root)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        (self.root / name).unlink(missing_ok=True)
+
+    def clear(self, folder: str, first: str) -> None:  # noqa: ARG002
+        """Remove a folder, once all that was written beside it survives a crash."""
+        sync(self.root)
+        shutil.rmtree(self.root / folder)
+
+    def locked(self, folder: str) -> AbstractContextManager[None]:
+        """Hold `folder` for one writer; UserError where another process holds it."""
+        return locked(self.root / folder)
+
+
+class FolderBatch:
+    """Many files of a folder, renamed one by one and synced together."""
+
+    def __init__(self, root: Path) -> None:
+        """Nothing is written yet."""
+        self._root = root
+        self._paths: list[Path] = []
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file whole or not at all."""
+        path = self._root / name
+        write_bytes(path, data, durable=False)
+        self._paths.append(path)
+
+    def settle(self) -> None:
+        """Make all of them survive a crash."""
+        # One after the other takes 3.6 ms a picture, longer than making it; eight at once 0.2 ms.
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(sync, [*self._paths, *{path.parent for path in self._paths}]))
+
+
+Store = Folder | Remote
+Batch = FolderBatch | RemoteBatch
