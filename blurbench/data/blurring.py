@@ -21,9 +21,10 @@ from blurbench.data.families import (
     Target,
     Trajectory,
 )
+from blurbench.data.kernel_files import load_bank
 from blurbench.data.manifest import MIN_SIDE
 from blurbench.errors import UserError
-from blurbench_kernels import bank, convolution, motion_flow, trajectory
+from blurbench_kernels import bank, convolution, motion_flow, shot, trajectory, uniform
 from blurbench_kernels.random import stream
 
 
@@ -161,8 +162,6 @@ def trim(kernel: np.ndarray) -> np.ndarray:
 
 
 def _line(settings: Line, scene: Scene) -> Blurred:
-    from blurbench_kernels import uniform
-
     length = _either(settings.length, settings.target, scene)
     angle = between(settings.angle, scene.random)
     kernel = uniform.line(length, math.radians(angle))
@@ -170,16 +169,12 @@ def _line(settings: Line, scene: Scene) -> Blurred:
 
 
 def _gaussian(settings: Gaussian, scene: Scene) -> Blurred:
-    from blurbench_kernels import uniform
-
     value = _either(settings.sigma, settings.target, scene)
     sigma = uniform.gaussian_sigma(value) if settings.target else value
     return _uniform(settings.family, uniform.gaussian(sigma), scene, {"sigma": sigma})
 
 
 def _disk(settings: Disk, scene: Scene) -> Blurred:
-    from blurbench_kernels import uniform
-
     value = _either(settings.radius, settings.target, scene)
     radius = uniform.disk_radius(value) if settings.target else value
     return _uniform(settings.family, uniform.disk(radius), scene, {"radius": radius})
@@ -194,8 +189,6 @@ def _no_target() -> Target:
 
 
 def _bank(settings: Bank, scene: Scene) -> Blurred:
-    from blurbench.data.kernel_files import load_bank
-
     kernels = load_bank(settings)
     index = _index(settings.order, len(kernels), scene)
     return _uniform(settings.family, kernels[index], scene, {"index": index}, apply=settings.apply)
@@ -227,7 +220,8 @@ def _camera(settings: Camera, scene: Scene) -> Blurred:
     height, width = scene.image.shape[:2]
     random = scene.random
     anxiety = between(settings.anxiety, random)
-    tilt = tuple(math.radians(settings.tilt) * (2 * random.random() - 1) for _ in range(2))
+    largest = math.radians(settings.tilt)
+    tilt = largest * (2 * random.random() - 1), largest * (2 * random.random() - 1)
     focal = settings.focal * width
     path = camera.sample_path(
         random,
@@ -246,8 +240,6 @@ def _camera(settings: Camera, scene: Scene) -> Blurred:
 
 
 def _shot(settings: Shot, scene: Scene) -> Blurred:
-    from blurbench_kernels import shot
-
     if scene.image.dtype != np.uint8:
         raise UserError(f"{scene.item_id}: concert blurs take 8-bit pictures, no linear light")
     parameters = settings.parameters

@@ -32,8 +32,11 @@ def _listed(value: Any) -> Any:
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Range = Annotated[tuple[Fraction, Fraction], AfterValidator(_ordered)]
-Positive = Annotated[float, Field(gt=0, le=4096)]
+Positive = Annotated[float, Field(gt=0, le=1024)]
 Lengths = Annotated[tuple[Positive, Positive], AfterValidator(_ordered)]
+# Sigma of a Gaussian, radius of a disk: kernels of 500 px at the most.
+Spread = Annotated[float, Field(gt=0, le=64)]
+Spreads = Annotated[tuple[Spread, Spread], AfterValidator(_ordered)]
 Angle = Annotated[float, Field(ge=-360, le=360)]
 OddSize = Annotated[int, Field(ge=3, le=127)]
 Order = Literal["random", "replica"]
@@ -140,7 +143,7 @@ class Gaussian(Table):
     """A Gaussian."""
 
     family: Literal["gaussian"]
-    sigma: Lengths | None = None  # drawn uniformly, px
+    sigma: Spreads | None = None  # drawn uniformly, px
     target: Target | None = None
 
     @model_validator(mode="after")
@@ -152,7 +155,7 @@ class Disk(Table):
     """A uniform disk: a lens out of focus."""
 
     family: Literal["disk"]
-    radius: Lengths | None = None  # drawn uniformly, px
+    radius: Spreads | None = None  # drawn uniformly, px
     target: Target | None = None
 
     @model_validator(mode="after")

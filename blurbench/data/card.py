@@ -1,0 +1,140 @@
+"""The data card of a made set: README.md, a sheet of pairs, the histogram of severity."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from blurbench.data.manifest import PROSE
+from blurbench.data.records import Description, Row, read_picture, read_rows
+from blurbench.data.sheets import Cell, grid, histogram, page
+from blurbench.data.sources import in_order
+from blurbench.images import decode, encode
+from blurbench.stores import Store
+
+README = "README.md"
+FOLDER = "card"
+PAIRS, SEVERITY = f"{FOLDER}/pairs.png", f"{FOLDER}/severity.png"
+SHOWN = 8  # pairs on the sheet
+SIDE = 240  # px of the longer side of a picture on the sheet
+
+
+def write_card(store: Store, description: Description) -> None:
+    """Write the card of a data set whose pictures and rows are written."""
+    shown, lengths = _survey(store, description)
+    text = [*_head(description), *_prose(description.recipe), *_counts(description)]
+    if lengths:
+        label = "mean blur length of a pair, px"
+        store.write(SEVERITY, encode(histogram(lengths, label)))
+        text += _severity(lengths)
+    store.write(PAIRS, encode(_pairs(store, description, shown)))
+    text += ["## Pairs", "", "Blurred above sharp.", "", f"![pairs]({PAIRS})", ""]
+    store.write(README, "\n".join([*text, *_recipe(description)]).encode())
+
+
+def _survey(store: Store, description: Description) -> tuple[list[tuple[str, Row]], list[float]]:
+    """Some pairs spread over the set, the test split first, and the severity of every pair."""
+    shown: list[tuple[str, Row]] = []
+    lengths: list[float] = []
+    splits = in_order(description.counts)[::-1]
+    for place, split in enumerate(splits):
+        room = SHOWN - len(shown)
+        wanted = -(-room // (len(splits) - place))
+        every = max(1, description.counts[split] // max(wanted, 1))
+        for number, row in enumerate(read_rows(store, split)):
+            if number % every == 0 and number // every < wanted:
+                shown.append((split, row))
+            if "severity_mean_px" in row:
+                lengths.append(float(row["severity_mean_px"]))
+    return shown, lengths
+
+
+def _head(description: Description) -> Iterator[str]:
+    recipe = description.recipe
+    yield from (f"# {recipe['title']}", "")
+    yield f"Made by blurbench {description.blurbench} from recipe `{recipe['name']}` (below)"
+    yield f"and the source `{description.source.get('name', '')}`. The same recipe, seed and source"
+    yield "images give the same pixels, hence the same digest:"
+    limit = f" --limit {description.limit}" if description.limit else ""
+    yield from ("", f"    digest {description.digest}", "")
+    command = f"blurbench synthesize {recipe['name']} --source SOURCE --out OUT"
+    yield from (f"    {command} --seed {description.seed}{limit}", "")
+
+
+def _prose(recipe: dict[str, Any]) -> Iterator[str]:
+    titles = {
+        "source": "Source",
+        "licence": "Licence",
+        "citation": "Citation",
+        "provenance": "Where the numbers come from",
+        "differs": "What differs from the paper's data",
+    }
+    for name, title in titles.items():
+        if recipe.get(name):
+            yield from (f"## {title}", "", recipe[name], "")
+
+
+def _counts(description: Description) -> Iterator[str]:
+    yield from ("## Counts", "", "| split | pairs |", "|---|---|")
+    yield from (
+        f"| {split} | {description.counts[split]} |" for split in in_order(description.counts)
+    )
+    yield ""
+    found = "; ".join(f"{key}: {value}" for key, value in description.source.items() if value)
+    yield from (f"The source as it was found: {found}.", "")
+    if description.failed:
+        yield from (f"{description.failed} inputs could not be used: failures.jsonl says why.", "")
+
+
+def _severity(lengths: list[float]) -> Iterator[str]:
+    values = np.array(lengths)
+    low, middle, high = np.percentile(values, [5, 50, 95])
+    yield from ("## Severity", "")
+    yield f"Mean blur length of a pair: {values.mean():.1f} px on average, median {middle:.1f} px,"
+    yield f"nine pairs in ten from {low:.1f} to {high:.1f} px."
+    yield from ("", f"![severity]({SEVERITY})", "")
+
+
+def _recipe(description: Description) -> Iterator[str]:
+    yield from ("## Recipe", "", "| field | value |", "|---|---|")
+    for key, value in _flat(description.recipe):
+        if key not in PROSE:
+            yield f"| {key} | {value} |"
+    libraries = ", ".join(f"{name} {version}" for name, version in description.made_with.items())
+    yield from ("", f"Made with {libraries}.", "")
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of all that is stated."""
+    for key, value in table.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = {str(number): part for number, part in enumerate(value)}
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif value is not None and value != []:
+            yield f"{prefix}{key}", value
+
+
+def _pairs(store: Store, description: Description, shown: list[tuple[str, Row]]) -> np.ndarray:
+    cells = [
+        Cell(
+            np.concatenate([_small(store, split, row, kind) for kind in ("blur", "sharp")]),
+            _caption(split, row),
+        )
+        for split, row in shown
+    ]
+    return page(description.recipe["title"], "Blurred above sharp.", [grid(cells, 4)])
+
+
+def _small(store: Store, split: str, row: Row, kind: str) -> np.ndarray:
+    name = store.inside(split, row[f"{kind}_file_name"])
+    image = Image.fromarray(decode(read_picture(store, name), name))
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return np.array(image)
+
+
+def _caption(split: str, row: Row) -> str:
+    what = row.get("blur_type") or row.get("kernel_family", "")
+    length = f", {row['severity_mean_px']:.1f} px" if "severity_mean_px" in row else ""
+    return f"{split}: {what}{length}".replace("_", " ")
