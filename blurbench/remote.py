@@ -106,7 +106,7 @@ class Remote:
     def write(self, name: str, data: bytes) -> None:
         """Write an object by one put."""
         with self._telling(name) as (files, path):
-            self._make_folder_for(files, path, lambda: files.pipe_file(path, data))
+            self._write(files, path, lambda: files.pipe_file(path, data))
 
     def write_json(self, name: str, value: Any) -> None:
         """`write` for an indented JSON document."""
@@ -118,7 +118,7 @@ class Remote:
             copy = Path(folder) / "rows.jsonl"
             write_jsonl(copy, rows)
             with self._telling(name) as (files, path):
-                self._make_folder_for(files, path, lambda: files.put_file(str(copy), path))
+                self._write(files, path, lambda: files.put_file(str(copy), path))
             with copy.open("rb") as file:
                 return file_digest(file, "sha256").hexdigest()
 
@@ -152,16 +152,16 @@ class Remote:
         """Nothing: see docs/data-sets.md for what keeps two writers from harm."""
         return nullcontext()
 
-    @staticmethod
-    def _make_folder_for(files: Any, path: str, write: Callable[[], None]) -> None:
+    def _write(self, files: Any, path: str, write: Callable[[], None]) -> None:
+        with suppress(FileNotFoundError):
+            return write()
         try:
-            write()
+            # Where there are no folders, makedirs would make a bucket of a misspelt name.
+            if _has_folders(path):
+                files.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+            return write()
         except FileNotFoundError:
-            # Where there are none, makedirs would make a bucket of a misspelt name.
-            if not _has_folders(path):
-                raise
-            files.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-            write()
+            raise UserError(f"{self.where()}: no such bucket or folder; make it first") from None
 
     def _threads(self) -> int:
         # Some of the other drivers share one connection, which only one thread may use.

@@ -1,8 +1,11 @@
 """A folder and a URL hold the same files under the same names."""
 
 import pickle
+import sys
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from blurbench.errors import UserError
 from blurbench.remote import RemoteBatch
@@ -141,7 +144,7 @@ def test_what_lies_in_what(inner, outer, inside):
     ],
 )
 def test_urls_that_nothing_can_read_are_told_in_one_line(url, words, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(UserError, match=words) as caught:
         open_store(url).read("x")
     assert "secret" not in str(caught.value)
@@ -162,3 +165,23 @@ def test_a_batch_tells_what_could_not_be_written_however_early():
     assert len(written) < 40
     with pytest.raises(UserError, match="Access Denied"):
         batch.settle()
+
+
+class NoBucket(MemoryFileSystem):
+    """As S3: paths begin with the name of a bucket, which makedirs would make."""
+
+    protocol = "nobucket"
+    makedirs = None
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return path.removeprefix("nobucket://").rstrip("/")
+
+    def pipe_file(self, path, value, mode="overwrite", **_):
+        raise FileNotFoundError("The specified bucket does not exist", path, value, mode)
+
+
+def test_a_bucket_that_is_not_there_is_told_and_never_made():
+    fsspec.register_implementation("nobucket", NoBucket, clobber=True)
+    with pytest.raises(UserError, match="nobucket://b/set: no such bucket or folder; make it"):
+        open_store("nobucket://b/set").write("x", b"")
