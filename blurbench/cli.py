@@ -80,7 +80,11 @@ def synthesize(
     """Make the data set RECIPE (a name, or a TOML file) from your own pictures."""
     from blurbench.data import manifest, shards, sources
 
-    loaded = manifest.load_recipe(recipe)
+    loaded = manifest.load_any_recipe(recipe)
+    if isinstance(loaded, manifest.Existing):
+        if seed or limit or image_format != "png":
+            raise click.UsageError(f"{recipe} indexes pairs: no --seed, --limit or --format.")
+        return index_pairs(loaded, source, out, plan_only, workers, scheduler)
     found = sources.open_source(source, masks=loaded.masks)
     if plan_only:
         click.echo(shards.plan(loaded, found, seed=seed, limit=limit))
@@ -99,6 +103,27 @@ def synthesize(
     )
     click.echo(summary)
     return 1 if summary.failed else 0
+
+
+def index_pairs(
+    recipe: Any,
+    source: str,
+    out: Path | str | None,
+    plan_only: bool,
+    workers: int,
+    scheduler: str | None,
+) -> int:
+    """`synthesize` for pairs that exist."""
+    from blurbench.data import existing
+
+    if plan_only:
+        click.echo(existing.plan(recipe, source))
+        return 0
+    if out is None:
+        raise click.UsageError("Missing option '--out' (or add --plan to write nothing).")
+    indexed = existing.index(recipe, source, out, workers=workers, scheduler=scheduler)
+    click.echo(indexed)
+    return 1 if indexed.failed else 0
 
 
 @cli.command()

@@ -14,11 +14,15 @@ def rows(what: str) -> list[Row]:
 
 def recipes() -> list[Row]:
     """Every shipped recipe."""
-    from blurbench.data.manifest import load_recipe, recipe_names
+    from blurbench.data.manifest import Recipe, load_any_recipe, recipe_names
 
-    loaded = (load_recipe(name) for name in recipe_names())
+    loaded = (load_any_recipe(name) for name in recipe_names())
     return [
-        {"name": recipe.name, "family": recipe.blur.family, "title": recipe.title}
+        {
+            "name": recipe.name,
+            "family": recipe.blur.family if isinstance(recipe, Recipe) else recipe.kind,
+            "title": recipe.title,
+        }
         for recipe in loaded
     ]
 

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from blurbench.data.face_labels import CLASS_COUNT
 from blurbench.data.manifest import Recipe
-from blurbench.data.records import METADATA, read_description, read_picture, read_rows
+from blurbench.data.records import METADATA, pictures_of, read_description, read_picture, read_rows
 from blurbench.data.sources import Sharp, Source, in_order
 from blurbench.data.synthesize import Pair, make_pair, prepare
 from blurbench.data.tasks import choose
@@ -34,6 +34,7 @@ class BlurDataset(Dataset[dict[str, Any]]):
             known = ", ".join(self.splits) or "none"
             raise UserError(f"{self.store.where()}: no split {split!r}; there are: {known}")
         self.split = split
+        self.pictures = pictures_of(self.store, description, split)
         self.digest = description.digest
         self.recipe = description.recipe
         self.recipe_name = str(self.recipe.get("name", ""))
@@ -66,7 +67,8 @@ class BlurDataset(Dataset[dict[str, Any]]):
     def picture(self, row: dict[str, Any], kind: str) -> np.ndarray:
         """A row's `blur` or `sharp` as (H, W, 3) uint8, or its `mask` as (H, W) labels."""
         name = self.name(row, kind)
-        data, where = read_picture(self.store, name), self.store.where(name)
+        store, _ = self.pictures
+        data, where = read_picture(store, name), store.where(name)
         return decode_labels(data, where) if kind == "mask" else decode(data, where)
 
     def name(self, row: dict[str, Any], kind: str) -> str:
@@ -75,11 +77,12 @@ class BlurDataset(Dataset[dict[str, Any]]):
         if not isinstance(name, str):
             where = self.store.where(f"{self.split}/{METADATA}")
             raise UserError(f"{where}: {row['id']} has no {kind}")
-        return self.store.inside(self.split, name)
+        store, folder = self.pictures
+        return store.inside(folder, name)
 
     def path(self, row: dict[str, Any], kind: str) -> Path:
         """`name` as a path, in a folder."""
-        return Path(self.store.where(self.name(row, kind)))
+        return Path(self.pictures[0].where(self.name(row, kind)))
 
 
 class OnTheFlyDataset(Dataset[dict[str, Any]]):

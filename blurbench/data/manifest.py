@@ -4,7 +4,7 @@ import json
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -20,13 +20,18 @@ from blurbench.data.families import (
     Target,
     parts_of,
 )
+from blurbench.data.layouts import Existing, Pairs
 from blurbench.errors import UserError
 from blurbench.paths import shipped
 
 FOLDER = "datasets_manifests"
 # A smaller pair has no room for the 11 px window of SSIM beside a blur, nor for four halvings.
 MIN_SIDE = 32
-PROSE = ("title", "source", "citation", "licence", "provenance", "differs")  # decides no pixel
+# Decides no pixel.
+PROSE = ("title", "source", "citation", "licence", "provenance", "differs", "layout")
+
+
+Kind = TypeVar("Kind", bound=Table)
 
 
 def _rising(value: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -219,6 +224,7 @@ TABLES: dict[str, type[Table]] = {
     "crop": Crop,
     "sensor": Sensor,
     "noise": Noise,
+    "pairs": Pairs,
 }
 
 
@@ -230,15 +236,28 @@ def recipe_names() -> list[str]:
 def load_recipe(name_or_path: str | Path) -> Recipe:
     """A shipped recipe by its name, or any by the path of its .toml file.
 
-    UserError, in one line, names the file, the path of each bad field and what is allowed there.
+    UserError, in one line, names the file, the path of each bad field and what is allowed there;
+    or tells what to do with a recipe of pairs that exist.
     """
+    recipe = load_any_recipe(name_or_path)
+    if isinstance(recipe, Existing):
+        index = f"blurbench synthesize {name_or_path} --source DIR --out INDEX"
+        raise UserError(f"{name_or_path}: blurs nothing, its pairs exist; index them ({index})")
+    return recipe
+
+
+def load_any_recipe(name_or_path: str | Path) -> Recipe | Existing:
+    """`load_recipe`, for recipes of either kind."""
     path = Path(name_or_path)
     if str(name_or_path) in recipe_names():
         path = shipped(FOLDER) / f"{name_or_path}.toml"
     elif not path.is_file():
         known = ", ".join(recipe_names())
         raise UserError(f"{name_or_path}: no such recipe; give a .toml file or one of: {known}")
-    return parse_recipe(_read(path), path.name, path.parent)
+    document = _read(path)
+    if document.get("kind") == "existing":
+        return _validated(Existing, document, path.name)
+    return parse_recipe(document, path.name, path.parent)
 
 
 def parse_recipe(document: dict[str, Any], file: str, folder: Path | None = None) -> Recipe:
@@ -246,13 +265,17 @@ def parse_recipe(document: dict[str, Any], file: str, folder: Path | None = None
 
     folder: where the recipe lies, beside or below which are the kernels of a bank.
     """
+    return _locate(_validated(Recipe, document, file), file, folder)
+
+
+def _validated(kind: type[Kind], document: dict[str, Any], file: str) -> Kind:
     # By way of JSON, where "strict" takes a list for a tuple but no text for a number; a TOML
     # date becomes text, which no field mistakes for its own.
     text = json.dumps(document, default=str)
     try:
-        return _locate(Recipe.model_validate_json(text), file, folder)
+        return kind.model_validate_json(text)
     except ValidationError as error:
-        problems = "; ".join(_describe(each["loc"], each) for each in error.errors())
+        problems = "; ".join(_describe(kind, each["loc"], each) for each in error.errors())
         raise UserError(f"{file}: {problems}") from None
 
 
@@ -280,12 +303,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path.name}: not a TOML file ({error})") from None
 
 
-def _describe(location: tuple[str | int, ...], error: Any) -> str:
+def _describe(kind: type[Table], location: tuple[str | int, ...], error: Any) -> str:
     """One problem, such as "blur.severity.0: Input should be less than or equal to 1"."""
     # Pydantic puts the family's name after "blur"; no such key is in the user's file.
     field = ".".join(str(part) for part in location if part not in FAMILIES) or "the recipe"
     if error["type"] == "extra_forbidden":
-        table = TABLES.get(str(location[-2]), Recipe) if len(location) > 1 else Recipe
+        tables = [TABLES[each] for each in location[:-1] if each in TABLES]
+        table = tables[-1] if tables else kind
         return f"{field}: unknown field; allowed here: {', '.join(table.model_fields)}"
     if error["type"] == "missing":
         return f"{field}: missing"

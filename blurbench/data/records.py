@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -37,6 +38,7 @@ class Description(BaseModel):
     failed: int  # inputs in failures.jsonl
     metadata_sha256: dict[str, str]  # by split
     digest: str
+    root: str | None = None  # of an index, absolute: the folder that its rows name pictures in
 
 
 def read_description(place: Place | Store) -> Description:
@@ -54,6 +56,20 @@ def read_description(place: Place | Store) -> Description:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the whole"
         raise UserError(f"{store.where(DATASET)}: {field}: {first['msg']}; {MEND}") from None
+
+
+def located(store: Store, root: str | None, split: str) -> tuple[Store, str]:
+    """Where the rows of a split name pictures: a store and a folder in it."""
+    return (store, split) if root is None else (open_store(Path(root)), "")
+
+
+def pictures_of(store: Store, description: Description, split: str) -> tuple[Store, str]:
+    """`located`; UserError with the mend where the pictures of an index were moved."""
+    if description.root is not None and not Path(description.root).is_dir():
+        command = f"blurbench synthesize {description.recipe.get('name')} --out {store.where()}"
+        moved = f"{description.root}, whose pictures it indexes, is gone; if they were moved"
+        raise UserError(f"{store.where()}: {moved}, run {command} --source NEW_PLACE")
+    return located(store, description.root, split)
 
 
 def read_whole(store: Store, name: str) -> Any:

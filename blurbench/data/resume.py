@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
+from posixpath import join
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,6 +25,7 @@ from blurbench.data.records import (
     digest_of,
     file_names,
     is_row,
+    located,
     read_description,
     read_whole,
 )
@@ -61,22 +63,26 @@ class Found:
         return [{**json.loads(text), "pairs": count} for text, count in counts.items()]
 
 
-def finished(store: Store) -> Description | None:
-    """The description of a data set that is whole, with nothing left to retry or to clean up."""
+def finished(store: Store, root: str | None = None) -> Description | None:
+    """The description of a data set that is whole, with nothing left to retry or to clean up.
+
+    root: of an index, here and below: the folder of its pictures.
+    """
     if store.exists(WORK) or not store.is_file(DATASET):
         return None
     description = read_description(store)
-    return None if description.failed or not _is_whole(store, description) else description
+    return None if description.failed or not _is_whole(store, description, root) else description
 
 
-def _is_whole(store: Store, description: Description) -> bool:
+def _is_whole(store: Store, description: Description, root: str | None) -> bool:
     """Whether every pair has its row and its pictures; pictures are not opened."""
-    is_there = store.asking()
+    is_there = located(store, root, "")[0].asking()
     for split, count in description.counts.items():
-        folder = store.inside("", split)
-        rows = (row for row in _whole_rows(store, f"{folder}/{METADATA}") if is_row(row))
+        metadata = f"{store.inside('', split)}/{METADATA}"
+        _, folder = located(store, root, split)
+        rows = (row for row in _whole_rows(store, metadata) if is_row(row))
         # No `inside` for each picture: with it, 200 000 pairs would take half a minute.
-        whole = (all(is_there(f"{folder}/{name}") for name in file_names(row)) for row in rows)
+        whole = (all(is_there(join(folder, name)) for name in file_names(row)) for row in rows)
         if sum(whole) != count:
             return False
     return True
@@ -131,19 +137,19 @@ def work_folder(store: Store, wanted: Request) -> Iterator[Path]:
     """
     with store.locked(WORK), TemporaryDirectory() as copies:
         if not store.is_file(PLAN):
-            _take_up(store)
+            _take_up(store, wanted.get("root"))
             store.write_json(PLAN, wanted)
         yield Path(copies)
 
 
-def _take_up(store: Store) -> None:
+def _take_up(store: Store, root: str | None) -> None:
     """Turn the rows of a finished set into done-records; what failed or is gone is made again."""
-    is_there = store.asking()
+    is_made = _asking(store, root)
     for split in SPLITS:
         name = f"{split}/{METADATA}"
         if store.is_file(name):
             rows = _whole_rows(store, name)
-            made = ({"split": split, "row": r} for r in rows if _is_made(store, is_there, split, r))
+            made = ({"split": split, "row": row} for row in rows if is_made(split, row))
             store.write_rows(f"{RECORDS}/finished-{split}.jsonl", made)
 
 
@@ -155,10 +161,10 @@ def write_record(store: Store, entries: list[Row]) -> None:
         store.write(f"{RECORDS}/{name}.jsonl", b"".join(map(jsonl_line, entries)))
 
 
-def read_records(store: Store, copies: Path) -> Found:
+def read_records(store: Store, copies: Path, root: str | None = None) -> Found:
     """Everything finished so far, by whatever run; pairs whose pictures are gone are not."""
     found = Found()
-    is_there = store.asking()
+    is_made = _asking(store, root)
     names = [name for name in store.names(RECORDS) if name.endswith(".jsonl")]
     for path in store.fetch(names, copies):
         with path.open("rb") as file:
@@ -169,7 +175,7 @@ def read_records(store: Store, copies: Path) -> Found:
                     continue
                 if isinstance(entry.get("failure"), dict) and isinstance(entry.get("id"), str):
                     found.failed[split, entry["id"]] = entry["failure"]
-                elif _is_made(store, is_there, split, row):
+                elif is_made(split, row):
                     found.made[split, row["id"]] = path, offset
     return found
 
@@ -197,8 +203,17 @@ def _whole_lines(file: Iterable[bytes]) -> Iterator[tuple[int, Row]]:
         offset += len(line)
 
 
-def _is_made(store: Store, is_there: Callable[[str], bool], split: str, row: Any) -> bool:
-    return is_row(row) and all(is_there(store.inside(split, name)) for name in file_names(row))
+def _asking(store: Store, root: str | None) -> Callable[[str, Any], bool]:
+    """What tells of a split and a row whether it is one, and its pictures are there."""
+    is_there = located(store, root, "")[0].asking()
+
+    def is_made(split: str, row: Any) -> bool:
+        pictures, folder = located(store, root, split)
+        return is_row(row) and all(
+            is_there(pictures.inside(folder, name)) for name in file_names(row)
+        )
+
+    return is_made
 
 
 def _libraries() -> dict[str, str]:
@@ -224,7 +239,7 @@ def finish(store: Store, copies: Path, wanted: Request, pairs: int) -> Descripti
     where nothing keeps a second run out, it may have finished and taken the records of this one.
     """
     refuse_other(store, wanted)
-    found = read_records(store, copies)
+    found = read_records(store, copies, wanted.get("root"))
     if len(found.made.keys() | found.failed.keys()) < pairs:
         what = "what was made is no longer there, as where two runs write at once"
         raise UserError(f"{store.where()}: {what}; run the same command again")

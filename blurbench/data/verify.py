@@ -14,6 +14,8 @@ from blurbench.data.records import (
     Row,
     digest_of,
     file_names,
+    located,
+    pictures_of,
     pixel_hash,
     read_description,
     read_picture,
@@ -53,7 +55,8 @@ def verify(place: Place, *, workers: int = 1, scheduler: str | None = None) -> l
         for split in rows
         for start in range(0, len(rows[split]), SHARD_SIZE)
     ]
-    check = partial(_check_shard, store.absolute())
+    pictures_of(store, description, "")  # an index whose pictures were moved: not a line for each
+    check = partial(_check_shard, store.absolute(), description.root)
     with progress("verify", sum(map(len, rows.values()))) as advance:
         for done in run_shards(check, shards, workers=workers, scheduler=scheduler):
             where = store.where(done.shard.split)
@@ -83,19 +86,20 @@ def _rows(store: Store, description: Description, problems: list[str]) -> dict[s
     return rows
 
 
-def _check_shard(store: Store, shard: Checked) -> list[str]:
+def _check_shard(store: Store, root: str | None, shard: Checked) -> list[str]:
+    pictures, folder = located(store, root, shard.split)
     return [
         problem
         for row in shard.rows
         for kind in PICTURES
         if f"{kind}_file_name" in row
-        for problem in _check_picture(store, shard.split, kind, row)
+        for problem in _check_picture(pictures, folder, kind, row)
     ]
 
 
-def _check_picture(store: Store, split: str, kind: str, row: Row) -> list[str]:
+def _check_picture(store: Store, folder: str, kind: str, row: Row) -> list[str]:
     try:
-        name = store.inside(split, row[f"{kind}_file_name"])
+        name = store.inside(folder, row[f"{kind}_file_name"])
         where = store.where(name)
         data = read_picture(store, name)
         if sha256(data) != row.get(f"{kind}_sha256"):
