@@ -1,0 +1,89 @@
+"""The mean of many warps of a picture, a row and a pose at a time."""
+
+import numpy as np
+
+from blurbench_kernels._jit import jit
+
+
+@jit
+def _place_row(
+    h: np.ndarray,
+    y: float,
+    margin: float,
+    stride: float,
+    offset: np.ndarray,
+    right: np.ndarray,
+    down: np.ndarray,
+) -> None:
+    """Where a pose sees the pixels of row y: offset in the padded picture less x, and fractions."""
+    x0, dx = h[0, 1] * y + h[0, 2], h[0, 0]
+    y0, dy = h[1, 1] * y + h[1, 2], h[1, 0]
+    z0, dz = h[2, 1] * y + h[2, 2], h[2, 0]
+    for x in range(offset.size):
+        depth = dz * x + z0
+        column, row = (dx * x + x0) / depth, (dy * x + y0) / depth
+        left, top = np.floor(column), np.floor(row)
+        right[x], down[x] = column - left, row - top
+        offset[x] = np.int32((top + margin) * stride + (left + margin) - x)
+
+
+@jit
+def _add_run(
+    above: np.ndarray, below: np.ndarray, right: np.ndarray, down: np.ndarray, total: np.ndarray
+) -> None:
+    length = total.size
+    a0, a1 = above[:length], above[1 : length + 1]
+    b0, b1 = below[:length], below[1 : length + 1]
+    for i in range(length):
+        # As differences: equal pixels give themselves, whatever the fractions.
+        upper = a0[i] + right[i] * (np.float64(a1[i]) - a0[i])
+        lower = b0[i] + right[i] * (np.float64(b1[i]) - b0[i])
+        total[i] += upper + down[i] * (lower - upper)
+
+
+@jit
+def _store(total: np.ndarray, poses: int, to_uint8: bool, out: np.ndarray) -> None:
+    channels, width = total.shape
+    for c in range(channels):
+        for x in range(width):
+            value = total[c, x] / poses
+            if to_uint8:
+                whole = np.floor(value)
+                value = whole + 1.0 if value - whole >= 0.5 else whole
+            out[x, c] = value
+
+
+@jit
+def mean_of_warps(
+    planes: np.ndarray,
+    stride: int,
+    margin: int,
+    homographies: np.ndarray,
+    to_uint8: bool,
+    out: np.ndarray,
+) -> None:
+    """Write to out (H, W, C) the mean over homographies (N, 3, 3) of where they see its pixels.
+
+    planes (C, n): the channels, flat, with `margin` px around them, in rows of `stride`; what is
+    seen lies in them, right and lower neighbour too. `to_uint8` rounds half away from zero.
+    """
+    height, width, channels = out.shape
+    total = np.empty((channels, width))
+    offset, right, down = np.empty(width, np.int32), np.empty(width), np.empty(width)
+    for y in range(height):
+        total[:] = 0.0
+        for k in range(len(homographies)):
+            _place_row(homographies[k], y, margin, stride, offset, right, down)
+            start = 0
+            while start < width:
+                # Neighbours move nearly alike: some 100 of them read the picture in sequence.
+                end = start + 1
+                while end < width and offset[end] == offset[start]:
+                    end += 1
+                first, last = offset[start] + start, offset[start] + end + 1
+                for c in range(channels):
+                    plane = planes[c]
+                    above, below = plane[first:last], plane[first + stride : last + stride]
+                    _add_run(above, below, right[start:end], down[start:end], total[c, start:end])
+                start = end
+        _store(total, len(homographies), to_uint8, out[y])
