@@ -13,11 +13,14 @@ import tiny_data
 import torch
 
 from blurbench.data import BlurDataset
+from blurbench.data.existing import index
 from blurbench.data.export import databases, export, tars
+from blurbench.data.manifest import load_any_recipe
 from blurbench.data.shards import synthesize
 from blurbench.data.sources import open_source
 from blurbench.errors import UserError
-from blurbench.files import read_jsonl
+from blurbench.files import read_jsonl, write_bytes
+from blurbench.images import encode
 
 KINDS = ("webdataset", "lmdb", "basicsr")
 
@@ -29,6 +32,18 @@ def faces(tmp_path_factory) -> Path:
     source = open_source(str(tiny_data.write_faces(root / "in", 3)), masks=True)
     recipe = tiny_data.face_recipe(replicas={"train": 1})
     synthesize(recipe, source, root / "out", image_format="webp")
+    return root / "out"
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory) -> Path:
+    """Two pairs that lie elsewhere, of a PNG and a JPEG each."""
+    root = tmp_path_factory.mktemp("indexed")
+    for place, (kind, suffix) in enumerate((("blur", ".png"), ("sharp", ".jpg"))):
+        for number in range(2):
+            data = encode(tiny_data.picture(10 * place + number), suffix)
+            write_bytes(root / "in" / "test" / kind / f"{number}{suffix}", data)
+    index(load_any_recipe("pairs"), str(root / "in"), root / "out")
     return root / "out"
 
 
@@ -98,6 +113,17 @@ def test_webdataset_reads_webp_and_masks(faces, tmp_path):
         sample = samples[item["id"]]
         assert np.array_equal(sample["mask.png"][..., 0], item["mask"].argmax(0))
         assert np.array_equal(sample["blur.webp"], (item["blur"] * 255).byte().permute(1, 2, 0))
+
+
+def test_the_pictures_of_an_index_are_copied_and_their_place_is_not_told(indexed, tmp_path):
+    export(indexed, "webdataset", tmp_path / "out")
+    (path,) = tmp_path.glob("out/*.tar")
+    assert str(indexed.parent).encode() not in b"".join(contents(tmp_path / "out").values())
+    with tarfile.open(path) as tar:
+        files = {member.name: tar.extractfile(member).read() for member in tar}
+    ids = {name.split(".")[0] for name in files}
+    pairs = {id: (files[f"{id}.blur.png"], files[f"{id}.sharp.jpg"]) for id in ids}
+    assert_pairs(BlurDataset(indexed, "test"), pairs)
 
 
 def test_tars_mix_the_sources_and_say_nothing_of_who_made_them(whole, tmp_path):
@@ -179,7 +205,7 @@ def test_the_options_lead_basicsr_to_the_files(whole, tmp_path, kind):
     assert "meta_info_file" not in train or (tmp_path / train["meta_info_file"]).is_file()
 
 
-@pytest.mark.parametrize("made", ["whole", "faces"])
+@pytest.mark.parametrize("made", ["whole", "faces", "indexed"])
 def test_folders_are_read_by_the_rules_of_basicsr(request, tmp_path, made):
     source = getattr(found := request.getfixturevalue(made), "out", found)
     export(source, "basicsr", tmp_path)
@@ -288,7 +314,7 @@ def test_a_picture_that_is_not_the_one_made_is_refused_by_name(copy, tmp_path, k
     assert (tmp_path / "out" / "export.json").exists()
 
 
-def test_a_folder_that_holds_anything_else_is_refused(faces, whole, tmp_path):
+def test_a_folder_that_holds_anything_else_is_refused(faces, whole, indexed, tmp_path):
     (tmp_path / "photo.png").touch()
     with pytest.raises(UserError, match="not empty, and not an export"):
         export(faces, "basicsr", tmp_path)
@@ -301,6 +327,8 @@ def test_a_folder_that_holds_anything_else_is_refused(faces, whole, tmp_path):
         export(whole.out, "basicsr", tmp_path / "out")
     with pytest.raises(UserError, match="lies in the data set"):
         export(faces, "basicsr", faces / "out")
+    with pytest.raises(UserError, match="lies in the data set"):
+        export(indexed, "basicsr", indexed.parent / "in" / "out")
     with pytest.raises(UserError, match="no such format; there are webdataset, lmdb, basicsr"):
         export(faces, "tfrecord", tmp_path / "new")
 

@@ -71,8 +71,9 @@ def export(
     store = open_store(folder).absolute()
     description = read_description(store)
     wanted = _request(kind, description, shard_pairs)
-    if lies_in(out, folder):
-        raise UserError(f"{out}: lies in the data set {folder}; give an --out outside it")
+    for place in (folder, description.root):
+        if place is not None and lies_in(out, place):
+            raise UserError(f"{out}: lies in the data set {place}; give an --out outside it")
     _refuse_other(out, wanted)
     pairs = read_pairs(store, description)
     work = out.absolute() / WORK

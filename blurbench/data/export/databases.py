@@ -64,9 +64,7 @@ def _write(kind: str, advance: Callable[[int], None], job: Job, shard: Shard) ->
         with closing(lmdb.open(str(made), map_size=MAP_BYTES, sync=False)) as database:
             pairs = iter(shard.pairs)
             while some := list(islice(pairs, BATCH)):
-                pictures = [
-                    (p.id.encode(), read_checked(job.store, p.pictures[kind])) for p in some
-                ]
+                pictures = [(p.id.encode(), read_checked(p.pictures[kind])) for p in some]
                 _put(database, pictures)
                 advance(len(some))
             database.sync(True)

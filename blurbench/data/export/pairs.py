@@ -12,6 +12,7 @@ from blurbench.data.records import (
     WORK,
     Description,
     Row,
+    pictures_of,
     read_picture,
     read_rows,
 )
@@ -27,6 +28,7 @@ NAME = re.compile("[A-Za-z0-9_-]{1,80}")
 class Picture:
     """One file of a pair."""
 
+    store: Store
     name: str  # in the store
     sha256: str
 
@@ -59,7 +61,8 @@ def read_pairs(store: Store, description: Description) -> list[Pair]:
 def _read_split(store: Store, split: str, description: Description) -> list[Pair]:
     name = f"{store.inside('', split)}/{METADATA}"
     where, verify = store.where(name), "run `blurbench verify`"
-    pairs = {row["id"]: _pair(store, where, split, row) for row in read_rows(store, split)}
+    root = pictures_of(store, description, split)
+    pairs = {row["id"]: _pair(root, where, split, row) for row in read_rows(store, split)}
     if sha256(store.read(name)) != description.metadata_sha256.get(split):
         raise UserError(f"{where}: changed; its SHA-256 is not the one in {DATASET}; {verify}")
     if len(pairs) != description.counts[split]:
@@ -68,7 +71,7 @@ def _read_split(store: Store, split: str, description: Description) -> list[Pair
     return [pairs[id] for id in sorted(pairs)]
 
 
-def _pair(store: Store, where: str, split: str, row: Row) -> Pair:
+def _pair(root: tuple[Store, str], where: str, split: str, row: Row) -> Pair:
     for name in (split, row["id"]):
         if not NAME.fullmatch(name):
             raise UserError(f"{where}: {name!r} cannot name a file; it needs {NAME.pattern}")
@@ -76,23 +79,24 @@ def _pair(store: Store, where: str, split: str, row: Row) -> Pair:
         if not isinstance(row.get(column), int):
             raise UserError(f"{where}: {row['id']} has no {column}")
     kinds = [kind for kind in PICTURES if f"{kind}_file_name" in row]
-    pictures = {kind: _picture(store, where, split, kind, row) for kind in kinds}
+    pictures = {kind: _picture(root, where, kind, row) for kind in kinds}
     return Pair(split, row["id"], row["height"], row["width"], pictures, row)
 
 
-def _picture(store: Store, where: str, split: str, kind: str, row: Row) -> Picture:
+def _picture(root: tuple[Store, str], where: str, kind: str, row: Row) -> Picture:
     known = row.get(f"{kind}_sha256")
     if not isinstance(known, str):
         raise UserError(f"{where}: {row['id']} has no {kind}_sha256")
-    return Picture(store.inside(split, row[f"{kind}_file_name"]), known)
+    store, folder = root
+    return Picture(store, store.inside(folder, row[f"{kind}_file_name"]), known)
 
 
-def read_checked(store: Store, picture: Picture) -> bytes:
+def read_checked(picture: Picture) -> bytes:
     """The bytes of a picture; UserError where they are not those that its row is about."""
-    data = read_picture(store, picture.name)
+    data = read_picture(picture.store, picture.name)
     if sha256(data) != picture.sha256:
-        where = store.where(picture.name)
-        mend = "delete it and run the same synthesize again"
+        where = picture.store.where(picture.name)
+        mend = "put the old file back, or make the data set again"
         raise UserError(f"{where}: changed; its SHA-256 is not the one in {METADATA}; {mend}")
     return data
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from blurbench.data.export.job import Job, Run, Shard
 from blurbench.data.export.pairs import Pair, by_split, read_checked
 from blurbench.data.records import DATASET
-from blurbench.files import replacing, sha256, write_bytes
+from blurbench.files import replacing, sha256, write_json
 
 TAR_BYTES = 10**9
 
@@ -18,7 +18,9 @@ TAR_BYTES = 10**9
 def write(job: Job, pairs: list[Pair], run: Run) -> None:
     """SPLIT-000000.tar and following in the folder of the job, and a copy of dataset.json."""
     run.ensure(job, _cut(pairs, run.shard_pairs), _write, _problem)
-    write_bytes(job.out / DATASET, job.store.read(DATASET))
+    description = json.loads(job.store.read(DATASET))
+    # The pictures of an index are in the tars; where they lay on this machine is nobody's business.
+    write_json(job.out / DATASET, {**description, "root": None})
 
 
 def _cut(pairs: list[Pair], most: int) -> list[Shard]:
@@ -50,7 +52,7 @@ def _write(job: Job, shard: Shard) -> None:
     with replacing(job.out / shard.name) as file, _open(file) as tar:
         for pair in shard.pairs:
             for kind, picture in pair.pictures.items():
-                _add(tar, f"{pair.id}.{kind}{picture.suffix}", read_checked(job.store, picture))
+                _add(tar, f"{pair.id}.{kind}{picture.suffix}", read_checked(picture))
             _add(tar, f"{pair.id}.json", _json(pair))
 
 
