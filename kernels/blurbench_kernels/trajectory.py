@@ -45,15 +45,33 @@ def walk(
     return path
 
 
+@jit
+def _bounds(path: np.ndarray) -> tuple[float, float, float, float]:
+    """Lowest and highest column, lowest and highest row."""
+    left = right = path[0].real
+    top = bottom = path[0].imag
+    for point in path:
+        left, right = min(left, point.real), max(right, point.real)
+        top, bottom = min(top, point.imag), max(bottom, point.imag)
+    return left, right, top, bottom
+
+
+@jit
 def place(path: np.ndarray, canvas: int) -> np.ndarray:
     """Move a trajectory as the authors' code does, px, 1-based: its first point on a whole pixel,
     its bounding box (not its barycentre) in the middle of a (canvas, canvas) picture.
     """
-    low = complex(path.real.min(), path.imag.min())
-    path = path - low
-    path = path - complex(path[0].real % 1.0, path[0].imag % 1.0) + complex(1, 1)
-    free = canvas - path.real.max(), canvas - path.imag.max()
-    return path + complex(math.ceil(free[0] / 2), math.ceil(free[1] / 2))
+    left, _, top, _ = _bounds(path)
+    first = path[0] - complex(left, top)
+    part = complex(first.real % 1.0, first.imag % 1.0)
+    placed = np.empty_like(path)
+    for i in range(path.size):
+        placed[i] = path[i] - complex(left, top) - part + complex(1.0, 1.0)
+    _, right, _, bottom = _bounds(placed)
+    middle = complex(math.ceil((canvas - right) / 2), math.ceil((canvas - bottom) / 2))
+    for i in range(path.size):
+        placed[i] += middle
+    return placed
 
 
 def sample(
@@ -92,16 +110,25 @@ def _barycentre(path: np.ndarray) -> complex:
     return total / path.size
 
 
+@jit
 def fit(path: np.ndarray, size: int) -> np.ndarray:
     """Scale a trajectory about its barycentre until it fills a (size, size) kernel; px, 1-based.
 
     Rasterised with its barycentre in the middle, its farthest point then lies on the border of the
     kernel and nothing beyond it. A trajectory of one point stays one.
     """
-    path = path - _barycentre(path)
-    reach = max(np.abs(path.real).max(), np.abs(path.imag).max())
+    centre = _barycentre(path)
+    fitted = np.empty_like(path)
+    reach = 0.0
+    for i in range(path.size):
+        fitted[i] = path[i] - centre
+        reach = max(reach, abs(fitted[i].real), abs(fitted[i].imag))
     half = (size - 1) / 2
-    return path * (half / reach if reach > 0 else 1.0) + complex(half + 1, half + 1)
+    scale = half / reach if reach > 0 else 1.0
+    for i in range(path.size):
+        x, y = fitted[i].real * scale, fitted[i].imag * scale
+        fitted[i] = complex(x + (half + 1), y + (half + 1))
+    return fitted
 
 
 def extent(path: np.ndarray) -> float:
@@ -156,6 +183,20 @@ def _splat(path: np.ndarray, ends: np.ndarray, psfs: np.ndarray) -> None:
         start = ends[j]
 
 
+@jit
+def _rasterize(path: np.ndarray, size: int, ends: np.ndarray, center: bool) -> np.ndarray:
+    if center:
+        path = path - _barycentre(path) + complex((size + 1) / 2, (size + 1) / 2)
+    psfs = np.zeros((ends.size, size, size))
+    _splat(path, ends * path.size, psfs)
+    return psfs / path.size
+
+
+def psf(path: np.ndarray, size: int) -> np.ndarray:
+    """`rasterize_psf` of a whole, centred, finite trajectory: (size, size), without the checks."""
+    return _rasterize(path, size, np.ones(1), True)[0]
+
+
 def rasterize_psf(
     x: np.ndarray, size: int, exposures: list[float] | np.ndarray, center: bool = True
 ) -> np.ndarray:
@@ -172,8 +213,4 @@ def rasterize_psf(
         raise ValueError(f"psf: {size=} must be at least 2 and the trajectory finite, not empty")
     if not (np.all(ends > 0) and np.all(ends <= 1) and np.all(np.diff(ends) >= 0)):
         raise ValueError(f"exposures: expected rising values in (0, 1], got {ends.tolist()}")
-    if center:
-        path = path - _barycentre(path) + complex((size + 1) / 2, (size + 1) / 2)
-    psfs = np.zeros((len(ends), size, size))
-    _splat(path, ends * len(path), psfs)
-    return psfs / len(path)
+    return _rasterize(path, size, ends, center)
