@@ -135,10 +135,9 @@ class Remote:
             except FileNotFoundError:
                 return
 
-    def clear(self, folder: str, first: str) -> None:
-        """Remove the files below `folder`, `first` before the others."""
+    def clear(self, folder: str) -> None:
+        """Remove the files below `folder`, in the order of their names."""
         names = self.names(folder)
-        self.remove(first)
         with ThreadPoolExecutor(self._threads()) as pool:
             list(pool.map(self.remove, names))
         files, root = self._connect()

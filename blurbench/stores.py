@@ -119,7 +119,7 @@ class Folder:
         """Remove a file, if it is there."""
         (self.root / name).unlink(missing_ok=True)
 
-    def clear(self, folder: str, first: str) -> None:  # noqa: ARG002
+    def clear(self, folder: str) -> None:
         """Remove a folder, once all that was written beside it survives a crash."""
         sync(self.root)
         shutil.rmtree(self.root / folder)

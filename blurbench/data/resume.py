@@ -260,5 +260,5 @@ def finish(store: Store, copies: Path, wanted: Request, pairs: int) -> Descripti
         digest=digest_of((split, row) for split in counts for row in found.rows(split)),
     )
     store.write_json(DATASET, description.model_dump())
-    store.clear(WORK, first=PLAN)
+    store.clear(WORK)
     return description

@@ -105,6 +105,9 @@ def test_a_url_holds_what_a_folder_holds(whole, photos, tmp_path, scheme, worker
     assert verify(out, workers=workers) == []
     again = synthesize(RECIPE, open_source(str(photos)), out, workers=workers)
     assert (again.made, again.digest) == (0, whole.digest)
+    open_store(out).remove(open_store(out).names("train/sharp")[0])
+    again = synthesize(RECIPE, open_source(str(photos)), out)
+    assert (again.made, again.digest) == (1, whole.digest)
     if scheme == "file":
         assert verify(tmp_path / "out") == []
         assert not list((tmp_path / "out").rglob(".*"))
