@@ -25,12 +25,12 @@ class BadImage(UserError):
     """A file that is not a readable picture."""
 
 
-def image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> list[Path]:
     """Every picture below `folder` (hidden files aside), sorted by its relative path."""
     found = (
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        if path.suffix.lower() in suffixes
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     )

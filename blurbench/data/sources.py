@@ -1,25 +1,34 @@
-"""Where sharp images come from: a folder of photographs or parsed faces, or a built-in source."""
+"""Where sharp images come from: a folder here or behind a URL, or a built-in source."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 from types import ModuleType
-from typing import Any, Protocol
-
-import numpy as np
 
 from blurbench.data import builtin_photos, procedural_faces
-from blurbench.data.face_labels import LAYOUTS, Layout, find_layout, read_mask
+from blurbench.data.face_labels import LAYOUTS, Layout, find_layout
+from blurbench.data.frames import VIDEO_SUFFIXES, Asked, folder_windows, video_windows
+from blurbench.data.identities import IDENTITY_FILE
+from blurbench.data.items import (
+    BuiltinItem,
+    FileItem,
+    Picture,
+    Sharp,
+    Source,
+    SourceItem,
+    StoredItem,
+)
+from blurbench.data.label_files import Files
+from blurbench.data.labelling import Wanted, label
 from blurbench.data.manifest import Recipe
 from blurbench.errors import UserError
-from blurbench.files import sha256
-from blurbench.images import BadImage, decode, image_files, read_bytes
+from blurbench.images import IMAGE_SUFFIXES, image_files
+from blurbench.stores import Folder, is_url, open_store
 
 SPLITS = ("train", "val", "test")
-
-# Columns that a source gives to the rows of its images: captions, shot_type, identity, ...
-Labels = dict[str, Any]
+__all__ = ["SPLITS", "FileItem", "Sharp", "Source", "SourceItem"]
 
 
 def in_order(splits: Iterable[str]) -> list[str]:
@@ -28,154 +37,161 @@ def in_order(splits: Iterable[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Sharp:
-    """One loaded source image."""
+class Listed:
+    """What lies in a folder, of all that a recipe could use."""
 
-    image: np.ndarray  # (H, W, 3) uint8 RGB
-    mask: np.ndarray | None  # (H, W) uint8 labels 0..3: background, skin, parts, hair
-    sha256: str  # of the file's bytes; of the pixels where there is no file
-    frames: np.ndarray | None = None  # (N, H, W, 3) uint8 RGB, `image` in the middle
-    labels: Labels = field(default_factory=dict)  # columns of its rows
-
-
-class SourceItem(Protocol):
-    """One image that a source offers: cheap, picklable, read only by `load`."""
-
-    @property
-    def id(self) -> str:
-        """Path relative to the root, or such as "coffee/03"."""
-
-    @property
-    def split(self) -> str | None:
-        """Train, val or test; None where the source states no split."""
-
-    @property
-    def group(self) -> str | None:
-        """What shares one split, such as a clip; None for an image of its own."""
-
-    @property
-    def labels(self) -> Labels:
-        """Columns of its rows, known without reading it."""
-
-    def load(self) -> Sharp:
-        """Read or draw it; BadImage or UserError with one line that names the file."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A listed source; nothing in it has been decoded yet."""
-
-    spec: str  # as the user gave it
-    items: tuple[SourceItem, ...]  # sorted by id
-    description: dict[str, str]  # what was found, and how; never a path of this machine
-
-
-@dataclass(frozen=True)
-class FileItem:
-    """A picture file, with its labels where `layout` says how to find them below `folder`."""
-
-    id: str
-    split: str | None
-    path: Path
-    folder: Path
-    layout: Layout | None
-    group: str | None = None
-    labels: Labels = field(default_factory=dict)
-
-    def load(self) -> Sharp:
-        """Decode the file and its labels; errors name files relative to the root."""
-        try:
-            return self._load()
-        except UserError as error:
-            root = str(self.path).removesuffix(self.id)
-            raise BadImage(str(error).replace(root, "")) from None
-
-    def _load(self) -> Sharp:
-        data = read_bytes(self.path)
-        image = decode(data, str(self.path))
-        mask = None
-        if self.layout:
-            mask = read_mask(self.layout, self.folder, self.path, image.shape[:2])
-        return Sharp(image, mask, sha256(data), labels=self.labels)
-
-
-@dataclass(frozen=True)
-class BuiltinItem:
-    """A picture that needs no file of the user's; `read` is a function of the id, by module."""
-
-    id: str
-    split: str
-    read: Callable[[str], tuple[np.ndarray, np.ndarray | None]]
-    masked: bool
-    group: str | None = None
-    labels: Labels = field(default_factory=dict)
-
-    def load(self) -> Sharp:
-        """Read or draw the picture."""
-        image, mask = self.read(self.id)
-        masked = mask if self.masked else None
-        return Sharp(image, masked, sha256(image.tobytes()), labels=self.labels)
+    pictures: list[Picture]
+    files: Files
+    description: dict[str, str]
+    videos: list[FileItem] = field(default_factory=list)
 
 
 def open_for(recipe: Recipe, spec: str) -> Source:
-    """The source, with the labels that the recipe asks for; errors as of `open_source`."""
-    return open_source(spec, masks=recipe.masks)
+    """The source, with the labels and frames that the recipe asks for; errors as of `open_source`.
+
+    UserError too where it has none of what the recipe needs, or a file of labels is broken.
+    """
+    wanted = Wanted.by(recipe)
+    if recipe.frames and wanted.names:
+        raise UserError(f"{recipe.name}: averaged frames have no {', '.join(wanted.names)}")
+    return _open(spec, wanted, recipe.frames, recipe.pictures or "*")
 
 
 def open_source(spec: str, *, masks: bool = False) -> Source:
-    """List a folder, `builtin:photos` or `builtin:procedural-faces`; `masks` asks for face labels.
+    """List a folder, a URL, `builtin:photos` or `builtin:procedural-faces`.
 
-    UserError in one line where there is nothing to read, or no labels that `masks` could use.
+    `masks` asks for face labels. UserError in one line where there is nothing to read, or no
+    labels that `masks` could use.
     """
+    return _open(spec, Wanted(masks), None, "*")
+
+
+def _open(spec: str, wanted: Wanted, frames: Asked | None, pattern: str) -> Source:
     if spec.startswith("builtin:"):
-        return _builtin(spec, masks)
-    root = Path(spec).absolute()
-    if not root.exists():
-        raise UserError(f"{spec}: no such folder; give a folder of pictures, or {_builtin_names()}")
-    if not root.is_dir():
-        raise UserError(f"{spec}: not a folder; give the folder that holds the pictures")
-    return _folder(spec, root, masks)
+        return _builtin(spec, wanted, frames)
+    listed = _stored(spec, wanted) if is_url(spec) else _folder(spec, wanted, frames)
+    pictures = [each for each in listed.pictures if fnmatch(each.id, pattern)]
+    videos = [each for each in listed.videos if fnmatch(each.id, pattern)]
+    if not pictures and not videos:
+        known = ", ".join(sorted(each[1:] for each in VIDEO_SUFFIXES))
+        clips = f" and no videos ({known})" if frames else ""
+        named = "" if pattern == "*" else f" named like {pattern}"
+        raise UserError(
+            f"{spec}: no pictures here{named} (jpg, png, webp, tif, bmp, pgm, ppm){clips}"
+        )
+    items: list[SourceItem]
+    if frames:
+        items, words = _windows(pictures, videos, frames)
+    else:
+        labelled, words = label(spec, pictures, listed.files, wanted)
+        items = [*labelled]
+    items.sort(key=lambda item: item.id)
+    return Source(spec, tuple(items), {**listed.description, **words, **_counts(items)})
+
+
+def _windows(
+    pictures: Sequence[Picture], videos: Sequence[FileItem], frames: Asked
+) -> tuple[list[SourceItem], dict[str, str]]:
+    items = folder_windows(pictures, frames)
+    items += [
+        each
+        for video in videos
+        for each in video_windows(video.id, video.split, video.path, frames)
+    ]
+    return items, {"clips": str(len({item.group for item in items}))}
 
 
 def _builtin_names() -> str:
     return " or ".join(BUILTIN)
 
 
-def _builtin(spec: str, masks: bool) -> Source:
+def _builtin(spec: str, wanted: Wanted, frames: Asked | None) -> Source:
     if spec not in BUILTIN:
         raise UserError(f"{spec}: no such built-in source; there are {_builtin_names()}")
     module = BUILTIN[spec]
-    if masks and not module.HAS_MASKS:
+    if wanted.masks and not module.HAS_MASKS:
         raise UserError(f"{spec}: has no face labels; use builtin:procedural-faces")
+    lacking = ["clips of frames"] if frames else [n for n in wanted.names if n != "face labels"]
+    if lacking:
+        raise UserError(f"{spec}: has no {lacking[0]}; give a folder of your own")
     items = tuple(
-        BuiltinItem(id, split, module.load, masks) for id, split in sorted(module.SPLIT_OF.items())
+        BuiltinItem(id, split, module.load, wanted.masks)
+        for id, split in sorted(module.SPLIT_OF.items())
     )
     return Source(spec, items, {"kind": module.KIND, **_counts(items)})
 
 
-def _folder(spec: str, root: Path, masks: bool) -> Source:
+def _folder(spec: str, wanted: Wanted, frames: Asked | None) -> Listed:
+    root = Path(spec).absolute()
+    if not root.exists():
+        raise UserError(f"{spec}: no such folder; give a folder of pictures, or {_builtin_names()}")
+    if not root.is_dir():
+        raise UserError(f"{spec}: not a folder; give the folder that holds the pictures")
     named = [name for name in SPLITS if (root / name).is_dir()]
     folders: dict[Path, str | None] = {root / name: name for name in named}
     folders = folders or {root: None}
-    layouts = {folder: _layout(root, folder, masks) for folder in folders}
-    items: list[FileItem] = []
+    layouts = {folder: _layout(root, folder, wanted.masks) for folder in folders}
+    pictures: list[Picture] = []
+    videos: list[FileItem] = []
     skipped = 0
     for folder, split in folders.items():
         layout = layouts[folder]
         # Where labels lie beside the images, only the images are pictures, asked for or not.
-        paths, outside = _pictures(root, folder / layout.images if layout else folder)
+        inner = folder / layout.images if layout else folder
+        paths, outside = _files(root, inner, IMAGE_SUFFIXES)
         skipped += outside
-        used = layout if masks else None
-        items += [FileItem(_id(root, path), split, path, folder, used) for path in paths]
-    if not items:
-        raise UserError(f"{spec}: no pictures here (jpg, png, webp, tif, bmp, pgm, ppm)")
+        used = layout if wanted.masks else None
+        pictures += [FileItem(_id(root, path), split, path, folder, used) for path in paths]
+        if frames:
+            paths, outside = _files(root, folder, VIDEO_SUFFIXES)
+            skipped += outside
+            videos += [FileItem(_id(root, path), split, path, folder, None) for path in paths]
     description = {
         "kind": "folder",
         "layout": ", ".join(sorted({each.name if each else "images" for each in layouts.values()})),
         "links_skipped": str(skipped),
-        **_counts(items),
     }
-    return Source(spec, tuple(sorted(items, key=lambda item: item.id)), description)
+    return Listed(pictures, _label_files(root, wanted), description, videos)
+
+
+def _label_files(root: Path, wanted: Wanted) -> Files:
+    paths: list[Path] = []
+    if wanted.shots or wanted.captions:
+        paths += [*root.iterdir(), *(root / "annotations").glob("*")]
+    if wanted.identities:
+        paths += root.rglob(IDENTITY_FILE)
+    names = {path.relative_to(root).as_posix() for path in paths}
+    return Files(sorted(names), Folder(root))
+
+
+def _stored(spec: str, wanted: Wanted) -> Listed:
+    """The files behind a URL, in the layouts of folders."""
+    store = open_store(spec)
+    if wanted.masks:
+        raise UserError(f"{store.where()}: face labels are read from folders of this machine only")
+    names = [name for name in store.names() if not f"/{name}".count("/.")]
+    named = {
+        f"{split}/": split for split in SPLITS if any(n.startswith(f"{split}/") for n in names)
+    }
+    folders: dict[str, str | None] = {**named} or {"": None}
+    pictures: list[Picture] = []
+    for folder, split in folders.items():
+        inner = folder + _images_folder(
+            [n.removeprefix(folder) for n in names if n.startswith(folder)]
+        )
+        pictures += [
+            StoredItem(name, split, store)
+            for name in names
+            if name.startswith(inner) and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+        ]
+    return Listed(pictures, Files(names, store), {"kind": "URL"})
+
+
+def _images_folder(names: Sequence[str]) -> str:
+    """Where the pictures are that have labels beside them, such as "images/"; "" for anywhere."""
+    folders = {name.split("/")[0] for name in names if "/" in name}
+    fitting = (each for each in LAYOUTS if {each.images, each.labels} <= folders)
+    return next((f"{each.images}/" for each in fitting), "")
 
 
 def _layout(root: Path, folder: Path, masks: bool) -> Layout | None:
@@ -187,11 +203,11 @@ def _layout(root: Path, folder: Path, masks: bool) -> Layout | None:
     return layout
 
 
-def _pictures(root: Path, folder: Path) -> tuple[list[Path], int]:
-    """The pictures below `folder`, and how many links were skipped because they leave `root`."""
+def _files(root: Path, folder: Path, suffixes: frozenset[str]) -> tuple[list[Path], int]:
+    """Files below `folder`, and how many links were skipped because they leave `root`."""
     _refuse_outside_link(root, folder)
     real = root.resolve()
-    found = image_files(folder)
+    found = image_files(folder, suffixes)
     kept = [path for path in found if path.resolve().is_relative_to(real)]
     return kept, len(found) - len(kept)
 

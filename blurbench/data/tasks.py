@@ -69,7 +69,8 @@ def choose(recipe: Recipe, source: Source, limit: int | None = None) -> list[Cho
 
 
 def _used(recipe: Recipe, source: Source) -> list[SourceItem]:
-    if recipe.pictures is None:
+    # The pattern is about files: of frames the source has seen to it.
+    if recipe.pictures is None or recipe.frames:
         return list(source.items)
     used = [item for item in source.items if fnmatch(item.id, recipe.pictures)]
     if not used:
@@ -91,7 +92,9 @@ def _probes_and_gallery(asked: Recognition, spec: str, items: list[SourceItem]) 
     """Of each identity one probe and its gallery, all for testing."""
     members: dict[str, list[SourceItem]] = defaultdict(list)
     for item, _ in _in_hash_order((item, "test") for item in items):
-        members[str(item.labels["identity"])].append(item)
+        # A picture of nobody known can be neither.
+        if "identity" in item.labels:
+            members[str(item.labels["identity"])].append(item)
     each = 1 + asked.gallery
     enough = [name for name in members if len(members[name]) >= each]
     if not enough:
@@ -129,7 +132,8 @@ def place_of(purpose: str, source_id: str) -> float:
 
 def pair_id(source_id: str, split: str, replica: int) -> str:
     """Readable and unique, such as "img-103006-1a2b3c4d-r00": no '.', no ' ', a letter first."""
-    stem = source_id.removeprefix(f"{split}/").rsplit(".", 1)[0]
+    # Of the file name alone: frames of a video are VIDEO.mp4/000006.
+    stem = re.sub(r"\.[^./]*$", "", source_id.removeprefix(f"{split}/"))
     slug = re.sub("[^a-z0-9]+", "-", stem.lower())[-40:].strip("-")
     if not slug[:1].isalpha():
         slug = f"img-{slug}".rstrip("-")

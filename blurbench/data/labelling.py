@@ -1,0 +1,83 @@
+"""Captions, shot types and identities put on the pictures of a source."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from blurbench.data import caption_files
+from blurbench.data.caption_files import read_captions
+from blurbench.data.identities import read_identities
+from blurbench.data.items import Picture
+from blurbench.data.label_files import Files, Told
+from blurbench.data.manifest import Captions, Recipe
+from blurbench.data.shot_labels import read_shots
+from blurbench.errors import UserError
+from blurbench.files import sha256
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a recipe needs to know of each picture."""
+
+    masks: bool = False
+    shots: bool = False
+    identities: bool = False
+    captions: Captions | None = None
+
+    @classmethod
+    def by(cls, recipe: Recipe) -> "Wanted":
+        """The labels that a recipe names."""
+        labels = recipe.labels
+        return cls(recipe.masks, "shot_type" in labels, "identity" in labels, recipe.captions)
+
+    @property
+    def names(self) -> list[str]:
+        """In words, those without which there is no data set."""
+        captions = self.captions is not None and self.captions.required
+        kinds = {"face labels": self.masks, "shot types": self.shots, "identities": self.identities}
+        return [name for name, needed in {**kinds, "captions": captions}.items() if needed]
+
+
+def label(
+    spec: str, pictures: Sequence[Picture], files: Files, wanted: Wanted
+) -> tuple[list[Picture], dict[str, str]]:
+    """The pictures with what is known of them, and words on where that is from.
+
+    A picture that lacks something fails when it is loaded. UserError where all of them do.
+    """
+    told: list[dict[str, Told]] = []
+    words: dict[str, str] = {}
+    if wanted.shots:
+        told.append(read_shots(files, pictures, spec))
+        words["clips"] = str(len({each.group for each in told[-1].values()}))
+    if wanted.identities:
+        told.append(read_identities(files, pictures, spec))
+        words["identities"] = str(len({each.group for each in told[-1].values()} - {None}))
+    if wanted.captions:
+        captions = read_captions(files, [each.id for each in pictures], wanted.captions.count)
+        if captions is None and wanted.captions.required:
+            looked = f"looked for {caption_files.LOOKED_FOR}"
+            raise UserError(f"{spec}: no captions of these pictures here; {looked}")
+        words["caption_files"] = ", ".join(captions.files) if captions else "none"
+        if captions:
+            told.append(captions.told)
+            words["captioned"] = str(sum(not each.problem for each in captions.told.values()))
+    labelled = [_labelled(each, [known[each.id] for known in told]) for each in pictures]
+    if told:
+        # Other labels of the same pictures make another data set.
+        text = json.dumps([each.labels for each in labelled], sort_keys=True)
+        words["labels_sha256"] = sha256(text.encode())
+    return labelled, words
+
+
+def _labelled(picture: Picture, told: Sequence[Told]) -> Picture:
+    for each in told:
+        picture = replace(
+            picture,
+            labels={**picture.labels, **each.labels},
+            # A list is about the single picture, so it knows better than the folder.
+            split=each.split or picture.split,
+            group=each.group or picture.group,
+            problem=picture.problem or each.problem,
+        )
+    return picture
