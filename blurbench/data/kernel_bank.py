@@ -19,13 +19,17 @@ from blurbench.data.families import (
 )
 from blurbench.data.kernel_files import digest, load_bank, stack, write_kernels
 from blurbench.data.manifest import MIN_SIDE, Recipe
+from blurbench.data.synthesize import Key
 from blurbench.errors import UserError
 from blurbench_kernels.random import stream
 
 # Families that draw one kernel for the whole picture.
 UNIFORM = (Trajectory, Line, Gaussian, Disk, Bank)
 ITEM = "kernel"  # stands for the id of a source image in the names of random streams
-HEIGHT, WIDTH = 480, 640  # of the picture that is blurred, px
+WIDTH = 640  # of the picture that is blurred, px
+# Where a kernel's middle lies in a square picture, px: small ones first, the time goes with the
+# area.
+MIDDLES = (MIN_SIDE, 64, 128, 256, 512, 1024)
 
 
 def draw_kernels(
@@ -85,7 +89,7 @@ def shared_count(recipe: Recipe) -> int | None:
     return recipe.blur.count if isinstance(recipe.blur, Trajectory) else None
 
 
-def drawn(recipe: Recipe, image: np.ndarray, key: tuple[str | int, ...], **changes: Any) -> Blurred:
+def drawn(recipe: Recipe, image: np.ndarray, key: Key, **changes: Any) -> Blurred:
     """The blur that pair `key` gets, on another image."""
     settings = recipe.blur
     if shared_count(recipe):  # by their number, so that each comes once
@@ -105,21 +109,20 @@ def _kernel(recipe: Recipe, seed: int, split: str, index: int) -> np.ndarray:
         getattr(part, "target", None) and part.target.unit == "width"
         for part in parts_of(recipe.blur)
     )
-    half = MIN_SIDE
-    while True:
-        # Small pictures first: the time goes with the area.
+    problem = None
+    for half in MIDDLES:
         image = np.zeros((2 * half, WIDTH if relative else 2 * half, 1))
         middle = half, image.shape[1] // 2
         image[middle] = 1.0
         try:
             made = drawn(recipe, image, (recipe.name, seed, split, ITEM, index))
-        except UserError:
-            if half >= 1024:
-                raise
-        else:
-            if max(made.border) < min(half, middle[1]):
-                return _around(made.image[..., 0], middle, made.border)
-        half *= 2
+        except UserError as error:  # as a rule, that the picture is too small
+            problem = error
+            continue
+        if max(made.border) < min(middle):
+            return _around(made.image[..., 0], middle, made.border)
+        problem = None
+    raise problem or UserError(f"{recipe.name}: its kernels are too large to be drawn alone")
 
 
 def _around(image: np.ndarray, middle: tuple[int, int], reach: tuple[int, int]) -> np.ndarray:

@@ -10,7 +10,6 @@ from blurbench.data import builtin_photos, sheets
 from blurbench.data.blurring import Blurred
 from blurbench.data.families import FrameAverage, Shot, parts_of
 from blurbench.data.kernel_bank import (
-    HEIGHT,
     ITEM,
     UNIFORM,
     WIDTH,
@@ -23,6 +22,7 @@ from blurbench.data.manifest import Recipe
 from blurbench.data.synthesize import Key
 from blurbench_kernels import bank
 
+HEIGHT = 480  # of the picture that is blurred, px
 SPACING = 80  # between the dots of a picture, px; twice that where a blur would not fit
 # The histograms of kernels come from so many, if they are small enough to be drawn at once.
 SAMPLE, SMALL = 400, 65
