@@ -41,4 +41,5 @@ def stream(*key: Key) -> np.random.Generator:
     are neither strings nor integers; 1 and "1" are different names.
     """
     digest = hashlib.blake2b(b"".join(map(_encode, key)), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(_Name(digest)))
+    # NumPy takes any ISeedSequence; its type stubs know one alone.
+    return np.random.Generator(np.random.Philox(_Name(digest)))  # type: ignore[arg-type]
