@@ -172,8 +172,9 @@ def apply_runs_uint8(
             if not _round_total(part, slack, target):
                 continue
             for i in range(part.size):
-                fraction = (np.int64(part[i] * 65536.0) + 32768 + slack) % 65536
-                if fraction <= 2 * slack + 1:
+                # The very float32 steps of _round_total: none that it doubted may be passed over.
+                value = np.int32(part[i] * np.float32(65536) + np.float32(32768 + slack))
+                if (value & np.int32(65535)) <= np.int32(2 * slack):
                     place = origin + block + i
                     target[i] = _round_exact(source, place, offsets[tap:end], weights[tap:end])
 
