@@ -20,6 +20,9 @@ from blurbench.images import BadImage
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"})
 NUMBER = re.compile(r"\d+(?=\D*$)")  # the last of a file's name
 
+# Silence: FFmpeg would tell a damaged file in several lines. It looks here at its first video.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
 Asked = tuple[int, int]  # frames of a window, step from one window to the next
 
 
@@ -45,7 +48,9 @@ class FramesItem:
         if len(shapes) > 1:
             raise BadImage(f"{' and '.join(shapes.values())}: frames of different sizes")
         hashes = "".join(each.sha256 for each in loaded)
-        return _window([each.image for each in loaded], sha256(hashes.encode()), self.labels)
+        frames = np.stack([each.image for each in loaded])
+        middle = frames[len(frames) // 2]
+        return Sharp(middle, None, sha256(hashes.encode()), frames, self.labels)
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,11 @@ class VideoItem:
 
     def load(self) -> Sharp:
         """Decode all frames; the hash is that of their pixels."""
-        frames = _opened(str(self.path), os.getpid()).window(self.start, self.count)
-        if len(frames) < self.count:
+        read = _opened(str(self.path), os.getpid()).window(self.start, self.count)
+        if len(read) < self.count:
             raise BadImage(f"{self.id}: {self.group} ends before frame {self.start + self.count}")
-        return _window(frames, sha256(b"".join(map(np.ndarray.tobytes, frames))), self.labels)
-
-
-def _window(frames: list[np.ndarray], hash: str, labels: Labels) -> Sharp:
-    return Sharp(frames[len(frames) // 2], None, hash, np.stack(frames), labels)
+        frames = np.stack(read)
+        return Sharp(frames[self.count // 2], None, sha256(frames.tobytes()), frames, self.labels)
 
 
 def folder_windows(pictures: Sequence[Picture], asked: Asked) -> list[SourceItem]:
@@ -137,8 +139,6 @@ class Video:
 
     def __init__(self, path: Path | str) -> None:
         """A file that is no video has no frames."""
-        # Level -8: FFmpeg would tell a damaged file in several lines, failures.jsonl in one.
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         self._path = str(path)
         self._rewind()
 
@@ -165,7 +165,8 @@ class Video:
         self._kept = {index: self._kept[index] for index in wanted if index in self._kept}
         while self._next < wanted.stop and self._capture.grab():
             if self._next >= start:
-                self._kept[self._next] = self._capture.retrieve()[1][..., ::-1].copy()
+                bgr = self._capture.retrieve()[1]
+                self._kept[self._next] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
             self._next += 1
         return list(self._kept.values())
 

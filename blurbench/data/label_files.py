@@ -83,7 +83,7 @@ def match(names: Iterable[str], ids: Iterable[str]) -> Matches:
     A name that fits several pictures, or one picture that only folders tell apart, fits none.
     """
     by_file_name: dict[str, list[str]] = defaultdict(list)
-    for id in ids:
+    for id in sorted(ids):
         by_file_name[PurePosixPath(id).name].append(id)
     found: dict[str, str] = {}
     unclear: dict[str, str] = {}

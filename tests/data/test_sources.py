@@ -1,12 +1,18 @@
 import hashlib
 import pickle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
+import fsspec
 import numpy as np
 import pytest
+import tiny_data
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from blurbench.data.sources import open_source
+from blurbench.data.sources import open_for, open_source
+from blurbench.data.tasks import choose
 from blurbench.errors import UserError
 from blurbench.images import BadImage
 
@@ -147,6 +153,93 @@ def test_name_that_is_not_utf8_is_refused(tmp_path):
         pytest.skip("this file system takes UTF-8 names only")
     with pytest.raises(UserError, match="not UTF-8; rename it"):
         open_source(str(tmp_path))
+
+
+@pytest.fixture
+def remote():
+    """A folder in memory and its URL, empty again afterwards."""
+    files = fsspec.filesystem("memory")
+    yield files, "memory://pictures"
+    files.rm("/pictures", recursive=True)
+
+
+def put(remote, folder: Path) -> str:
+    files, url = remote
+    for path in folder.rglob("*"):
+        if path.is_file():
+            files.pipe_file(f"/pictures/{path.relative_to(folder).as_posix()}", path.read_bytes())
+    return url
+
+
+def test_url_offers_what_the_same_folder_does(tmp_path, remote):
+    for name in ["train/b.png", "train/deep/a.JPG", "test/c.png", "other/d.png", "train/.x/e.png"]:
+        write_picture(tmp_path / name)
+    (tmp_path / "captions.csv").write_text("image,caption\nb.png,one\nc.png,one\n")
+    (tmp_path / "train" / "text.png").write_text("no picture at all")
+    recipe = tiny_data.flow_recipe(captions__count=1)
+    here, there = open_for(recipe, str(tmp_path)), open_for(recipe, put(remote, tmp_path))
+    assert (
+        ids(there)
+        == ids(here)
+        == ["test/c.png", "train/b.png", "train/deep/a.JPG", "train/text.png"]
+    )
+    for name in ("labels_sha256", "captioned", "train", "test", "images"):
+        assert there.description[name] == here.description[name]
+    for one, other in zip(here.items, pickle.loads(pickle.dumps(there.items)), strict=True):
+        assert (one.split, one.labels) == (other.split, other.labels)
+        if one.id == "train/text.png" or not one.labels:
+            with pytest.raises(BadImage, match=f"^{one.id}: "):
+                other.load()
+        else:
+            assert one.load().sha256 == other.load().sha256
+            np.testing.assert_array_equal(one.load().image, other.load().image)
+
+
+def test_pictures_behind_a_url_that_have_labels_beside_them(tmp_path, remote):
+    write_picture(tmp_path / "images" / "a.png")
+    write_picture(tmp_path / "masks" / "a.png")
+    assert ids(open_source(put(remote, tmp_path))) == ids(open_source(str(tmp_path)))
+    with pytest.raises(UserError, match="face labels are read from folders of this machine only"):
+        open_source(remote[1], masks=True)
+
+
+def test_url_without_pictures_or_whose_picture_vanished_is_one_line(tmp_path, remote):
+    write_picture(tmp_path / "a.png")
+    (item,) = open_source(put(remote, tmp_path)).items
+    remote[0].pipe_file("/pictures/notes.txt", b"no picture")
+    remote[0].rm("/pictures/a.png")
+    with pytest.raises(BadImage, match=r"^a\.png: cannot be read"):
+        item.load()
+    with pytest.raises(UserError, match=r"^memory://pictures: no pictures here"):
+        open_source(remote[1])
+
+
+def test_only_pictures_of_the_pattern_are_used(tmp_path):
+    for name in ["a/sharp/1.png", "a/blur/1.png"]:
+        write_picture(tmp_path / name)
+    (tmp_path / "captions.csv").write_text("image,caption\n1.png,one\n")
+    recipe = tiny_data.flow_recipe(captions__count=1, pictures="*/sharp/*")
+    (item,) = open_for(recipe, str(tmp_path)).items
+    assert (item.id, item.labels) == ("a/sharp/1.png", {"captions": ["one"]})
+    with pytest.raises(UserError, match=r"no pictures here named like \*/other/\*"):
+        open_for(tiny_data.flow_recipe(pictures="*/other/*"), str(tmp_path))
+
+
+NAMES = st.lists(st.from_regex("[a-z]{1,3}[.]png", fullmatch=True), unique=True)
+
+
+@settings(deadline=None, max_examples=20)
+@given(NAMES.filter(len), NAMES)
+def test_more_pictures_move_no_other_to_another_split(some, more):
+    with TemporaryDirectory() as folder:
+        placed = []
+        for names in (some, more):
+            for name in names:
+                Path(folder, name).touch()
+            recipe = tiny_data.flow_recipe()
+            chosen = choose(recipe, open_for(recipe, folder))
+            placed.append({item.id: split for item, split in chosen})
+    assert {name: placed[1][name] for name in some} == placed[0]
 
 
 def test_photographs_of_a_split_folder(shared):
