@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -193,13 +194,21 @@ def _matlab_hdf5(path: Path, variable: str | None) -> np.ndarray | list[np.ndarr
             for name in file
             if isinstance(file.get(name, getlink=True), h5py.HardLink)
             and isinstance(file[name], h5py.Dataset)
-            and not (file[name].external or file[name].is_virtual)
+            and not _elsewhere(file[name])
         ]
         data = file[_choose(path, names, variable)]
         # MATLAB counts the first axis fastest, HDF5 the last: the same array, its axes reversed.
         if h5py.check_ref_dtype(data.dtype) is None:
             return np.asarray(data[()]).T
-        return [np.asarray(file[cell][()]).T for cell in data[()].ravel()]
+        cells = [file[cell] for cell in data[()].ravel()]
+        if any(_elsewhere(cell) for cell in cells):
+            raise UserError(f"{path}: its kernels are stored in other files")
+        return [np.asarray(cell[()]).T for cell in cells]
+
+
+def _elsewhere(data: Any) -> bool:
+    """Whether an HDF5 data set is a view of other files."""
+    return bool(data.external or data.is_virtual)
 
 
 def _text(path: Path, _: str | None) -> np.ndarray:

@@ -97,6 +97,14 @@ def test_links_to_other_files_are_not_followed(tmp_path):
     with h5py.File(tmp_path / "a.mat", "w") as file:
         file["kernels"] = h5py.ExternalLink("secret.mat", "kernels")
     assert "holds none" in complaint(tmp_path / "a.mat")
+    (tmp_path / "secret.bin").write_bytes(ARROW.tobytes())
+    with h5py.File(tmp_path / "b.mat", "w") as file:
+        outside = [(str(tmp_path / "secret.bin"), 0, ARROW.nbytes)]
+        file.create_dataset("#refs#/a", ARROW.shape, float, external=outside)
+        file["kernels"] = np.array([[file["#refs#/a"].ref]], h5py.ref_dtype)
+        file.create_dataset("plain", ARROW.shape, float, external=outside)
+    assert "stored in other files" in complaint(tmp_path / "b.mat", variable="kernels")
+    assert "no variable 'plain'" in complaint(tmp_path / "b.mat", variable="plain")
 
 
 def test_without_h5py_the_mend_is_told(tmp_path, monkeypatch):
