@@ -85,7 +85,7 @@ def synthesize(
         if seed or limit or image_format != "png":
             raise click.UsageError(f"{recipe} indexes pairs: no --seed, --limit or --format.")
         return index_pairs(loaded, source, out, plan_only, workers, scheduler)
-    found = sources.open_source(source, masks=loaded.masks)
+    found = sources.open_for(loaded, source)
     if plan_only:
         click.echo(shards.plan(loaded, found, seed=seed, limit=limit))
         return 0
@@ -141,6 +141,72 @@ def verify(data: Path | str, workers: int, scheduler: str | None) -> int:
     return 1 if problems else 0
 
 
+@cli.command()
+@click.argument("data", type=PLACE)
+@click.option("--to", "kind", required=True, help="webdataset, lmdb or basicsr.")
+@click.option("--out", type=FOLDER, required=True)
+@many_workers
+def export(data: Path | str, kind: str, out: Path, workers: int, scheduler: str | None) -> int:
+    """Write a data set in another format, and read it back."""
+    from blurbench.data.export import export as write
+
+    click.echo(write(data, kind, out, workers=workers, scheduler=scheduler))
+    return 0
+
+
+@cli.group()
+def kernels() -> None:
+    """Look at a recipe's blur; write its kernels to a file."""
+
+
+def of_recipe(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What the commands on a recipe's kernels share."""
+    recipe = click.argument("recipe")
+    out = click.option("--out", type=FOLDER, required=True)
+    count = click.option("--count", type=click.IntRange(1), help="How many are drawn.")
+    seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+    split = click.option("--split", default="train", show_default=True)
+    return recipe(out(count(seed(split(command)))))
+
+
+@kernels.command()
+@of_recipe
+def preview(recipe: str, out: Path, count: int | None, seed: int, split: str) -> int:
+    """A picture of what RECIPE draws, with its lengths and angles."""
+    from blurbench.data import kernel_sheets, manifest
+    from blurbench.files import write_bytes
+    from blurbench.images import encode
+
+    picture = kernel_sheets.preview(manifest.load_recipe(recipe), count, seed, split)
+    write_bytes(out, encode(picture))
+    click.echo(out)
+    return 0
+
+
+@kernels.command()
+@of_recipe
+@click.option("--size", type=click.IntRange(3), help="Side of the kernels, px, with zeros around.")
+@click.option(
+    "--format", "file_format", help="npy, npz, mat or umsn; by default the suffix of --out."
+)
+def bank(
+    recipe: str,
+    out: Path,
+    count: int | None,
+    seed: int,
+    split: str,
+    size: int | None,
+    file_format: str | None,
+) -> int:
+    """Write the kernels that RECIPE draws: .npy, .npz or .mat."""
+    from blurbench.data import kernel_bank, manifest
+
+    loaded = manifest.load_recipe(recipe)
+    told = kernel_bank.write_bank(loaded, out, count, seed, size, split=split, format=file_format)
+    click.echo(told)
+    return 0
+
+
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     """KEY=VALUE pairs; a value that reads as JSON is that, anything else is text."""
     parsed: dict[str, Any] = {}
@@ -157,7 +223,7 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 
 @cli.command()
 @click.option("--model", required=True, help="A name from `blurbench list models`.")
-@click.option("--data", type=FOLDER, help="A data set made by synthesize.")
+@click.option("--data", type=PLACE, help="A data set made by synthesize: a folder, or a URL.")
 @click.option("--recipe", help="Or blur on the fly: this recipe, with --source.")
 @click.option("--source", help="Folder of pictures, or builtin:NAME, for --recipe.")
 @click.option("--out", type=FOLDER, required=True, help="The run folder.")
@@ -171,7 +237,7 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint, if any.")
 def train(
     model: str,
-    data: Path | None,
+    data: Path | str | None,
     recipe: str | None,
     source: str | None,
     out: Path,
@@ -207,7 +273,7 @@ def train(
 
 
 @cli.command()
-@click.option("--data", type=FOLDER, required=True, help="A data set made by synthesize.")
+@click.option("--data", type=PLACE, required=True, help="The data set: a folder, or a URL.")
 @click.option("--out", type=FOLDER, required=True, help="The result folder.")
 @click.option("--checkpoint", "runs", type=FOLDER, multiple=True, help="A run folder.")
 @click.option("--restored", type=FOLDER, help="Anybody's restored pictures, paired by name.")
@@ -218,7 +284,7 @@ def train(
 @click.option("--split", default="test", show_default=True)
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
 def evaluate(
-    data: Path,
+    data: Path | str,
     out: Path,
     runs: tuple[Path, ...],
     restored: Path | None,

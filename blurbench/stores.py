@@ -29,6 +29,11 @@ def open_store(place: "Place | Store") -> "Store":
     return Remote(str(place)) if is_url(place) else Folder(Path(place))
 
 
+def base_name(place: Place) -> str:
+    """The last part of a path or URL."""
+    return _plain(place).name
+
+
 def lies_in(inner: Place, outer: Place) -> bool:
     """Whether the folder or URL `inner` is `outer`, or lies below it."""
     return _plain(inner).is_relative_to(_plain(outer))

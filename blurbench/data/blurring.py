@@ -24,7 +24,7 @@ from blurbench.data.families import (
 from blurbench.data.kernel_files import load_bank
 from blurbench.data.manifest import MIN_SIDE
 from blurbench.errors import UserError
-from blurbench_kernels import bank, convolution, motion_flow, shot, trajectory, uniform
+from blurbench_kernels import bank, camera, convolution, motion_flow, shot, trajectory, uniform
 from blurbench_kernels.random import stream
 
 
@@ -215,8 +215,6 @@ def _uniform(
 
 
 def _camera(settings: Camera, scene: Scene) -> Blurred:
-    from blurbench_kernels import camera
-
     height, width = scene.image.shape[:2]
     random = scene.random
     anxiety = between(settings.anxiety, random)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from blurbench.data.manifest import PROSE
-from blurbench.data.records import Description, Row, read_picture, read_rows
+from blurbench.data.records import Description, Row, located, read_picture, read_rows
 from blurbench.data.sheets import Cell, grid, histogram, page
 from blurbench.data.sources import in_order
 from blurbench.images import decode, encode
@@ -17,7 +17,7 @@ README = "README.md"
 FOLDER = "card"
 PAIRS, SEVERITY = f"{FOLDER}/pairs.png", f"{FOLDER}/severity.png"
 SHOWN = 8  # pairs on the sheet
-SIDE = 240  # px of the longer side of a picture on the sheet
+SIDE = 240  # px of a picture on the sheet, the square in its middle
 
 
 def write_card(store: Store, description: Description) -> None:
@@ -28,8 +28,9 @@ def write_card(store: Store, description: Description) -> None:
         label = "mean blur length of a pair, px"
         store.write(SEVERITY, encode(histogram(lengths, label)))
         text += _severity(lengths)
-    store.write(PAIRS, encode(_pairs(store, description, shown)))
-    text += ["## Pairs", "", "Blurred above sharp.", "", f"![pairs]({PAIRS})", ""]
+    if shown:
+        store.write(PAIRS, encode(_pairs(store, description, shown)))
+        text += ["## Pairs", "", "Blurred above sharp.", "", f"![pairs]({PAIRS})", ""]
     store.write(README, "\n".join([*text, *_recipe(description)]).encode())
 
 
@@ -53,13 +54,19 @@ def _survey(store: Store, description: Description) -> tuple[list[tuple[str, Row
 def _head(description: Description) -> Iterator[str]:
     recipe = description.recipe
     yield from (f"# {recipe['title']}", "")
-    yield f"Made by blurbench {description.blurbench} from recipe `{recipe['name']}` (below)"
-    yield f"and the source `{description.source.get('name', '')}`. The same recipe, seed and source"
-    yield "images give the same pixels, hence the same digest:"
-    limit = f" --limit {description.limit}" if description.limit else ""
+    if description.root is None:
+        source = description.source.get("name", "")
+        yield f"Made by blurbench {description.blurbench} from the recipe `{recipe['name']}` and"
+        yield f"the source `{source}`. The same recipe, seed and source images give the same"
+        yield "pixels, hence the same digest:"
+    else:
+        yield f"An index, by blurbench {description.blurbench}, of pairs that lie elsewhere, by the"
+        yield f"recipe `{recipe['name']}`. The same pixels give the same digest:"
     yield from ("", f"    digest {description.digest}", "")
     command = f"blurbench synthesize {recipe['name']} --source SOURCE --out OUT"
-    yield from (f"    {command} --seed {description.seed}{limit}", "")
+    seed = f" --seed {description.seed}" if description.root is None else ""
+    limit = f" --limit {description.limit}" if description.limit else ""
+    yield from (f"    {command}{seed}{limit}", "")
 
 
 def _prose(recipe: dict[str, Any]) -> Iterator[str]:
@@ -81,7 +88,8 @@ def _counts(description: Description) -> Iterator[str]:
         f"| {split} | {description.counts[split]} |" for split in in_order(description.counts)
     )
     yield ""
-    found = "; ".join(f"{key}: {value}" for key, value in description.source.items() if value)
+    hidden = ("name", "ids_sha256")
+    found = "; ".join(f"{k}: {v}" for k, v in description.source.items() if k not in hidden)
     yield from (f"The source as it was found: {found}.", "")
     if description.failed:
         yield from (f"{description.failed} inputs could not be used: failures.jsonl says why.", "")
@@ -117,21 +125,21 @@ def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _pairs(store: Store, description: Description, shown: list[tuple[str, Row]]) -> np.ndarray:
-    cells = [
-        Cell(
-            np.concatenate([_small(store, split, row, kind) for kind in ("blur", "sharp")]),
-            _caption(split, row),
-        )
-        for split, row in shown
-    ]
-    return page(description.recipe["title"], "Blurred above sharp.", [grid(cells, 4)])
+    cells = []
+    for split, row in shown:
+        pictures, folder = located(store, description.root, split)
+        both = [_small(pictures, folder, row[f"{kind}_file_name"]) for kind in ("blur", "sharp")]
+        cells.append(Cell(np.concatenate(both), _caption(split, row)))
+    return page(
+        description.recipe["title"], "Blurred above sharp, the middle of each.", [grid(cells, 4)]
+    )
 
 
-def _small(store: Store, split: str, row: Row, kind: str) -> np.ndarray:
-    name = store.inside(split, row[f"{kind}_file_name"])
+def _small(store: Store, folder: str, file_name: str) -> np.ndarray:
+    name = store.inside(folder, file_name)
     image = Image.fromarray(decode(read_picture(store, name), name))
-    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return np.array(image)
+    side = min(SIDE, *image.size)
+    return np.array(ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS))
 
 
 def _caption(split: str, row: Row) -> str:

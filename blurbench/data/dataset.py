@@ -1,7 +1,6 @@
 """The only reader of a made data set; and the same pairs, blurred on the fly."""
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,9 +79,9 @@ class BlurDataset(Dataset[dict[str, Any]]):
         store, folder = self.pictures
         return store.inside(folder, name)
 
-    def path(self, row: dict[str, Any], kind: str) -> Path:
-        """`name` as a path, in a folder."""
-        return Path(self.pictures[0].where(self.name(row, kind)))
+    def where(self, row: dict[str, Any], kind: str) -> str:
+        """What to call a row's `blur`, `sharp` or `mask` in messages."""
+        return self.pictures[0].where(self.name(row, kind))
 
 
 class OnTheFlyDataset(Dataset[dict[str, Any]]):

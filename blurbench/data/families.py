@@ -122,7 +122,7 @@ class Camera(Table):
     translation: Fraction = 0.01  # largest, parts of the plane's distance
     rotation: float = Field(1.0, ge=0, le=45)  # largest, degrees
     focal: float = Field(1.0, gt=0, le=20)  # parts of the image's width
-    tilt: float = Field(0.0, ge=0, le=60)  # of the plane, largest, degrees
+    tilt: float = Field(0.0, ge=0, le=45)  # of the plane, largest, degrees
     target: Target | None = None
 
 

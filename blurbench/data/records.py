@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from blurbench.errors import UserError
 from blurbench.files import parse_json, parse_jsonl, sha256
 from blurbench.images import BadImage
+from blurbench.remote import Remote
 from blurbench.stores import Place, Store, open_store
 
 DATASET = "dataset.json"
@@ -51,11 +52,15 @@ def read_description(place: Place | Store) -> Description:
         state = "unfinished: run synthesize again" if store.exists(WORK) else "not a data set"
         raise UserError(f"{where}: no {DATASET} here, so this is {state}")
     try:
-        return Description.model_validate(read_whole(store, DATASET))
+        description = Description.model_validate(read_whole(store, DATASET))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the whole"
         raise UserError(f"{store.where(DATASET)}: {field}: {first['msg']}; {MEND}") from None
+    if description.root is not None and isinstance(store, Remote):
+        # Whoever wrote it may name any folder of this machine.
+        raise UserError(f"{where}: an index of pictures elsewhere; indexes are read from folders")
+    return description
 
 
 def located(store: Store, root: str | None, split: str) -> tuple[Store, str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 
+from blurbench.data.card import write_card
 from blurbench.data.manifest import PROSE
 from blurbench.data.records import (
     DATASET,
@@ -259,6 +260,7 @@ def finish(store: Store, copies: Path, wanted: Request, pairs: int) -> Descripti
         metadata_sha256=hashes,
         digest=digest_of((split, row) for split in counts for row in found.rows(split)),
     )
+    write_card(store, description)
     store.write_json(DATASET, description.model_dump())
     store.clear(WORK)
     return description

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
+from blurbench.data.card import FOLDER as CARD
 from blurbench.data.records import (
     DATASET,
     METADATA,
@@ -122,7 +123,7 @@ def _strangers(store: Store, rows: dict[str, list[Row]]) -> list[str]:
     return [
         f"{store.where(name)}: a picture that no row of {METADATA} names"
         for name in store.names()
-        if _is_picture(path := PurePosixPath(name)) and path not in known
+        if _is_picture(path := PurePosixPath(name)) and path not in known and path.parts[0] != CARD
     ]
 
 

@@ -18,9 +18,10 @@ from blurbench.evaluation import counted
 from blurbench.evaluation.environment import environment, peak_memory
 from blurbench.evaluation.restorers import FolderRestorer, Identity, Restorer, trained
 from blurbench.files import inside, locked, read_json, sha256, write_bytes, write_json, write_jsonl
-from blurbench.images import encode, read_image
+from blurbench.images import encode
 from blurbench.metrics import METRICS, PROTOCOLS, compute, known
 from blurbench.progress import progress
+from blurbench.stores import Place, base_name
 
 RECIPE_HASH = "recipe_sha256"
 SAMPLES = 8
@@ -84,7 +85,7 @@ def restorers(
 
 
 def evaluate(
-    data: Path,
+    data: Place,
     out: Path,
     *,
     restore: Restorer,
@@ -107,7 +108,7 @@ def evaluate(
     _refuse_other(out, header)  # before the lock, which leaves a file behind
     with locked(out):
         done = _done(out, header)
-        header["data_folder"] = data.resolve().name
+        header["data_folder"] = base_name(data)
         header["data_title"] = str(dataset.recipe.get("title", ""))
         write_json(out / "summary.json", {**header, "complete": False})
         rows, skipped = _score_all(dataset, restore, header, out, done)
@@ -240,10 +241,10 @@ def _score(
 
 def _picture(dataset: BlurDataset, row: dict[str, Any], role: str) -> np.ndarray:
     """A picture of the data set; UserError where the digest stands for other pixels."""
-    path = dataset.path(row, role)
-    image = read_image(path)
+    image = dataset.picture(row, role)
     if pixel_hash(image) != row[f"{role}_pixels"]:
-        raise UserError(f"{path}: differs from the data set's metadata; run blurbench verify")
+        where = dataset.where(row, role)
+        raise UserError(f"{where}: differs from the data set's metadata; run blurbench verify")
     return image
 
 

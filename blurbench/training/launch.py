@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.errors import UserError
+from blurbench.stores import Place
 
 
 def launch(processes: int, out: Path, arguments: list[str]) -> None:
@@ -26,10 +27,10 @@ def launch(processes: int, out: Path, arguments: list[str]) -> None:
 
 
 def child_arguments(
-    data: Path | tuple[str, str], overrides: dict[str, Any], **options: object
+    data: Place | tuple[str, str], overrides: dict[str, Any], **options: object
 ) -> list[str]:
     """The command line of `blurbench train` with these options; None is left out."""
-    if isinstance(data, Path):
+    if not isinstance(data, tuple):
         words = ["--data", str(data)]
     else:
         words = ["--recipe", data[0], "--source", data[1]]

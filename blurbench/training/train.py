@@ -19,6 +19,7 @@ from blurbench.inference.deblur import pick_device
 from blurbench.models import build
 from blurbench.models.base import Model, parameter_count
 from blurbench.models.weights import load_weights
+from blurbench.stores import Place
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import checkpoints, load_progress
 from blurbench.training.folder import start_run
@@ -46,7 +47,7 @@ Pairs = BlurDataset | OnTheFlyDataset
 
 def train(
     name: str,
-    data: Path | tuple[str, str],
+    data: Place | tuple[str, str],
     out: Path,
     *,
     preset: str = "paper",
@@ -110,9 +111,9 @@ def check_crop(name: str, model: Model, pairs: Pairs) -> None:
             raise UserError("crop_size=none: these pairs have several sizes; give a crop_size")
 
 
-def open_pairs(data: Path | tuple[str, str], seed: int) -> tuple[Pairs, Pairs | None]:
+def open_pairs(data: Place | tuple[str, str], seed: int) -> tuple[Pairs, Pairs | None]:
     """The train split, and the val split where there is one."""
-    if isinstance(data, Path):
+    if not isinstance(data, tuple):
         stored = BlurDataset(data, "train")
         return stored, BlurDataset(data, "val") if "val" in stored.splits else None
     recipe = load_recipe(data[0])

@@ -174,7 +174,7 @@ def test_a_data_set_like_any_other(gopro, tmp_path):
     assert (len(train), train.splits, train.recipe_name) == (3, ("train", "test"), "gopro")
     assert train[0]["blur"].shape == train[0]["sharp"].shape == (3, 60, 72)
     row = train.rows[0]
-    assert train.path(row, "sharp") == tmp_path / "link" / row["sharp_file_name"]
+    assert train.where(row, "sharp") == str(tmp_path / "link" / row["sharp_file_name"])
     assert verify(out) == []
     result = evaluate(out, tmp_path / "result", restore=Identity("identity"), name="identity")
     assert (result.images, result.failed) == (1, 0)
