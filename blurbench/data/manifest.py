@@ -168,6 +168,8 @@ class Recipe(Table):
     captions: Captions | None = None
     recognition: Recognition | None = None
     pictures: str | None = None  # pattern of the source's ids that are used, such as "*/sharp/*"
+    # Pictures that share a split where the source states none: each is alone, or its folder is one.
+    groups: Literal["picture", "folder"] = "picture"
     images: Images = Images()
     replicas: Replicas = Replicas()
     splits: Splits = Splits()

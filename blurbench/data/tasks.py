@@ -118,7 +118,8 @@ def split_of(recipe: Recipe, item: SourceItem) -> str:
     """
     if item.split:
         return item.split
-    place = place_of("split", item.group or item.id)
+    folder = item.id.rpartition("/")[0] if recipe.groups == "folder" else ""
+    place = place_of("split", item.group or folder or item.id)
     if place < recipe.splits.train:
         return "train"
     return "val" if place < recipe.splits.train + recipe.splits.val else "test"

@@ -81,6 +81,16 @@ def test_no_group_is_in_two_splits_and_others_never_move_it(counts):
         assert splits[item.group] == split
 
 
+def test_pictures_of_one_folder_share_a_split_where_the_recipe_says_so():
+    recipe = tiny_data.flow_recipe(groups="folder")
+    ids = [f"{folder}/sharp/{n}.png" for folder in "abcdefgh" for n in range(20)]
+    items = [FileItem(id, None, Path(), Path(), None) for id in ids]
+    splits = {(item.id[0], split_of(recipe, item)) for item in items}
+    assert len(splits) == 8
+    assert len({split for _, split in splits}) > 1
+    assert len({(item.id[0], split_of(RECIPE, item)) for item in items}) > 8
+
+
 def test_a_recipe_takes_so_many_images_of_each_split():
     source = listed(a=60, b=60, c=60, d=60)
     everything = choose(RECIPE, source)
