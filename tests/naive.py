@@ -249,6 +249,7 @@ def boost_highlights(linear, threshold, gain):
     out = linear.copy()
     for y in range(linear.shape[0]):
         for x in range(linear.shape[1]):
-            if max(linear[y, x]) >= threshold:
-                out[y, x] += gain
+            for c in range(linear.shape[2]):
+                if linear[y, x, c] >= threshold:
+                    out[y, x, c] += gain
     return out

@@ -42,9 +42,10 @@ def _survey(store: Store, description: Description) -> tuple[list[tuple[str, Row
     for place, split in enumerate(splits):
         room = SHOWN - len(shown)
         wanted = -(-room // (len(splits) - place))
-        every = max(1, description.counts[split] // max(wanted, 1))
+        # One row further at each step, or every picture would show the same of so many replicas.
+        step = max(1, description.counts[split] // max(wanted, 1) - 1)
         for number, row in enumerate(read_rows(store, split)):
-            if number % every == 0 and number // every < wanted:
+            if number % step == 0 and number // step < wanted:
                 shown.append((split, row))
             if "severity_mean_px" in row:
                 lengths.append(float(row["severity_mean_px"]))
@@ -138,11 +139,10 @@ def _pairs(store: Store, description: Description, shown: list[tuple[str, Row]])
 def _small(store: Store, folder: str, file_name: str) -> np.ndarray:
     name = store.inside(folder, file_name)
     image = Image.fromarray(decode(read_picture(store, name), name))
-    side = min(SIDE, *image.size)
-    return np.array(ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS))
+    return np.array(ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
 def _caption(split: str, row: Row) -> str:
     what = row.get("blur_type") or row.get("kernel_family", "")
     length = f", {row['severity_mean_px']:.1f} px" if "severity_mean_px" in row else ""
-    return f"{split}: {what}{length}".replace("_", " ")
+    return f"{split}: {what}{length}".replace("_", " ").removesuffix(": ")

@@ -136,8 +136,8 @@ class Sensor(Table):
 
     light: Literal["encoded", "linear"] = "linear"  # which values are blurred
     curve: Literal["srgb", "gamma-2.2"] = "srgb"  # that takes a picture to linear light
-    highlights: Gains | None = None  # light that clipping took, added to the brightest pixels
-    threshold: Fraction = 0.98  # brightest channel of what counts as clipped, linear light
+    highlights: Gains | None = None  # light that clipping took, added where it clips
+    threshold: Fraction = 0.98  # linear light from which a channel counts as clipped
     shot_noise: Fraction = 0.0  # the light of one electron, of the [0, 1] range
     read_noise: Fraction = 0.0  # standard deviation, of the [0, 1] range
     noise_factor: Gains = (1.0, 1.0)  # both noises are times a factor of their own from here

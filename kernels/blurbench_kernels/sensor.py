@@ -82,16 +82,16 @@ def response(image: np.ndarray, coefficients: Sequence[float]) -> np.ndarray:
 
 
 def boost_highlights(linear: np.ndarray, threshold: float, gain: float) -> np.ndarray:
-    """Give back light that clipping took: `gain` more where the brightest channel >= threshold.
+    """Give back light that clipping took: `gain` more wherever a value >= threshold.
 
-    linear: (H, W, C) linear light in [0, 1] -> float64, not clipped: blur it, then `saturate`. Rim
+    linear: linear light in [0, 1], any shape -> float64, not clipped: blur it, then `saturate`. Each
+    channel for itself, as clipping goes: skin that lost its red alone must not turn white. Rim
     et al., Realistic Blur Synthesis for Learning Image Deblurring (ECCV 2022) add U[0.25, 1.75].
-    ValueError for another shape or a gain below 0.
+    ValueError for a gain below 0.
     """
-    if linear.ndim != 3 or not 0 <= gain < math.inf:
-        raise ValueError(f"highlights: expected (H, W, C) and {gain=} >= 0, got {linear.shape}")
-    lost = linear.max(axis=2, keepdims=True) >= threshold
-    return linear + gain * lost
+    if not 0 <= gain < math.inf:
+        raise ValueError(f"highlights: the gain must be at least 0, got {gain}")
+    return linear + gain * (linear >= threshold)
 
 
 def saturate(image: np.ndarray, gain: float = 1.0) -> np.ndarray:
