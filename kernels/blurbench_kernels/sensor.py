@@ -84,7 +84,7 @@ def response(image: np.ndarray, coefficients: Sequence[float]) -> np.ndarray:
 def boost_highlights(linear: np.ndarray, threshold: float, gain: float) -> np.ndarray:
     """Give back light that clipping took: `gain` more wherever a value >= threshold.
 
-    linear: linear light in [0, 1], any shape -> float64, not clipped: blur it, then `saturate`. Each
+    linear: light in [0, 1], any shape -> float64, not clipped: blur it, then `saturate`. Each
     channel for itself, as clipping goes: skin that lost its red alone must not turn white. Rim
     et al., Realistic Blur Synthesis for Learning Image Deblurring (ECCV 2022) add U[0.25, 1.75].
     ValueError for a gain below 0.
