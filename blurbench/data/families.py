@@ -76,8 +76,17 @@ class MotionFlow(Table):
     preset: Literal["strong", "mild"]
     mode: Literal["compat", "physical"] = "compat"
     severity: Range | None = None  # None: the preset's own range
-    severity_reading: Literal["magnitude", "motion_scale"] = "magnitude"
+    # What severity scales: the magnitude of each parameter, the whole flow, or no motion at all:
+    # then it is the standard deviation of Gaussian noise in grey levels.
+    severity_reading: Literal["magnitude", "motion_scale", "noise"] = "magnitude"
     target: Target | None = None
+
+    @property
+    def scaling(self) -> tuple[tuple[float, float] | None, Literal["magnitude", "motion_scale"]]:
+        """The range that scales the motion, and how."""
+        if self.severity_reading == "noise":
+            return None, "magnitude"
+        return self.severity, self.severity_reading
 
 
 class Trajectory(Table):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from blurbench.data.manifest import Noise, Sensor
+from blurbench.data.manifest import Sensor
 from blurbench.images import jpeg
 from blurbench_kernels import sensor
 from blurbench_kernels.random import stream
@@ -22,15 +22,18 @@ def expose(settings: Sensor | None, image: np.ndarray, key: Key) -> np.ndarray:
     return linear * 255.0
 
 
-def develop(settings: Sensor | None, noise: Noise, image: np.ndarray, key: Key) -> np.ndarray:
-    """The (H, W, 3) uint8 picture of what `expose` gave, once blurred; with its noise."""
-    if image.dtype == np.uint8 and not noise.sigma:
+def develop(settings: Sensor | None, sigma: float, image: np.ndarray, key: Key) -> np.ndarray:
+    """The (H, W, 3) uint8 picture of what `expose` gave, once blurred.
+
+    sigma: of the Gaussian noise added to the encoded values, of the [0, 1] range.
+    """
+    if image.dtype == np.uint8 and not sigma:
         return _compress(settings, image, key)
     values = image / 255.0
     if settings and settings.light == "linear":
         values = _encode(settings, _shot_noise(settings, sensor.saturate(values), key))
-    if noise.sigma:
-        values = sensor.gaussian_noise(values, noise.of_unit, stream(*key, "noise"))
+    if sigma:
+        values = sensor.gaussian_noise(values, sigma, stream(*key, "noise"))
     return _compress(settings, sensor.quantise(values), key)
 
 

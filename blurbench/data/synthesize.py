@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from blurbench.data import sensing
-from blurbench.data.blurring import Blurred, Scene, blur, need
+from blurbench.data.blurring import Blurred, Scene, between, blur, need
+from blurbench.data.families import MotionFlow
 from blurbench.data.manifest import MIN_SIDE, Recipe, Region
 from blurbench.data.sources import Sharp
 from blurbench.data.tasks import GALLERY, pair_id
@@ -81,10 +82,11 @@ def make_pair(
     if recipe.region:
         random = stream(*key, "region")
         image, place = confine(recipe.region, random, item_id, image, light[window], mask)
-    row = _row(recipe, key, sharp, blurred)
+    sigma = _noise_sigma(recipe, key)
+    row = _row(recipe, key, sharp, blurred, sigma)
     return Pair(
         pair_id(item_id, split, replica),
-        sensing.develop(recipe.sensor, recipe.noise, image, key),
+        sensing.develop(recipe.sensor, sigma, image, key),
         sensing.develop_sharp(recipe.sensor, sharp.image[window]),
         mask,
         {**row, **place, **sharp.labels},
@@ -104,7 +106,15 @@ def _blur(recipe: Recipe, key: Key, sharp: Sharp, light: np.ndarray) -> Blurred:
     return blur(recipe.blur, Scene(str(item_id), light, frames, random, int(replica), shared))
 
 
-def _row(recipe: Recipe, key: Key, sharp: Sharp, blurred: Blurred) -> dict[str, Any]:
+def _noise_sigma(recipe: Recipe, key: Key) -> float:
+    """Standard deviation of a pair's noise, of the [0, 1] range."""
+    settings = recipe.blur
+    if isinstance(settings, MotionFlow) and settings.severity_reading == "noise":
+        return between(settings.severity or (0.0, 0.0), stream(*key, "noise level")) / 255
+    return recipe.noise.of_unit
+
+
+def _row(recipe: Recipe, key: Key, sharp: Sharp, blurred: Blurred, sigma: float) -> dict[str, Any]:
     row = {
         "source_id": key[3],
         "source_sha256": sharp.sha256,
@@ -112,7 +122,7 @@ def _row(recipe: Recipe, key: Key, sharp: Sharp, blurred: Blurred) -> dict[str, 
         "stream": json.dumps(key, ensure_ascii=False),
         "kernel_family": blurred.family,
         "parameters": json.dumps(blurred.drawn, allow_nan=False),
-        "noise_sigma": float(recipe.noise.of_unit),
+        "noise_sigma": float(sigma),
     }
     if recipe.shots:
         row["blur_type"] = blurred.type

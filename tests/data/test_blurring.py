@@ -139,6 +139,16 @@ def test_a_mixture_draws_by_weight_or_takes_turns():
     assert families == ["line", "disk", "trajectory"] * 2
 
 
+def test_the_literal_reading_of_severity_is_noise():
+    motion = {"family": "motion_flow", "preset": "mild"}
+    literal = {**motion, "severity": [0.5, 1.0], "severity_reading": "noise"}
+    rows = [pair_of(literal, replica=n).row for n in range(8)]
+    plain = [pair_of(motion, replica=n).row for n in range(8)]
+    assert [row["parameters"] for row in rows] == [row["parameters"] for row in plain]
+    sigmas = [255 * row["noise_sigma"] for row in rows]
+    assert 0.5 <= min(sigmas) < max(sigmas) <= 1.0
+
+
 def test_shots_say_which_blur_theirs_is():
     parts = [
         {"family": "shot", "type": "median", "size": 3},
