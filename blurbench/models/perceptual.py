@@ -1,6 +1,8 @@
-"""VGG16 features for perceptual losses."""
+"""Features of VGG networks for perceptual losses."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -8,36 +10,62 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from blurbench.errors import UserError
 
-WEIGHTS_FILE = "vgg16-397923af.pth"
 # ImageNet statistics of RGB in [0, 1], which torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Convolutions in each of VGG16's blocks (Simonyan and Zisserman, 2015, configuration D).
-DEPTHS = (2, 2, 3, 3, 3)
+Network = Literal["vgg16", "vgg19"]
+
+
+@dataclass(frozen=True)
+class Vgg:
+    """A network of Simonyan and Zisserman, 2015, as torchvision has it."""
+
+    title: str
+    configuration: str
+    depths: tuple[int, ...]  # convolutions in each block
+    file: str
+
+
+NETWORKS: dict[Network, Vgg] = {
+    "vgg16": Vgg("VGG16", "D", (2, 2, 3, 3, 3), "vgg16-397923af.pth"),
+    "vgg19": Vgg("VGG19", "E", (2, 2, 4, 4, 4), "vgg19-dcbb9e9d.pth"),
+}
 
 
 class VggFeatures(nn.Module):
-    """Named ReLU outputs of a frozen VGG16, such as relu1_2."""
+    """Named outputs of a frozen VGG, such as relu1_2, or conv1_2 before its ReLU."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, layers: tuple[str, ...], weights: str) -> None:
+    def __init__(
+        self,
+        layers: tuple[str, ...],
+        weights: str,
+        network: Network = "vgg16",
+        normalise: bool = True,
+    ) -> None:
         """`weights`: "imagenet", "random" (seeded), or the path of a torchvision state dict.
 
+        `normalise` False leaves out ImageNet's mean and deviation: pictures are taken as they are.
         Raises UserError where a layer is unknown or the weights cannot be read.
         """
         super().__init__()
-        indices = layer_indices()
+        vgg = NETWORKS[network]
+        indices = layer_indices(network)
         for layer in layers:
             if layer not in indices:
-                raise UserError(f"VGG16 has no layer {layer!r}; it has {', '.join(indices)}")
+                raise UserError(f"{vgg.title} has no layer {layer!r}; it has {', '.join(indices)}")
         self.taken = {indices[layer]: layer for layer in layers}
-        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1))
-        self.layers = load_vgg16(weights)[: max(self.taken) + 1].eval().requires_grad_(False)
+        mean, std = (MEAN, STD) if normalise else ((0.0,) * 3, (1.0,) * 3)
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+        self.layers = load_vgg(weights, vgg)[: max(self.taken) + 1].eval().requires_grad_(False)
+        for index, module in enumerate(self.layers):
+            if isinstance(module, nn.ReLU) and index - 1 in self.taken:
+                module.inplace = False  # it would rectify the convolution's output too
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """(N, 3, H, W) in [0, 1] -> features (N, C, H', W') by layer name."""
+        """(N, 3, H, W), in [0, 1] if normalised -> features (N, C, H', W') by layer name."""
         x = (image - self.mean) / self.std
         found = {}
         for index, layer in enumerate(self.layers):
@@ -47,24 +75,29 @@ class VggFeatures(nn.Module):
         return found
 
 
-def layer_indices() -> dict[str, int]:
-    """Name of each ReLU -> its place in torchvision's `features`."""
-    names = [(block, i) for block, depth in enumerate(DEPTHS, 1) for i in range(1, depth + 1)]
+def layer_indices(network: Network = "vgg16") -> dict[str, int]:
+    """Name of each convolution and ReLU -> its place in torchvision's `features`."""
+    depths = NETWORKS[network].depths
+    names = [(block, i) for block, depth in enumerate(depths, 1) for i in range(1, depth + 1)]
     # A convolution and a ReLU each; one pooling layer after each earlier block.
-    return {f"relu{b}_{i}": 2 * n + 1 + (b - 1) for n, (b, i) in enumerate(names)}
+    return {
+        f"{kind}{block}_{i}": 2 * n + offset + (block - 1)
+        for n, (block, i) in enumerate(names)
+        for offset, kind in enumerate(("conv", "relu"))
+    }
 
 
-def load_vgg16(weights: str) -> nn.Sequential:
-    """VGG16's convolutional part, without a download."""
-    # Not torchvision's vgg16(): that would also fill 120 million weights of its classifier.
-    features = make_layers(cfgs["D"])
+def load_vgg(weights: str, vgg: Vgg) -> nn.Sequential:
+    """The convolutional part, without a download."""
+    # Not torchvision's own constructor: that would also fill 120 million weights of its classifier.
+    features = make_layers(cfgs[vgg.configuration])
     if weights == "random":
         return initialise(features)
-    hub = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_FILE
+    hub = Path(torch.hub.get_dir()) / "checkpoints" / vgg.file
     path = hub if weights == "imagenet" else Path(weights)
     if not path.is_file():
         raise UserError(
-            f"perceptual_weights={weights}: {path} is missing; put torchvision's {WEIGHTS_FILE}"
+            f"perceptual_weights={weights}: {path} is missing; put torchvision's {vgg.file}"
             " there, or opt in to untrained features with --set perceptual_weights=random"
         )
     try:
@@ -74,7 +107,7 @@ def load_vgg16(weights: str) -> nn.Sequential:
         )
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path}: not VGG16 weights of torchvision ({reason})") from None
+        raise UserError(f"{path}: not {vgg.title} weights of torchvision ({reason})") from None
     return features
 
 

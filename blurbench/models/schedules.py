@@ -22,3 +22,12 @@ def cosine(lowest: float, warm_up: float = 0.0) -> Schedule:
         return rise * (lowest + (1 - lowest) * (1 + math.cos(math.pi * progress)) / 2)
 
     return factor
+
+
+def falling(start: float) -> Schedule:
+    """Constant up to `start`, then a straight line down to 0 at the end of the stage."""
+
+    def factor(progress: float) -> float:
+        return min(1.0, (1 - progress) / (1 - start))
+
+    return factor

@@ -1,11 +1,11 @@
-"""VGG16 features: the named layers, and where weights come from."""
+"""VGG features: the named layers, and where weights come from."""
 
 import pytest
 import torch
 from torchvision.models.vgg import cfgs, make_layers
 
 from blurbench.errors import UserError
-from blurbench.models.perceptual import MEAN, STD, WEIGHTS_FILE, VggFeatures, layer_indices
+from blurbench.models.perceptual import MEAN, NETWORKS, STD, VggFeatures, layer_indices
 
 
 @pytest.fixture
@@ -19,15 +19,17 @@ def weights(tmp_path):
 
 
 def test_layers_by_name():
-    indices = layer_indices()
-    assert len(indices) == 13
-    # Known places in torchvision's VGG16.
-    assert indices["relu1_2"] == 3
-    assert indices["relu2_2"] == 8
-    assert indices["relu3_3"] == 15
-    assert indices["relu5_3"] == 29
-    layers = make_layers(cfgs["D"])
-    assert all(isinstance(layers[i], torch.nn.ReLU) for i in indices.values())
+    # Known places in torchvision's networks.
+    for network, known, count in (
+        ("vgg16", {"relu1_2": 3, "relu2_2": 8, "relu3_3": 15, "relu5_3": 29}, 13),
+        ("vgg19", {"conv3_3": 14, "relu5_4": 35}, 16),
+    ):
+        indices = layer_indices(network)
+        assert len(indices) == 2 * count
+        assert known.items() <= indices.items()
+        layers = make_layers(cfgs[NETWORKS[network].configuration])
+        for name, i in indices.items():
+            assert isinstance(layers[i], torch.nn.ReLU if "relu" in name else torch.nn.Conv2d)
 
 
 def test_features_of_a_file_are_torchvisions(weights):
@@ -38,6 +40,22 @@ def test_features_of_a_file_are_torchvisions(weights):
     x = (image - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     for name, index in (("relu1_1", 1), ("relu2_2", 8)):
         assert torch.allclose(found[name], network[: index + 1](x.clone()), atol=1e-6)
+
+
+def test_a_convolution_is_taken_before_its_relu():
+    features = VggFeatures(("conv1_2", "relu1_2", "relu2_1"), "random", "vgg19")
+    found = features(torch.rand(1, 3, 16, 16))
+    assert found["conv1_2"].min() < 0
+    assert torch.equal(found["conv1_2"].clamp(min=0), found["relu1_2"])
+
+
+def test_pictures_can_be_taken_as_they_are():
+    image = torch.rand(1, 3, 16, 16)
+    statistics = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
+    raw = VggFeatures(("conv1_1",), "random", normalise=False)(
+        (image - statistics[0]) / statistics[1]
+    )
+    assert torch.allclose(raw["conv1_1"], VggFeatures(("conv1_1",), "random")(image)["conv1_1"])
 
 
 def test_gradients_reach_the_image_and_nothing_else():
@@ -56,18 +74,23 @@ def test_random_features_are_always_the_same():
     assert torch.equal(first.layers[0].weight, second.layers[0].weight)
 
 
+@pytest.mark.parametrize("network", ["vgg16", "vgg19"])
+def test_missing_weights_are_named_in_one_line(network, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(UserError) as error:
+        VggFeatures(("relu1_2",), "imagenet", network)
+    message = str(error.value)
+    assert str(tmp_path / "hub" / "checkpoints" / NETWORKS[network].file) in message
+    assert "perceptual_weights=random" in message
+    assert "\n" not in message
+
+
 def test_imagenet_weights_come_from_the_hub_folder(weights, tmp_path, monkeypatch):
     path, state = weights
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(UserError) as error:
-        VggFeatures(("relu1_2",), "imagenet")
-    message = str(error.value)
-    assert str(tmp_path / "hub" / "checkpoints" / WEIGHTS_FILE) in message
-    assert "perceptual_weights=random" in message
-    assert "\n" not in message
     checkpoints = tmp_path / "hub" / "checkpoints"
     checkpoints.mkdir(parents=True)
-    path.rename(checkpoints / WEIGHTS_FILE)
+    path.rename(checkpoints / NETWORKS["vgg16"].file)
     features = VggFeatures(("relu1_2",), "imagenet")
     assert torch.equal(features.layers[0].weight, state["features.0.weight"])
 

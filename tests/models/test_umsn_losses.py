@@ -10,7 +10,7 @@ from reference_weights import fill, reference_arrays
 from torch import nn
 
 from blurbench.models import build
-from blurbench.models.perceptual import DEPTHS, VggFeatures
+from blurbench.models.perceptual import VggFeatures, layer_indices
 from blurbench.models.umsn import losses
 from blurbench.models.umsn.config import CODE
 
@@ -36,7 +36,7 @@ def test_image_loss_is_the_released_one(arrays, values):
 
 def test_perceptual_loss_is_the_released_one(arrays, values):
     features = VggFeatures(CODE.perceptual_layers, "random").double()
-    names = [f"conv{b}_{i}" for b, depth in enumerate(DEPTHS, 1) for i in range(1, depth + 1)]
+    names = [name for name in layer_indices() if name.startswith("conv")]
     convolutions = [layer for layer in features.layers if isinstance(layer, nn.Conv2d)]
     for name, layer in zip(names, convolutions, strict=True):
         for part, parameter in layer.named_parameters():
