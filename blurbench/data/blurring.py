@@ -82,18 +82,17 @@ def _length(target: Target, scene: Scene) -> float:
 def _motion_flow(settings: MotionFlow, scene: Scene) -> Blurred:
     height, width = scene.image.shape[:2]
     preset = motion_flow.PRESETS[settings.preset]
-    motion = motion_flow.draw(
-        scene.random, preset, height, width, settings.severity, settings.severity_reading
-    )
-    u, v = motion.flow(height, width, settings.mode)
+    motion = motion_flow.draw(scene.random, preset, height, width, *settings.scaling)
     if settings.target:
+        mean = float(np.hypot(*motion.flow(height, width, settings.mode)).mean())
         # Six digits: the last ones of a mean depend on the CPU.
-        factor = round(_length(settings.target, scene) / float(np.hypot(u, v).mean()), 6)
+        factor = round(_length(settings.target, scene) / mean, 6)
         motion = replace(motion, motion_scale=motion.motion_scale * factor)
-        u, v = motion.flow(height, width, settings.mode)
+    # Rounded once for all that follows: 640x480 pixels take 0.4 ms each time.
+    (u, v), longest = motion.rounded(height, width, settings.mode)
     # Half the motion is cropped or made up on each side: a longer one leaves nothing of the image.
-    longest = math.ceil(max(np.abs(u).max(), np.abs(v).max())) + MIN_SIDE
-    need(scene.item_id, (max(height, width),) * 2, (longest, longest))
+    least = longest + MIN_SIDE
+    need(scene.item_id, (max(height, width),) * 2, (least, least))
     return Blurred(
         motion_flow.blur(scene.image, u, v),
         motion_flow.crop_border(u, v),

@@ -31,6 +31,7 @@ __all__ = [
 Flow = tuple[np.ndarray, np.ndarray]
 Mode = Literal["compat", "physical"]
 Reading = Literal["magnitude", "motion_scale"]
+TOO_LONG = 2.0**30  # px; longer motions are no int32
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,23 @@ class Motion:
         if self.motion_scale == 1:
             return u, v
         return u * self.motion_scale, v * self.motion_scale
+
+    def rounded(self, height: int, width: int, mode: Mode = "compat") -> tuple[Flow, int]:
+        """`round_flow` of `flow` without its refusals, and the longest |u| or |v|, rounded up, px.
+
+        Motions beyond 2^30 px become that.
+        """
+        u, v = np.empty((height, width), np.int32), np.empty((height, width), np.int32)
+        if mode == "compat":
+            linear = _linear(height, width, self.tx, self.ty, self.tx_acc, self.ty_acc)
+            center = float(self.center[0]), float(self.center[1])
+            turn = float(self.tz), math.tan(self.rot_z), center
+            return (u, v), _fill_compat_rounded(linear, *turn, float(self.motion_scale), u, v)
+        ends = (
+            _round_half_away(flow.reshape(-1), target.reshape(-1))
+            for flow, target in zip(self.flow(height, width, mode), (u, v), strict=True)
+        )
+        return (u, v), max(ends)
 
 
 def draw(
@@ -114,6 +132,50 @@ def draw(
 
 
 @jit
+def _round_half_away(flow: np.ndarray, rounded: np.ndarray) -> int:
+    """Round; returns the longest |flow|, rounded up, at most 2^30 and that for NaN."""
+    longest = np.int32(0)
+    for i in range(flow.size):
+        size = abs(flow[i])
+        size = size if size < TOO_LONG else TOO_LONG  # false for NaN too
+        whole = np.floor(size)
+        up = np.int32(whole) + np.int32(size > whole)
+        longest = max(longest, up)
+        # Not floor(size + 0.5), which turns 0.49999999999999994 into 1.
+        whole += 1.0 if size - whole >= 0.5 else 0.0
+        rounded[i] = np.int32(whole if flow[i] >= 0 else -whole)
+    return int(longest)
+
+
+@jit
+def _fill_compat_row(
+    linear: tuple[float, float, float, float],
+    tz: float,
+    slope: float,
+    center: tuple[float, float],
+    height: int,
+    y: float,
+    u: np.ndarray,
+    v: np.ndarray,
+) -> None:
+    # alpha is never formed: its sine and cosine are quotients, which round alike on every machine.
+    # A row by itself, since u[i, j] would block SIMD: 2.5 ms a picture against 0.7.
+    u0, u1, v0, v1 = linear
+    row, col = center
+    up = height + 1.0 - y
+    for j in range(u.size):
+        x = j + 1.0
+        dx, dy, flipped = x - col, y - row, up - row
+        rho = math.sqrt(dx * dx + dy * dy)
+        reach = math.sqrt(dx * dx + flipped * flipped)
+        # At the centre itself the angle is 0.
+        cosine, sine = (dx / reach, flipped / reach) if reach > 0 else (1.0, 0.0)
+        turn, zoom = slope * rho, tz * rho * math.sqrt(rho)
+        u[j] = u0 + x * u1 - cosine * turn + sine * zoom
+        v[j] = v0 + up * v1 + sine * turn + cosine * zoom
+
+
+@jit
 def _fill_compat(
     linear: tuple[float, float, float, float],
     tz: float,
@@ -122,24 +184,30 @@ def _fill_compat(
     u: np.ndarray,
     v: np.ndarray,
 ) -> None:
-    # alpha is never formed: its sine and cosine are quotients, which round alike on every machine.
-    height, width = u.shape
-    u0, u1, v0, v1 = linear
-    row, col = center
-    for i in range(height):
-        y = i + 1.0
-        up = height + 1.0 - y
-        u_row, v_row = u[i], v[i]  # u[i, j] would block SIMD: 2.5 ms a picture against 0.7
-        for j in range(width):
-            x = j + 1.0
-            dx, dy, flipped = x - col, y - row, up - row
-            rho = math.sqrt(dx * dx + dy * dy)
-            reach = math.sqrt(dx * dx + flipped * flipped)
-            # At the centre itself the angle is 0.
-            cosine, sine = (dx / reach, flipped / reach) if reach > 0 else (1.0, 0.0)
-            turn, zoom = slope * rho, tz * rho * math.sqrt(rho)
-            u_row[j] = u0 + x * u1 - cosine * turn + sine * zoom
-            v_row[j] = v0 + up * v1 + sine * turn + cosine * zoom
+    for i in range(u.shape[0]):
+        _fill_compat_row(linear, tz, slope, center, u.shape[0], i + 1.0, u[i], v[i])
+
+
+@jit
+def _fill_compat_rounded(
+    linear: tuple[float, float, float, float],
+    tz: float,
+    slope: float,
+    center: tuple[float, float],
+    scale: float,
+    u: np.ndarray,
+    v: np.ndarray,
+) -> int:
+    """`_fill_compat`, scaled and rounded row by row: no float64 flow is ever stored."""
+    u_row, v_row = np.empty(u.shape[1]), np.empty(u.shape[1])
+    reach = 0
+    for i in range(u.shape[0]):
+        _fill_compat_row(linear, tz, slope, center, u.shape[0], i + 1.0, u_row, v_row)
+        for j in range(u_row.size):
+            u_row[j] *= scale
+            v_row[j] *= scale
+        reach = max(reach, _round_half_away(u_row, u[i]), _round_half_away(v_row, v[i]))
+    return reach
 
 
 def compat_flow(
@@ -201,39 +269,32 @@ def physical_flow(
     return u0 + x * u1 - slope * dy + zoom * dx, v0 + y * v1 + slope * dx + zoom * dy
 
 
-@jit
-def _round_half_away(flow: np.ndarray, limit: float, rounded: np.ndarray) -> bool:
-    valid = True
-    for i in range(flow.size):
-        inside = abs(flow[i]) <= limit  # false for NaN too
-        valid &= inside
-        size = abs(flow[i]) if inside else 0.0
-        whole = np.floor(size)
-        # Not floor(size + 0.5), which turns 0.49999999999999994 into 1.
-        whole += 1.0 if size - whole >= 0.5 else 0.0
-        rounded[i] = np.int32(whole if flow[i] >= 0 else -whole)
-    return valid
-
-
 def round_flow(u: np.ndarray, v: np.ndarray) -> Flow:
-    """Flow rounded half away from zero, as it is applied: two (H, W) int32.
+    """Flow rounded half away from zero, as it is applied: two (H, W) int32; such a one is returned.
 
     ValueError where the shapes differ or a value is NaN or longer than the image's longer side.
     """
     if u.ndim != 2 or u.shape != v.shape or u.size == 0:
         raise ValueError(f"flow: u {u.shape} and v {v.shape} must share one (H, W) with pixels")
-    rounded = np.empty(u.shape, np.int32), np.empty(u.shape, np.int32)
-    for name, flow, target in zip("uv", (u, v), rounded, strict=True):
-        values = np.ascontiguousarray(flow, np.float64).reshape(-1)
-        if not _round_half_away(values, float(max(u.shape)), target.reshape(-1)):
+    limit = max(u.shape)
+    if u.dtype == v.dtype == np.int32:
+        rounded, longest = (u, v), [_longest(u), _longest(v)]
+    else:
+        rounded = np.empty(u.shape, np.int32), np.empty(u.shape, np.int32)
+        longest = [
+            _round_half_away(np.ascontiguousarray(flow, np.float64).reshape(-1), target.reshape(-1))
+            for flow, target in zip((u, v), rounded, strict=True)
+        ]
+    for name, length in zip("uv", longest, strict=True):
+        if length > limit:
             raise ValueError(
-                f"flow: {name} holds NaN or a motion longer than the image ({max(u.shape)} px)"
+                f"flow: {name} holds NaN or a motion longer than the image ({limit} px)"
             )
     return rounded
 
 
 def _longest(flow: np.ndarray) -> int:
-    return int(max(flow.max(), -flow.min()))
+    return max(int(flow.max()), -int(flow.min()))
 
 
 def crop_border(u: np.ndarray, v: np.ndarray) -> tuple[int, int]:

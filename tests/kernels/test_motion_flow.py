@@ -71,6 +71,26 @@ def test_flow_rounds_half_away_from_zero(value, rounded):
     assert not v.any()
 
 
+@given(st.integers(0, 99), st.sampled_from(["compat", "physical"]), st.floats(0, 0.5))
+@settings(max_examples=20, deadline=None)
+def test_a_rounded_motion_is_its_rounded_flow(seed, mode, scale):
+    motion = dataclasses.replace(drawn(seed=seed), motion_scale=scale)
+    u, v = motion.flow(18, 41, mode)
+    rounded, longest = motion.rounded(18, 41, mode)
+    np.testing.assert_array_equal(rounded, motion_flow.round_flow(u, v))
+    assert longest == math.ceil(max(np.abs(u).max(), np.abs(v).max()))
+    assert motion_flow.crop_border(*rounded) == motion_flow.crop_border(u, v)
+    assert motion_flow.lengths(*rounded) == motion_flow.lengths(u, v)
+
+
+def test_rounded_flow_is_not_rounded_again():
+    flow = np.full((4, 6), -3, np.int32), np.full((4, 6), 2, np.int32)
+    assert all(a is b for a, b in zip(motion_flow.round_flow(*flow), flow, strict=True))
+    for bad in (7, -7, 2**31 - 1, -(2**31)):
+        with pytest.raises(ValueError, match="flow: u holds NaN or a motion longer"):
+            motion_flow.round_flow(np.full((4, 6), bad, np.int32), flow[1])
+
+
 @given(st.integers(-40, 40), st.integers(-40, 40))
 @settings(max_examples=60, deadline=None)
 def test_line_kernel_is_the_generators(u, v):
