@@ -18,6 +18,8 @@ PACKAGES = (
     ("pyiqa", "perceptual metrics; PolyForm Noncommercial licence"),
     ("pycocoevalcap", "caption metrics"),
     ("distributed", "--workers above 1"),
+    ("lmdb", "export --to lmdb; in the extra blurbench[formats]"),
+    ("h5py", "kernel.mat as UMSN writes it; in the extra blurbench[formats]"),
 )
 
 
