@@ -1,5 +1,6 @@
 """The data card of a made set: README.md, a sheet of pairs, the histogram of severity."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -145,4 +146,6 @@ def _small(store: Store, folder: str, file_name: str) -> np.ndarray:
 def _caption(split: str, row: Row) -> str:
     what = row.get("blur_type") or row.get("kernel_family", "")
     length = f", {row['severity_mean_px']:.1f} px" if "severity_mean_px" in row else ""
-    return f"{split}: {what}{length}".replace("_", " ").removesuffix(": ")
+    frames = json.loads(row.get("parameters", "{}")).get("frames")
+    averaged = f", {frames} frames" if frames else ""
+    return f"{split}: {what}{length}{averaged}".replace("_", " ").removesuffix(": ")

@@ -1,7 +1,7 @@
 import pytest
 import tiny_data
 
-from blurbench.data.card import write_card
+from blurbench.data.card import _caption, write_card
 from blurbench.data.records import Description, read_description
 from blurbench.data.shards import synthesize
 from blurbench.data.sources import open_source
@@ -56,3 +56,9 @@ def test_a_set_of_unknown_severity_has_no_histogram(tmp_path):
     text = (tmp_path / "README.md").read_text()
     assert "severity.png" not in text
     assert "3 inputs could not be used" in text
+
+
+def test_averaged_frames_are_counted_in_the_caption():
+    row = {"kernel_family": "frame_average", "parameters": '{"frames": 9}'}
+    assert _caption("test", row) == "test: frame average, 9 frames"
+    assert _caption("test", {"kernel_family": "line", "parameters": "{}"}) == "test: line"
