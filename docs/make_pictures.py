@@ -1,0 +1,157 @@
+"""Make the pictures of docs/data-sets/: python docs/make_pictures.py [NAME ...]
+
+Each is what the tool itself writes: the data card of a small set, and `kernels preview`. The
+sources are pictures that may be published: scikit-image's photographs without copyright
+restrictions, and the faces that blurbench draws. Shot types and clips are made up from these.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from PIL import Image, ImageOps
+from skimage import data
+
+from blurbench.data import kernel_sheets
+from blurbench.data.builtin_photos import SPLIT_OF
+from blurbench.data.manifest import Recipe, load_recipe
+from blurbench.data.procedural_faces import draw
+from blurbench.data.shards import synthesize
+from blurbench.data.shot_labels import SHOT_TYPES
+from blurbench.data.sources import open_for
+
+PICTURES = Path(__file__).parent / "pictures"
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+FACES = "builtin:procedural-faces"
+QUALITY = 80
+SHEETS = ("pairs", "severity", "kernels")
+FRAMES = 26  # two windows of 13
+WINDOW = 320  # px, of the crop that pans; the sharp picture's side
+PEOPLE, EACH = 4, 10  # of the recognition test: a probe and nine gallery images
+
+
+def photographs(folder: Path) -> None:
+    """The photographs, whole, all in one split."""
+    for name in PHOTOGRAPHS:
+        _save(folder / "test" / f"{name}.png", getattr(data, name)())
+
+
+def large_photographs(folder: Path) -> None:
+    """The photographs, enlarged to the size of GoPro's frames: the blur depends on the size."""
+    for name in PHOTOGRAPHS:
+        photo = Image.fromarray(getattr(data, name)())
+        frame = ImageOps.fit(photo, (1280, 720), Image.Resampling.LANCZOS)
+        _save(folder / "test" / name / "sharp" / "0001.png", np.array(frame))
+
+
+def stills(folder: Path) -> None:
+    """Two halves of each photograph under a made-up shot type each; a photograph is a clip."""
+    shots = iter(SHOT_TYPES)
+    for name in PHOTOGRAPHS:
+        photo = getattr(data, name)()
+        for half in np.array_split(photo, 2, axis=1):
+            _save(folder / "test" / next(shots) / name / f"{name}-{half.shape[1]}.png", half)
+
+
+def clips(folder: Path) -> None:
+    """A crop that pans over each photograph, 1 to 2.5 px a frame: a made-up video."""
+    for speed, name in enumerate(PHOTOGRAPHS, 2):
+        photo = getattr(data, name)()
+        side = min(WINDOW, *photo.shape[:2])
+        step = min(0.5 * speed, (photo.shape[1] - side) / (FRAMES - 1))
+        for n in range(FRAMES):
+            left = round(n * step)
+            _save(folder / "test" / name / f"{n:04d}.png", photo[:side, left : left + side])
+
+
+def people(folder: Path) -> None:
+    """Ten drawn pictures of each of a few drawn people, a folder each."""
+    for person in range(PEOPLE):
+        for n in range(EACH):
+            _save(folder / f"person-{person}" / f"{person}-{n}.png", draw(person, n)[0])
+
+
+def _save(path: Path, picture: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.ascontiguousarray(picture)).save(path)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A set to show: its recipe, made of what, and what is changed so that little shows much."""
+
+    recipe: str
+    source: str | Callable[[Path], None]
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    limit: int | None = None
+    sheets: tuple[str, ...] = SHEETS
+
+
+def _each(count: int) -> dict[str, dict[str, Any]]:
+    """So many blurs of each of the test's pictures."""
+    return {"replicas": {"test": count}}
+
+
+SETS = {
+    "sev-blurdata": Shown("sev-blurdata", photographs, _each(60)),
+    "lesssev-blurdata": Shown("lesssev-blurdata", photographs, _each(60)),
+    "sev-gopro": Shown("sev-gopro", large_photographs, _each(30), sheets=SHEETS[:2]),
+    "umsn-faces": Shown("umsn-faces", FACES, limit=8),
+    "umsn-faces-class": Shown("umsn-faces", FACES, {"region": {"kind": "class"}}, 8, SHEETS[:1]),
+    "umsn-faces-test": Shown("umsn-faces-test", FACES, limit=4, sheets=SHEETS[:2]),
+    "umsn-recognition": Shown("umsn-recognition", people, sheets=SHEETS[:2]),
+    "concert": Shown("concert", stills),
+    "concert-partial": Shown("concert-partial", stills, sheets=SHEETS[:1]),
+    "frame-average": Shown("frame-average", clips),
+    "realistic": Shown("realistic", photographs, _each(60)),
+    "severity-ladder": Shown("severity-ladder", photographs, _each(60)),
+}
+
+
+def changed(recipe: Recipe, changes: dict[str, dict[str, Any]]) -> Recipe:
+    """The recipe with some fields of its tables set."""
+    document = recipe.model_dump(mode="json")
+    for table, fields in changes.items():
+        document[table] = {**(document[table] or {}), **fields}
+    return Recipe.model_validate_json(json.dumps(document))
+
+
+def make(name: str, shown: Shown) -> None:
+    """Write the sheets of one set."""
+    recipe = load_recipe(shown.recipe)
+    with tempfile.TemporaryDirectory() as folder:
+        source = shown.source
+        if not isinstance(source, str):
+            source(Path(folder) / "in")
+            source = str(Path(folder) / "in")
+        out = Path(folder) / "out"
+        of_shown = changed(recipe, shown.changes)
+        print(synthesize(of_shown, open_for(of_shown, source), out, limit=shown.limit, workers=2))
+        for kind in ("pairs", "severity"):
+            sheet = out / "card" / f"{kind}.png"
+            if kind in shown.sheets and sheet.is_file():
+                write(f"{name}-{kind}", np.array(Image.open(sheet)))
+    if "kernels" in shown.sheets:
+        # Middlebury's motorcycles are in the wheel, but nobody says that they may be published.
+        free = {id: split for id, split in SPLIT_OF.items() if id.split("/")[0] in PHOTOGRAPHS}
+        with patch.dict(SPLIT_OF, free, clear=True):
+            write(f"{name}-kernels", kernel_sheets.preview(recipe))
+
+
+def write(name: str, sheet: np.ndarray) -> None:
+    """Write a sheet as WebP."""
+    PICTURES.mkdir(exist_ok=True)
+    path = PICTURES / f"{name}.webp"
+    Image.fromarray(sheet).save(path, quality=QUALITY, method=6)
+    print(f"{path} {sheet.shape[1]}x{sheet.shape[0]} {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    for asked in sys.argv[1:] or SETS:
+        make(asked, SETS[asked])

@@ -1,0 +1,129 @@
+"""The documentation: its links lead somewhere, every recipe has a page, its commands parse."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from blurbench.cli import cli
+from blurbench.data.manifest import parse_recipe, recipe_names
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "datasets_manifests" / "README.md",
+        ROOT / "kernels" / "README.md",
+    ]
+)
+PICTURES = sorted((ROOT / "docs" / "pictures").glob("*"))
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def names(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def anchors(page: Path) -> set[str]:
+    """Of its headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def commands(text: str) -> list[str]:
+    """Command lines in blocks of code, with what they go on with, and in running text."""
+    fenced = "\n".join(re.findall(r"^```\w*\n(.+?)^```", text, re.DOTALL | re.MULTILINE))
+    indented = "\n".join(re.findall(r"^ {4}(.+)$", text, re.MULTILINE))
+    joined = re.sub(r"\\\n", " ", f"{fenced}\n{indented}")
+    blocks = re.findall(r"^(blurbench .+)$", joined, re.MULTILINE)
+    inline = re.findall(r"`(blurbench [^`]+)`", " ".join(text.split()))
+    return [line.split("  #")[0] for line in [*blocks, *inline]]
+
+
+def parse(line: str) -> None:
+    """Click knows the commands and options; values, and what must be given, are not looked at."""
+    words = shlex.split(re.sub(r"[][()|]|\.\.\.", " ", line))[1:]
+    command: click.Command = cli
+    context = click.Context(cli)
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(context, words[0])
+        assert found, f"no command {words[0]}"
+        command, words = found, words[1:]
+    known = {option for each in command.params for option in each.opts} | {"-h", "--help"}
+    used = {word.split("=")[0] for word in words if word.startswith("-")}
+    assert used <= known, f"{used - known} in: {line}"
+
+
+def test_there_are_pages_pictures_and_commands() -> None:
+    assert len(PAGES) > 12
+    assert len(PICTURES) > 20
+    assert sum(len(commands(page.read_text())) for page in PAGES) > 40
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        file, _, heading = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        assert not heading or heading in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_commands_parse(page: Path) -> None:
+    for line in commands(page.read_text(encoding="utf-8")):
+        parse(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["blurbench synthesise x", "blurbench train --modle unet", "blurbench kernels draw x"]
+)
+def test_commands_that_do_not_exist_are_found_out(line: str) -> None:
+    with pytest.raises(AssertionError):
+        parse(line)
+
+
+def test_every_recipe_is_on_a_page_of_data_sets() -> None:
+    folder = ROOT / "docs"
+    pages = [folder / "data-sets.md", folder / "existing-data-sets.md"]
+    pages += (folder / "data-sets").glob("*.md")
+    told = " ".join(page.read_text(encoding="utf-8") for page in pages)
+    assert not [name for name in recipe_names() if f"`{name}`" not in told]
+
+
+def test_pages_of_data_sets_are_in_the_index() -> None:
+    index = (ROOT / "docs" / "data-sets.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs" / "data-sets").glob("*.md"):
+        assert f"(data-sets/{page.name})" in index
+
+
+def test_pictures_are_small_and_shown() -> None:
+    shown = " ".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for picture in PICTURES:
+        assert f"pictures/{picture.name})" in shown, picture.name
+        assert picture.stat().st_size < 150_000, picture.name
+    assert sum(picture.stat().st_size for picture in PICTURES) < 2_500_000
+
+
+def test_recipes_on_the_pages_are_read() -> None:
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    documents = [
+        tomllib.loads(block) for block in re.findall(r"```toml\n(.+?)```", text, re.DOTALL)
+    ]
+    recipes = [each for each in documents if "blur" in each]
+    assert recipes
+    for document in recipes:
+        parse_recipe(document, "docs/recipes.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_python_on_the_pages_compiles(page: Path) -> None:
+    for block in re.findall(r"```python\n(.+?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        compile(block, names(page), "exec")
