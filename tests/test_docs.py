@@ -1,7 +1,10 @@
 """The documentation: its links lead somewhere, every recipe has a page, its commands parse."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -127,3 +130,26 @@ def test_recipes_on_the_pages_are_read() -> None:
 def test_python_on_the_pages_compiles(page: Path) -> None:
     for block in re.findall(r"```python\n(.+?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         compile(block, names(page), "exec")
+
+
+def test_the_family_on_the_page_of_recipes_blurs(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n([^`]+class Fog[^`]+)```", text)
+    (entry,) = re.findall(r"```toml\n\[project.entry-points[^\n]+\n(fog[^`]+)```", text)
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "fog.py").write_text(code)
+    info = tmp_path / "fog-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fog\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[blurbench.kernels]\n{entry.replace(chr(34), '')}")
+    program = (
+        "import numpy as np, tiny_data\n"
+        "from blurbench.data.sources import Sharp\n"
+        "from blurbench.data.synthesize import make_pair\n"
+        "recipe = tiny_data.flow_recipe(blur={'family': 'fog'}, crop__borders=False)\n"
+        "sharp = Sharp(np.zeros((40, 40, 3), np.uint8), None, '')\n"
+        "pair = make_pair(recipe, 0, 'a', 'train', 0, sharp)\n"
+        "assert pair.blur.min() == pair.blur.max() > 0, pair.blur\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'tests'}"}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
