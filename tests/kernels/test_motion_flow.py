@@ -149,6 +149,21 @@ def test_blur_keeps_the_dtype():
     np.testing.assert_array_equal(single, exact.astype(np.float32))
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(8, 14), st.integers(24, 40), st.integers(1, 9))
+@settings(max_examples=12, deadline=None)
+def test_uint8_is_the_float64_sum_rounded_however_near_to_a_half(seed, height, width, longest):
+    """Two levels 1 or 2 apart under symmetric kernels: many sums lie on a half, or 1e-14 beside."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 254) + rng.integers(1, 3) * rng.integers(0, 2, (height, width, 3))
+    image = image.astype(np.uint8)
+    cells = np.kron(rng.integers(-longest, longest + 1, (2, 4, 2)), np.ones((1, 4, 20), int))
+    u, v = cells[:, :height, :width].astype(np.float64)
+    exact = motion_flow.blur(image.astype(np.float64), u, v)
+    whole = np.floor(exact)
+    expected = whole + (exact - whole >= 0.5)
+    np.testing.assert_array_equal(motion_flow.blur(image, u, v), expected)
+
+
 def test_blur_leaves_its_input_alone_and_takes_views():
     rng = np.random.default_rng(3)
     image = rng.uniform(0, 1, (12, 16, 3))
