@@ -10,6 +10,24 @@ import torch
 from torch import nn
 
 SALT = "dev"
+# Gains of 1 would let the deeper networks overflow or fade.
+GAINS = {
+    "deblurgan_G": 0.5,
+    "pix2pix_unet256_G": 0.8,
+    "pix2pix_unet128_G": 0.8,
+    "deepdeblur_rb19": 0.7,
+    "mimounet": 0.8,
+    "mimounetplus": 0.6,
+    "mprnet": 0.8,
+    "mssnet": 0.6,
+    "nafnet_w32": 0.8,
+    "nafnet_w64": 0.8,
+}
+# Their only tensors of one number are names of one shared PReLU; the last name's value is kept.
+LAST_ALIAS = {
+    "mprnet": "stage3_orsnet.orb3.body.7.body.1.weight",
+    "mssnet": "shallow_feat3.1.body.1.weight",
+}
 
 
 def fill(key: str, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarray:
@@ -32,10 +50,19 @@ def reference_shapes(shared: Path, name: str) -> dict[str, tuple[int, ...]]:
     return {key: tuple(shape) for key, (shape, _dtype) in keys.items()}
 
 
+def reference_tensors(shared: Path, name: str) -> dict[str, torch.Tensor]:
+    """The float64 state dict of a reference network with the weights of the rule."""
+    shapes, gain = reference_shapes(shared, name), GAINS.get(name, 1.0)
+    tensors = {key: torch.tensor(fill(key, shape, gain)) for key, shape in shapes.items()}
+    if name in LAST_ALIAS:
+        kept = tensors[LAST_ALIAS[name]]
+        tensors = {k: kept if v.shape == kept.shape else v for k, v in tensors.items()}
+    return tensors
+
+
 def load_reference(network: nn.Module, shared: Path, name: str) -> nn.Module:
     """`network` in float64 eval mode with the weights of the rule, loaded strictly."""
-    shapes = reference_shapes(shared, name)
-    network.double().load_state_dict({k: torch.tensor(fill(k, s)) for k, s in shapes.items()})
+    network.double().load_state_dict(reference_tensors(shared, name))
     return network.eval()
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Name -> module:class, imported when asked for: torch takes seconds.
 MODELS: dict[str, str] = {
+    "nafnet": "blurbench.models.nafnet:NAFNet",
     "umsn": "blurbench.models.umsn:UMSN",
     "unet": "blurbench.models.unet:UNet",
 }
