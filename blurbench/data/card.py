@@ -43,8 +43,9 @@ def _survey(store: Store, description: Description) -> tuple[list[tuple[str, Row
     for place, split in enumerate(splits):
         room = SHOWN - len(shown)
         wanted = -(-room // (len(splits) - place))
-        # One row further at each step, or every picture would show the same of so many replicas.
-        step = max(1, description.counts[split] // max(wanted, 1) - 1)
+        step = max(1, description.counts[split] // max(wanted, 1))
+        # One row less at each step, or every picture would show the same of so many replicas.
+        step -= step > 2
         for number, row in enumerate(read_rows(store, split)):
             if number % step == 0 and number // step < wanted:
                 shown.append((split, row))

@@ -24,7 +24,7 @@ from blurbench.data.resume import (
 )
 from blurbench.data.sources import Source, in_order
 from blurbench.data.synthesize import Pair, make_pair, prepare
-from blurbench.data.tasks import Task, list_tasks
+from blurbench.data.tasks import Task, list_tasks, shortfall
 from blurbench.engine import run_shards
 from blurbench.errors import UserError
 from blurbench.files import sha256
@@ -54,6 +54,7 @@ class Summary:
     counts: dict[str, int]  # pairs of the whole set, by split
     failures: list[Row]  # the rows of failures.jsonl
     digest: str
+    short: str  # of what the recipe asks for; empty where there is enough
 
     @property
     def failed(self) -> int:
@@ -65,6 +66,8 @@ class Summary:
         made = f"{self.made} made now" if self.made else "nothing was left to make"
         store = open_store(self.out)
         lines = [f"{store.where()}: {_say(self.counts)}; {made}", f"digest {self.digest}"]
+        if self.short:
+            lines.append(self.short)
         if self.failures:
             lines.append(f"{_count(self.failed, 'input')} failed, see {store.where(FAILURES)}")
             lines += [f"  {row['error']}" for row in self.failures[:SHOWN_FAILURES]]
@@ -79,6 +82,7 @@ class Plan:
     counts: dict[str, int]  # pairs by split
     bytes: int  # on disk
     seconds: float  # with one worker
+    short: str  # of what the recipe asks for; empty where there is enough
 
     def __str__(self) -> str:
         """Some lines for the terminal."""
@@ -86,6 +90,7 @@ class Plan:
             f"source images: {_by_split(self.sources)}\n{_say(self.counts)}\n"
             f"disk: about {self.bytes / 1e6:,.1f} MB\n"
             f"time: about {self.seconds:,.0f} s with one worker"
+            + (f"\n{self.short}" * bool(self.short))
         )
 
 
@@ -123,9 +128,10 @@ def synthesize(
     store = open_store(out)
     wanted = _request(recipe, source, seed, limit, image_format)
     refuse_other(store, wanted)
-    if whole := finished(store):
-        return _summary(out, 0, whole)
     tasks = list_tasks(recipe, source, limit)
+    short = shortfall(recipe, tasks)
+    if whole := finished(store):
+        return _summary(out, 0, whole, short)
     with work_folder(store, wanted) as copies:
         # Workers may have other working directories.
         job = Job(recipe, seed, store.absolute(), image_format)
@@ -140,7 +146,7 @@ def synthesize(
             store, [_failure(task, f"{task.item.id}: kills its process") for task in killers]
         )
         whole = finish(store, copies, wanted, len(tasks))
-    return _summary(out, sum(whole.counts.values()) - len(there), whole)
+    return _summary(out, sum(whole.counts.values()) - len(there), whole, short)
 
 
 def plan(recipe: Recipe, source: Source, *, seed: int = 0, limit: int | None = None) -> Plan:
@@ -152,24 +158,35 @@ def plan(recipe: Recipe, source: Source, *, seed: int = 0, limit: int | None = N
     sources = Counter(task.split for task in tasks if task.replica == 0)
     sizes: list[int] = []
     problems: list[str] = []
-    began = time.perf_counter()
+    loading = making = 0.0
     # The first pair pays for compiling; with the others, four tell enough.
     for task in tasks[:: max(1, len(tasks) // 4)][:5]:
+        began = time.perf_counter()
         try:
-            pair = make_pair(recipe, seed, task.item.id, task.split, task.replica, task.item.load())
+            sharp = prepare(recipe, task.item.id, task.item.load())
+            loaded = time.perf_counter()
+            pair = make_pair(recipe, seed, task.item.id, task.split, task.replica, sharp)
         except UserError as error:
             problems.append(_reason(task, error))
             continue
-        if not sizes:
-            began = time.perf_counter()
-        sizes.append(sum(len(encode(image)) for image in pair.images.values()))
+        size = sum(len(encode(image)) for image in pair.images.values())
+        if sizes or len(tasks) == 1:
+            loading += loaded - began
+            making += time.perf_counter() - loaded
+        sizes.append(size)
     if not sizes:
         tried = f"none of the {_count(len(problems), 'pair')} tried can be made"
         raise UserError(f"{source.spec}: {tried}; the first: {problems[0]}")
-    seconds = (time.perf_counter() - began) / max(len(sizes) - 1, 1)
-    mean = sum(sizes) / len(sizes)
+    # A source image is read once for all its pairs.
+    seconds = loading * sources.total() + making * len(tasks)
     counts = Counter(task.split for task in tasks)
-    return Plan(dict(sources), dict(counts), int(mean * len(tasks)), seconds * len(tasks))
+    return Plan(
+        dict(sources),
+        dict(counts),
+        int(sum(sizes) / len(sizes) * len(tasks)),
+        seconds / max(len(sizes) - 1, 1),
+        shortfall(recipe, tasks),
+    )
 
 
 def _refuse_inside(source: Source, out: Place) -> None:
@@ -194,9 +211,9 @@ def _request(
     }
 
 
-def _summary(out: Place, made: int, whole: Description) -> Summary:
+def _summary(out: Place, made: int, whole: Description, short: str) -> Summary:
     failures = list(read_lines(open_store(out), FAILURES)) if whole.failed else []
-    return Summary(out, made, whole.counts, failures, whole.digest)
+    return Summary(out, made, whole.counts, failures, whole.digest, short)
 
 
 def _cut(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:

@@ -82,7 +82,7 @@ def make_pair(
     if recipe.region:
         random = stream(*key, "region")
         image, place = confine(recipe.region, random, item_id, image, light[window], mask)
-    sigma = _noise_sigma(recipe, key)
+    sigma = 0.0 if _is_gallery(sharp) else _noise_sigma(recipe, key)
     row = _row(recipe, key, sharp, blurred, sigma)
     return Pair(
         pair_id(item_id, split, replica),
@@ -96,7 +96,7 @@ def make_pair(
 def _blur(recipe: Recipe, key: Key, sharp: Sharp, light: np.ndarray) -> Blurred:
     recipe_name, seed, split, item_id, replica = key
     kept = recipe.identity and stream(*key, "identity").random() < recipe.identity
-    if kept or sharp.labels.get("role") == GALLERY:
+    if kept or _is_gallery(sharp):
         return Blurred(light, (0, 0), {}, (0.0, 0.0), "identity")
     frames = sharp.frames
     if frames is not None:
@@ -104,6 +104,11 @@ def _blur(recipe: Recipe, key: Key, sharp: Sharp, light: np.ndarray) -> Blurred:
     random = stream(*key, "kernel")
     shared = (recipe_name, seed, split)
     return blur(recipe.blur, Scene(str(item_id), light, frames, random, int(replica), shared))
+
+
+def _is_gallery(sharp: Sharp) -> bool:
+    """Whether it is an image to compare others with, not one to restore."""
+    return sharp.labels.get("role") == GALLERY
 
 
 def _noise_sigma(recipe: Recipe, key: Key) -> float:

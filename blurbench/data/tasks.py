@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
@@ -66,6 +66,22 @@ def choose(recipe: Recipe, source: Source, limit: int | None = None) -> list[Cho
     first = {split: item for item, split in reversed(items)}
     items.sort(key=lambda pair: first[pair[1]] is not pair[0])
     return items[:limit]
+
+
+def shortfall(recipe: Recipe, tasks: Sequence[Task]) -> str:
+    """What the recipe asks for and the source does not have, in one line; empty for nothing."""
+    of_split = {split: {t.item.id for t in tasks if t.split == split} for split in SPLITS}
+    asked = {split: getattr(recipe.images, split) for split in SPLITS}
+    short = [
+        f"{len(of_split[split])} of {count} {split}"
+        for split, count in asked.items()
+        if count is not None and len(of_split[split]) < count
+    ]
+    if recipe.recognition:
+        found = len({t.item.labels["identity"] for t in tasks})
+        if found < recipe.recognition.probes:
+            short.append(f"{found} of {recipe.recognition.probes} identities")
+    return f"fewer images than recipe {recipe.name} asks for: {', '.join(short)}" if short else ""
 
 
 def _used(recipe: Recipe, source: Source) -> list[SourceItem]:

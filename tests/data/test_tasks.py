@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from blurbench.data.sources import FileItem, Sharp, Source, open_source
 from blurbench.data.synthesize import make_pair
-from blurbench.data.tasks import choose, list_tasks, pair_id, place_of, split_of
+from blurbench.data.tasks import choose, list_tasks, pair_id, place_of, shortfall, split_of
 from blurbench.errors import UserError
 
 RECIPE = tiny_data.flow_recipe()
@@ -100,6 +100,9 @@ def test_a_recipe_takes_so_many_images_of_each_split():
     assert "val" not in {split for _, split in some}
     everything_ids = {(item.id, split) for item, split in everything}
     assert {(item.id, split) for item, split in some} <= everything_ids
+    assert shortfall(recipe, list_tasks(recipe, source)) == ""
+    greedy = tiny_data.flow_recipe(images={"train": 500})
+    assert "of 500 train" in shortfall(greedy, list_tasks(greedy, source))
     more = choose(tiny_data.flow_recipe(images={"train": 6, "val": 0}), source)
     assert {item.id for item, _ in some} < {item.id for item, _ in more}
 
@@ -133,15 +136,20 @@ def test_recognition_takes_a_probe_and_its_gallery_of_each_identity():
     tasks = list_tasks(recipe, source)
     made = Counter(task.item.labels["role"] for task in tasks)
     assert made == {"probe": 2 * 5, "gallery": 2 * 3}
+    asking = tiny_data.flow_recipe(labels=["identity"], recognition={"probes": 9, "gallery": 3})
+    assert "4 of 9 identities" in shortfall(asking, list_tasks(asking, source))
     with pytest.raises(UserError, match=r"in: no identity here has the 4 images"):
         choose(recipe, listed(anna=3))
 
 
 def test_gallery_images_stay_sharp():
-    recipe = tiny_data.flow_recipe(labels=["identity"], recognition={"probes": 1, "gallery": 1})
+    recipe = tiny_data.flow_recipe(
+        labels=["identity"], recognition={"probes": 1, "gallery": 1}, noise__sigma=0.05
+    )
     for role, stays in (("probe", False), ("gallery", True)):
         labels = {"identity": "anna", "role": role}
         sharp = Sharp(tiny_data.picture(0, 96, 96), None, "", labels=labels)
         pair = make_pair(recipe, 0, "a.png", "test", 0, sharp)
         assert (pair.blur == pair.sharp).all() == stays
         assert pair.row["role"] == role
+        assert (pair.row["noise_sigma"] == 0) == stays
