@@ -27,6 +27,8 @@ from blurbench.errors import UserError
 from blurbench_kernels import bank, camera, convolution, motion_flow, shot, trajectory, uniform
 from blurbench_kernels.random import stream
 
+Light = Callable[[np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -35,10 +37,11 @@ class Scene:
     item_id: str
     # (H, W, 3), uint8 or float64 on the 0..255 scale: encoded values, or linear light.
     image: np.ndarray
-    frames: np.ndarray | None  # (N, H, W, 3), as `image`, which is the one in the middle
+    frames: np.ndarray | None  # (N, H, W, 3) uint8; `image` is the one in the middle
     random: np.random.Generator  # of this pair
     replica: int
     bank: tuple[str | int, ...]  # names the kernels that pairs share: recipe, seed, split
+    light: Light = lambda picture: picture  # what is blurred of a picture, as `image` was made
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,9 @@ def _motion_flow(settings: MotionFlow, scene: Scene) -> Blurred:
     # Rounded once for all that follows: 640x480 pixels take 0.4 ms each time.
     (u, v), longest = motion.rounded(height, width, settings.mode)
     # Half the motion is cropped or made up on each side: a longer one leaves nothing of the image.
-    least = longest + MIN_SIDE
-    need(scene.item_id, (max(height, width),) * 2, (least, least))
+    if max(height, width) < longest + MIN_SIDE:
+        needed = f"its blur of up to {longest} px needs a side of at least {longest + MIN_SIDE} px"
+        raise UserError(f"{scene.item_id}: too small with {width}x{height} px; {needed}")
     return Blurred(
         motion_flow.blur(scene.image, u, v),
         motion_flow.crop_border(u, v),
@@ -228,7 +232,11 @@ def _camera(settings: Camera, scene: Scene) -> Blurred:
     )
     if settings.target:
         path = camera.scale_to(path, _length(settings.target, scene), height, width, focal, tilt)
-    poses = camera.homographies(path, height, width, focal, tilt)
+    try:
+        poses = camera.homographies(path, height, width, focal, tilt)
+    except ValueError as error:
+        mend = "lower blur.target, blur.tilt or blur.rotation, or raise blur.focal"
+        raise UserError(f"{scene.item_id}: {error}; {mend}") from None
     drawn = {"anxiety": anxiety, "tilt": tilt, "focal": focal, "path": bank.digest(path)}
     border = camera.border(poses, height, width)
     need(scene.item_id, (height, width), (2 * border[0] + MIN_SIDE, 2 * border[1] + MIN_SIDE))
@@ -237,8 +245,6 @@ def _camera(settings: Camera, scene: Scene) -> Blurred:
 
 
 def _shot(settings: Shot, scene: Scene) -> Blurred:
-    if scene.image.dtype != np.uint8:
-        raise UserError(f"{scene.item_id}: concert blurs take 8-bit pictures, no linear light")
     parameters = settings.parameters
     image = shot.SHOT_BLURS[settings.type](scene.image, **parameters)
     extent = shot.extent(settings.type, **parameters)
@@ -254,7 +260,7 @@ def _frame_average(settings: FrameAverage, scene: Scene) -> Blurred:
     start = (len(scene.frames) - count) // 2
     total = np.zeros(scene.image.shape)
     for frame in scene.frames[start : start + count]:
-        total += frame
+        total += scene.light(frame)
     return Blurred(total / count, (0, 0), {"frames": count}, None, settings.family)
 
 
@@ -262,14 +268,20 @@ def _mixture(settings: Mixture, scene: Scene) -> Blurred:
     if settings.order == "replica":
         index = scene.replica % len(settings.parts)
         turn = scene.replica // len(settings.parts)
-        return blur(settings.parts[index], replace(scene, replica=turn))
+        return _part(settings, index, replace(scene, replica=turn))
     weights = settings.weights or (1 / len(settings.parts),) * len(settings.parts)
     place = scene.random.random()
     index = 0
     while index < len(weights) - 1 and place >= weights[index]:
         place -= weights[index]
         index += 1
-    return blur(settings.parts[index], scene)
+    return _part(settings, index, scene)
+
+
+def _part(settings: Mixture, index: int, scene: Scene) -> Blurred:
+    # Each part has kernels of its own, should two be banks.
+    blurred = blur(settings.parts[index], replace(scene, bank=(*scene.bank, "part", index)))
+    return replace(blurred, drawn={"part": index, **blurred.drawn})
 
 
 # Settings of a family -> how it blurs an image.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from blurbench.data.manifest import PROSE
+from blurbench.data.manifest import PROSE, recipe_names
 from blurbench.data.records import Description, Row, located, read_picture, read_rows
 from blurbench.data.sheets import Cell, grid, histogram, page
 from blurbench.data.sources import in_order
@@ -66,10 +66,13 @@ def _head(description: Description) -> Iterator[str]:
         yield f"An index, by blurbench {description.blurbench}, of pairs that lie elsewhere, by the"
         yield f"recipe `{recipe['name']}`. The same pixels give the same digest:"
     yield from ("", f"    digest {description.digest}", "")
-    command = f"blurbench synthesize {recipe['name']} --source SOURCE --out OUT"
+    shipped = recipe["name"] in recipe_names()
+    name = recipe["name"] if shipped else f"{recipe['name']}.toml"
     seed = f" --seed {description.seed}" if description.root is None else ""
     limit = f" --limit {description.limit}" if description.limit else ""
-    yield from (f"    {command}{seed}{limit}", "")
+    format = f" --format {description.image_format}" if description.image_format != "png" else ""
+    yield f"    blurbench synthesize {name} --source SOURCE --out OUT{seed}{limit}{format}"
+    yield ""
 
 
 def _prose(recipe: dict[str, Any]) -> Iterator[str]:

@@ -151,7 +151,8 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
             return self._cache[index]
         item = self.items[index]
         sharp = prepare(self.recipe, item.id, item.load())
-        size = sharp.image.nbytes + (0 if sharp.mask is None else sharp.mask.nbytes)
+        held = (sharp.image, sharp.mask, sharp.frames)
+        size = sum(array.nbytes for array in held if array is not None)
         # First come, first kept: epochs are shuffled, so that evicting would help no image.
         if self._cached_bytes + size <= CACHE_BYTES:
             self._cache[index] = sharp

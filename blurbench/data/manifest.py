@@ -185,6 +185,8 @@ class Recipe(Table):
     def _consistent(self) -> "Recipe":
         if self.region and self.region.kind == "class" and not self.masks:
             raise ValueError('region.kind = "class" needs labels = ["mask"]')
+        if self.shots and self.sensor and self.sensor.light == "linear":
+            raise ValueError('concert blurs take 8-bit pictures: sensor.light must be "encoded"')
         if self.recognition and "identity" not in self.labels:
             raise ValueError('recognition needs labels = ["identity"]')
         return self
@@ -317,4 +319,6 @@ def _describe(kind: type[Table], location: tuple[str | int, ...], error: Any) ->
         return f"{field}: missing"
     if error["type"].startswith("union_tag"):
         return f"{field}.family: must be one of {', '.join(FAMILIES)}"
-    return f"{field}: {error['msg'].removeprefix('Value error, ')} (is {error['input']!r:.60})"
+    text = error["msg"].removeprefix("Value error, ")
+    whole = isinstance(error["input"], dict | list)
+    return f"{field}: {text}" if whole else f"{field}: {text} (is {error['input']!r:.60})"

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from blurbench.data import sensing
-from blurbench.data.blurring import Blurred, Scene, between, blur, need
+from blurbench.data.blurring import Blurred, Light, Scene, between, blur, need
 from blurbench.data.families import MotionFlow
 from blurbench.data.manifest import MIN_SIDE, Recipe, Region
 from blurbench.data.sources import Sharp
@@ -18,6 +19,12 @@ from blurbench_kernels.random import stream
 
 Window = tuple[slice, slice]  # rows, columns
 Key = tuple[str | int, ...]
+IDENTITY = "identity"  # family of pairs that stay sharp
+# The columns of a region where nothing is blurred.
+NOWHERE: dict[str, dict[str, Any]] = {
+    "box": {"box": [0, 0, 0, 0]},
+    "class": {"blurred_class": -1},
+}
 
 
 @dataclass(frozen=True)
@@ -73,37 +80,41 @@ def make_pair(
     """
     sharp = prepare(recipe, item_id, sharp)
     key = (recipe.name, seed, split, item_id, replica)
-    light = sensing.expose(recipe.sensor, sharp.image, key)
-    blurred = _blur(recipe, key, sharp, light)
+    settings = None if _is_gallery(sharp) else recipe.sensor
+    draws = sensing.draw(settings, key)
+    light = partial(sensing.expose, settings, draws)
+    exposed = light(sharp.image)
+    blurred = _blur(recipe, key, sharp, exposed, light)
     window = _window(recipe, item_id, sharp.image.shape, blurred.border)
     mask = sharp.mask[window].copy() if recipe.masks and sharp.mask is not None else None
     image = blurred.image[window]
     place: dict[str, Any] = {}
     if recipe.region:
         random = stream(*key, "region")
-        image, place = confine(recipe.region, random, item_id, image, light[window], mask)
+        whole = blurred.family != IDENTITY
+        image, place = confine(recipe.region, random, item_id, image, exposed[window], mask)
+        place = place if whole else NOWHERE[recipe.region.kind]
     sigma = 0.0 if _is_gallery(sharp) else _noise_sigma(recipe, key)
+    blurred = replace(blurred, drawn={**blurred.drawn, **draws.stated})
     row = _row(recipe, key, sharp, blurred, sigma)
     return Pair(
         pair_id(item_id, split, replica),
-        sensing.develop(recipe.sensor, sigma, image, key),
-        sensing.develop_sharp(recipe.sensor, sharp.image[window]),
+        sensing.develop(settings, draws, sigma, image, key),
+        sensing.develop_sharp(settings, sharp.image[window]),
         mask,
         {**row, **place, **sharp.labels},
     )
 
 
-def _blur(recipe: Recipe, key: Key, sharp: Sharp, light: np.ndarray) -> Blurred:
+def _blur(recipe: Recipe, key: Key, sharp: Sharp, exposed: np.ndarray, light: Light) -> Blurred:
     recipe_name, seed, split, item_id, replica = key
     kept = recipe.identity and stream(*key, "identity").random() < recipe.identity
     if kept or _is_gallery(sharp):
-        return Blurred(light, (0, 0), {}, (0.0, 0.0), "identity")
-    frames = sharp.frames
-    if frames is not None:
-        frames = np.stack([sensing.expose(recipe.sensor, each, key) for each in frames])
+        return Blurred(exposed, (0, 0), {}, (0.0, 0.0), IDENTITY)
     random = stream(*key, "kernel")
     shared = (recipe_name, seed, split)
-    return blur(recipe.blur, Scene(str(item_id), light, frames, random, int(replica), shared))
+    scene = Scene(str(item_id), exposed, sharp.frames, random, int(replica), shared, light)
+    return blur(recipe.blur, scene)
 
 
 def _is_gallery(sharp: Sharp) -> bool:
@@ -132,7 +143,9 @@ def _row(recipe: Recipe, key: Key, sharp: Sharp, blurred: Blurred, sigma: float)
     if recipe.shots:
         row["blur_type"] = blurred.type
     # A column that some rows lack would break the loading of all; averaged frames know no length.
-    if recipe.frames is None and blurred.severity:
+    if recipe.frames is None:
+        if blurred.severity is None:
+            raise ValueError(f"family {blurred.family} states no severity")
         # Three decimals: the order of NumPy's additions, hence the last digits, depends on the CPU.
         row["severity_mean_px"] = round(blurred.severity[0], 3)
         row["severity_max_px"] = round(blurred.severity[1], 3)

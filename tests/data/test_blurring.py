@@ -172,6 +172,20 @@ def test_a_share_of_pairs_stays_sharp():
     assert pairs[others[0]].row["parameters"] == pair_of(LINE, others[0]).row["parameters"]
 
 
+def test_two_banks_in_a_mixture_have_kernels_of_their_own():
+    counted = {**SHAKE, "count": 2, "order": "replica"}
+    blur = {"family": "mixture", "parts": [counted, counted], "order": "replica"}
+    rows = [json.loads(pair_of(blur, replica=n).row["parameters"]) for n in range(4)]
+    assert [row["part"] for row in rows] == [0, 1, 0, 1]
+    assert len({row["kernel"] for row in rows}) == 4
+
+
+def test_pairs_that_stay_sharp_have_no_blurred_box():
+    pairs = [pair_of(LINE, n, identity=0.5, region={"kind": "box", "side": 32}) for n in range(12)]
+    boxes = {pair.row["kernel_family"]: pair.row["box"][2] for pair in pairs}
+    assert boxes == {"identity": 0, "line": 32}
+
+
 def test_frames_are_averaged_around_the_middle_one():
     frames = np.random.default_rng(0).integers(0, 256, (5, 40, 40, 3), np.uint8)
     recipe = tiny_data.flow_recipe(

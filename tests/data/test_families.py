@@ -66,6 +66,7 @@ def test_one_line_names_the_field_and_what_is_allowed(blur, words):
         ({"region": {"kind": "class", "side": 64}}, ["region: a box needs its side"]),
         ({"recognition": {"probes": 1, "gallery": 1}}, ['needs labels = ["identity"]']),
         ({"sensor": {"light": "encoded", "shot_noise": 0.1}}, ["sensor: highlights, noise and r"]),
+        ({"blur": {**SHOT, "sigma": 1.0}, "sensor": {}}, ["concert blurs take 8-bit pictures"]),
         ({"sensor": {"jpeg": [90, 80]}}, ["sensor.jpeg:", "lower end"]),
         ({"sensor": {"gamma": 2.2}}, ["sensor.gamma: unknown field", "light, curve"]),
         ({"images": {"train": -1}}, ["images.train:", "greater than or equal to 0"]),
@@ -73,7 +74,7 @@ def test_one_line_names_the_field_and_what_is_allowed(blur, words):
     ],
 )
 def test_tables_that_do_not_fit_together_are_told(changes, words):
-    text = complaint(LINE, **changes)
+    text = complaint(**{"blur": LINE, **changes})
     assert all(word in text for word in words), text
 
 

@@ -222,6 +222,6 @@ def test_a_sheet_of_what_has_no_kernel_shows_photographs(monkeypatch):
 
 def test_what_a_kernel_refuses_is_told_in_one_line():
     blur = {"family": "camera", "anxiety": [0.0, 0.1], "tilt": 45.0, "focal": 0.05}
-    with pytest.raises(UserError, match=r"^tiny: ") as error:
+    with pytest.raises(UserError, match=r"passes behind a camera") as error:
         kernel_sheets.preview(recipe_of(blur), count=8)
     assert "\n" not in str(error.value)
