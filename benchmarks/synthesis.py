@@ -107,8 +107,9 @@ def severe_flow(mean: float) -> motion_flow.Flow:
 def blur_rows(repeats: int) -> Iterator[Row]:
     image, box = photo(), np.full((29, 29), 1 / 841)
     peer = "cv2.filter2D, dense 29x29, uint8"
-    flows = {f"blur, mean {mean} px": motion(mean).flow(HEIGHT, WIDTH) for mean in (20, 31)}
-    flows["blur, as sev-blurdata, 31 px"] = severe_flow(31)
+    # Rounded, as synthesize hands them over: the rows of the whole pair hold the rounding.
+    flows = {f"blur, mean {mean} px": motion(mean).rounded(HEIGHT, WIDTH)[0] for mean in (20, 31)}
+    flows["blur, as sev-blurdata, 31 px"] = motion_flow.round_flow(*severe_flow(31))
     functions: dict[str, Callable[[], object]] = {peer: lambda: cv2.filter2D(image, -1, box)}
     for name, flow in flows.items():
         functions[name] = lambda flow=flow: motion_flow.blur(image, *flow)
