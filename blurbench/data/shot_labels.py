@@ -20,14 +20,13 @@ Row = dict[str, str]  # shot, clip
 def read_shots(files: Files, pictures: Sequence[Picture], spec: str) -> dict[str, Told]:
     """Shot type and clip of every picture, by its id; the clip decides the split.
 
-    UserError where neither files nor folders tell any shot type, where two rows contradict each
-    other, and where a clip lies in two of the source's own splits.
+    UserError where neither files nor folders tell any shot type, and where two rows contradict
+    each other.
     """
     rows = _rows(files, [picture.id for picture in pictures])
     told = {picture.id: _tell(picture, rows.get(picture.id, {})) for picture in pictures}
     if all(each.problem for each in told.values()) and not rows:
         raise UserError(f"{spec}: no shot types here; looked for {LOOKED_FOR}")
-    _refuse_shared(pictures, told, spec)
     return told
 
 
@@ -72,15 +71,3 @@ def _tell(picture: Picture, row: Row) -> Told:
 
 def _below_split(picture: Picture) -> str:
     return picture.id.removeprefix(f"{picture.split}/")
-
-
-def _refuse_shared(pictures: Sequence[Picture], told: dict[str, Told], spec: str) -> None:
-    split_of: dict[str | None, str] = {}
-    for picture in pictures:
-        clip = told[picture.id].group
-        if picture.split and split_of.setdefault(clip, picture.split) != picture.split:
-            where = f"in {split_of[clip]} and in {picture.split}"
-            raise UserError(
-                f"{spec}: clip {clip!r} is {where}; keep a clip together, or name the clips in "
-                "a column clip of a CSV file"
-            )

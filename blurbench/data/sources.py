@@ -58,7 +58,7 @@ def open_for(recipe: Recipe, spec: str) -> Source:
 
 
 def open_source(spec: str, *, masks: bool = False) -> Source:
-    """List a folder, a URL, `builtin:photos` or `builtin:procedural-faces`.
+    """List a folder, a URL, `builtin:photos` or `builtin:procedural-faces`, for no recipe.
 
     `masks` asks for face labels. UserError in one line where there is nothing to read, or no
     labels that `masks` could use.

@@ -5,7 +5,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatch
 
 from blurbench.data.manifest import Recipe, Recognition
 from blurbench.data.sources import SPLITS, Source, SourceItem
@@ -46,14 +45,14 @@ def choose(recipe: Recipe, source: Source, limit: int | None = None) -> list[Cho
     """Source images with their split: as many as the recipe asks for and there are.
 
     Of these all, or the first `limit` in hash order; then the first image of each split leads, so
-    that every split that can have an image has one.
+    that every split that can have an image has one. With recognition the limit is of identities.
+    UserError where there is none, or a group is in two splits.
     """
-    used = _used(recipe, source)
     if recipe.recognition:
-        items = _probes_and_gallery(recipe.recognition, source.spec, used)
-    else:
-        items = [(item, split_of(recipe, item)) for item in used]
-        items = [each for split in SPLITS for each in _asked_for(recipe, split, items)]
+        return _probes_and_gallery(recipe.recognition, source, limit)
+    items = [(item, split_of(recipe, item)) for item in source.items]
+    _refuse_shared(recipe, source.spec, items)
+    items = [each for split in SPLITS for each in _asked_for(recipe, split, items)]
     if not items:
         asked = [name for name in SPLITS if getattr(recipe.images, name) != 0]
         raise UserError(
@@ -84,14 +83,17 @@ def shortfall(recipe: Recipe, tasks: Sequence[Task]) -> str:
     return f"fewer images than recipe {recipe.name} asks for: {', '.join(short)}" if short else ""
 
 
-def _used(recipe: Recipe, source: Source) -> list[SourceItem]:
-    # The pattern is about files: of frames the source has seen to it.
-    if recipe.pictures is None or recipe.frames:
-        return list(source.items)
-    used = [item for item in source.items if fnmatch(item.id, recipe.pictures)]
-    if not used:
-        raise UserError(f"{source.spec}: no picture here is {recipe.pictures}, as the recipe asks")
-    return used
+def _refuse_shared(recipe: Recipe, spec: str, items: Iterable[Chosen]) -> None:
+    """UserError where folders or lists put images of one group into two splits."""
+    first: dict[str, Chosen] = {}
+    for item, split in items:
+        group = _group(recipe, item)
+        other, its_split = first.setdefault(group, (item, split))
+        if split != its_split:
+            raise UserError(
+                f"{spec}: {other.id} is in {its_split} and {item.id} in {split}, but both are of "
+                f"{group!r}; keep a clip, identity or folder in one split"
+            )
 
 
 def _asked_for(recipe: Recipe, split: str, items: list[Chosen]) -> list[Chosen]:
@@ -104,21 +106,21 @@ def _in_hash_order(items: Iterable[Chosen]) -> list[Chosen]:
     return sorted(items, key=lambda each: place_of("limit", each[0].id))
 
 
-def _probes_and_gallery(asked: Recognition, spec: str, items: list[SourceItem]) -> list[Chosen]:
-    """Of each identity one probe and its gallery, all for testing."""
+def _probes_and_gallery(asked: Recognition, source: Source, limit: int | None) -> list[Chosen]:
+    """Of each of `limit` identities one probe and its gallery, all for testing."""
     members: dict[str, list[SourceItem]] = defaultdict(list)
-    for item, _ in _in_hash_order((item, "test") for item in items):
+    for item, _ in _in_hash_order((item, "test") for item in source.items):
         # A picture of nobody known can be neither.
         if "identity" in item.labels:
             members[str(item.labels["identity"])].append(item)
     each = 1 + asked.gallery
     enough = [name for name in members if len(members[name]) >= each]
     if not enough:
-        raise UserError(f"{spec}: no identity here has the {each} images that are needed")
+        raise UserError(f"{source.spec}: no identity here has the {each} images that are needed")
     enough.sort(key=lambda name: place_of("identity", name))
     return [
         (_with_role(item, PROBE if place == 0 else GALLERY), "test")
-        for name in enough[: asked.probes]
+        for name in enough[: asked.probes][:limit]
         for place, item in enumerate(members[name][:each])
     ]
 
@@ -134,11 +136,16 @@ def split_of(recipe: Recipe, item: SourceItem) -> str:
     """
     if item.split:
         return item.split
-    folder = item.id.rpartition("/")[0] if recipe.groups == "folder" else ""
-    place = place_of("split", item.group or folder or item.id)
+    place = place_of("split", _group(recipe, item))
     if place < recipe.splits.train:
         return "train"
     return "val" if place < recipe.splits.train + recipe.splits.val else "test"
+
+
+def _group(recipe: Recipe, item: SourceItem) -> str:
+    """What shares a split; the id of an image of its own."""
+    folder = item.id.rpartition("/")[0] if recipe.groups == "folder" else ""
+    return item.group or folder or item.id
 
 
 def place_of(purpose: str, source_id: str) -> float:

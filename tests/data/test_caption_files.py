@@ -122,6 +122,15 @@ def test_table_has_captions_and_splits(tmp_path):
     assert [item.split for item in source.items] == ["val", None]
 
 
+def test_table_cannot_put_one_clip_into_two_splits(tmp_path):
+    recipe = tiny_data.flow_recipe(labels=["shot_type"], captions__count=1)
+    table = "image,caption,split\nhall-1.jpg,one,train\nhall-2.jpg,two,test\n"
+    files = {"CU/hall-1.jpg": None, "MS/hall-2.jpg": None, "captions.csv": table}
+    source = open_for(recipe, write(tmp_path, files))
+    with pytest.raises(UserError, match="both are of 'hall'"):
+        choose(recipe, source)
+
+
 def test_too_few_captions_fail_when_loaded(tmp_path):
     files = {
         "few.jpg": None,

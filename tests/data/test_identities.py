@@ -83,6 +83,13 @@ def test_no_identity_is_in_two_splits(tmp_path):
     assert set.union(*splits.values()) == {"train", "val", "test"}
 
 
+def test_identity_in_two_of_the_splits_of_the_source_is_for_recognition_only(tmp_path):
+    spec = write(tmp_path, [f"{split}/s1/{n}.pgm" for split in ("train", "test") for n in "12"])
+    with pytest.raises(UserError, match=r"test/s1/1.pgm is in test and train/s1/1.pgm in train"):
+        choose(RECIPE, open_for(RECIPE, spec))
+    assert len(choose(RECOGNITION, open_for(RECOGNITION, spec))) == 3
+
+
 def test_probes_and_gallery_are_of_known_identities(tmp_path):
     names = [f"{n}.jpg" for n in range(20)]
     listed = "".join(f"{n}.jpg {n % 4}\n" for n in range(16))

@@ -97,8 +97,10 @@ def test_unusable_labels_are_one_line(tmp_path, table, message):
 
 def test_clip_in_two_of_the_splits_of_the_source_is_refused(tmp_path):
     spec = write(tmp_path, ["train/CU/hall-1.jpg", "test/MS/hall-2.jpg"])
-    with pytest.raises(UserError, match=r"clip 'hall' is in .* and in .*; keep a clip together"):
-        open_for(RECIPE, spec)
+    with pytest.raises(
+        UserError, match=r"hall-2.jpg is in test and .* in train, but both are of 'hall'"
+    ):
+        choose(RECIPE, open_for(RECIPE, spec))
     (tmp_path / "shots.csv").write_text("file,shot,clip\nhall-1.jpg,CU,a\nhall-2.jpg,MS,b\n")
     assert {item.split: item.group for item in open_for(RECIPE, spec).items} == {
         "train": "a",

@@ -107,12 +107,26 @@ def test_a_recipe_takes_so_many_images_of_each_split():
     assert {item.id for item, _ in some} < {item.id for item, _ in more}
 
 
-def test_a_recipe_may_name_the_pictures_it_uses():
-    source = listed(sharp=10, blur=10)
-    chosen = choose(tiny_data.flow_recipe(pictures="sharp/*"), source)
-    assert {item.group for item, _ in chosen} == {"sharp"}
-    with pytest.raises(UserError, match=r"in: no picture here is x/\*"):
-        choose(tiny_data.flow_recipe(pictures="x/*"), source)
+def stated(*items: tuple[str, str | None, str | None]) -> Source:
+    """A source of (id, split, group)s."""
+    found = [FileItem(id, split, Path(), Path(), None, group) for id, split, group in items]
+    return Source("in", tuple(found), {})
+
+
+def test_a_group_in_two_splits_is_refused():
+    words = r"^in: a\.png is in train and b\.png in test, but both are of 'anna'; keep a clip, .*"
+    with pytest.raises(UserError, match=words):
+        choose(RECIPE, stated(("a.png", "train", "anna"), ("b.png", "test", "anna")))
+    # One stated, the other by its hash.
+    by_hash = split_of(RECIPE, stated(("b.png", None, "anna")).items[0])
+    other = next(split for split in ("train", "val", "test") if split != by_hash)
+    with pytest.raises(UserError, match=f"in {other} and b.png in {by_hash}"):
+        choose(RECIPE, stated(("a.png", other, "anna"), ("b.png", None, "anna")))
+    by_folder = tiny_data.flow_recipe(groups="folder")
+    items = ("x/a.png", "train", None), ("x/b.png", "test", None)
+    with pytest.raises(UserError, match="both are of 'x'"):
+        choose(by_folder, stated(*items))
+    assert len(choose(RECIPE, stated(*items))) == 2
 
 
 def test_a_source_without_an_image_for_the_splits_is_told():
@@ -138,6 +152,9 @@ def test_recognition_takes_a_probe_and_its_gallery_of_each_identity():
     assert made == {"probe": 2 * 5, "gallery": 2 * 3}
     asking = tiny_data.flow_recipe(labels=["identity"], recognition={"probes": 9, "gallery": 3})
     assert "4 of 9 identities" in shortfall(asking, list_tasks(asking, source))
+    assert choose(recipe, source, 1) == [
+        each for each in chosen if each[0].group == chosen[0][0].group
+    ]
     with pytest.raises(UserError, match=r"in: no identity here has the 4 images"):
         choose(recipe, listed(anna=3))
 
