@@ -1,19 +1,29 @@
 """How pairs that somebody else made lie in a folder: recipes of kind "existing"."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from blurbench.data.families import Table
 
-FIELD = re.compile(r"\{(\w+)\}")
+FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Split = Literal["train", "val", "test"]
 Counts = dict[
     Annotated[str, Field(pattern="^(train|val|test)$")], Annotated[int, Field(ge=0)]
 ]  # by split
+
+
+def _fields_only(template: str) -> str:
+    if re.search("[{}]", FIELD.sub("", template)):
+        raise ValueError("braces are for fields: a name of letters, digits and _, such as {name}")
+    return template
+
+
+Template = Annotated[str, AfterValidator(_fields_only)]  # text with {fields}
 
 
 class Pairs(Table):
@@ -23,16 +33,19 @@ class Pairs(Table):
     other field only says that the paths of a pair agree there.
     """
 
-    blur: str
-    sharp: str
+    blur: Template
+    sharp: Template
     split: Split | None = None  # where {split} is in no path
-    list_file: str | None = None  # text: a line a pair, its sharp and then its blurred path
+    list_file: Template | None = None  # text: a line a pair, its sharp and then its blurred path
 
     @model_validator(mode="after")
     def _agree(self) -> "Pairs":
         fields = set(FIELD.findall(self.blur))
         if unknown := set(FIELD.findall(self.sharp)) - fields - {"variant"}:
             raise ValueError(f"sharp has the field {{{min(unknown)}}}, which blur has not")
+        if unknown := set(FIELD.findall(self.list_file or "")) - {"split", "variant"}:
+            known = "it takes {split} and {variant}"
+            raise ValueError(f"list_file has the field {{{min(unknown)}}}; {known}")
         if ("{split}" in (self.list_file or self.blur)) == (self.split is not None):
             raise ValueError("needs either a split, or {split} in the path")
         return self
@@ -50,7 +63,9 @@ class Existing(Table):
     provenance: str  # where the numbers come from
     differs: str = ""
     layout: str  # drawn in one line, for whoever gives another folder
-    variants: tuple[str, ...] = ()  # blurs that the set has of each sharp picture
+    variants: tuple[
+        Annotated[str, Field(pattern="^[^{}]+$")], ...
+    ] = ()  # blurs that the set has of each sharp picture
     variant: str = Field("", validate_default=True)  # the one that this recipe takes
     pairs: tuple[Pairs, ...] = Field(min_length=1)  # for each blurred picture the first that fits
     expected: Counts = Field(default_factory=dict)  # blurred pictures
@@ -59,10 +74,14 @@ class Existing(Table):
     @property
     def places(self) -> tuple[Pairs, ...]:
         """Where the pairs of this variant lie."""
-        named = "{variant}", self.variant
+        chosen = {"variant": self.variant}
         return tuple(
             each.model_copy(
-                update={"blur": each.blur.replace(*named), "sharp": each.sharp.replace(*named)}
+                update={
+                    "blur": fill(each.blur, chosen),
+                    "sharp": fill(each.sharp, chosen),
+                    "list_file": each.list_file and fill(each.list_file, chosen),
+                }
             )
             for each in self.pairs
         )
@@ -76,18 +95,22 @@ class Existing(Table):
         return value
 
 
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """A template with those of its fields that have a value in place; nothing is evaluated."""
+    return FIELD.sub(lambda field: values.get(field[1], field[0]), template)
+
+
 @cache
 def pattern(template: str) -> re.Pattern[str]:
     """What a path without suffix looks like; a field that comes again is the same again."""
     seen: set[str] = set()
     text = ""
-    for piece in re.split(r"(\{\w+\})", template):
-        name = piece.strip("{}")
-        if not FIELD.fullmatch(piece):
+    for place, piece in enumerate(FIELD.split(template)):
+        if place % 2 == 0:  # between two fields
             text += re.escape(piece)
-        elif name in seen:
-            text += f"(?P={name})"
+        elif piece in seen:
+            text += f"(?P={piece})"
         else:
-            seen.add(name)
-            text += f"(?P<{name}>{'train|val|test' if name == 'split' else '[^/]+'})"
+            seen.add(piece)
+            text += f"(?P<{piece}>{'train|val|test' if piece == 'split' else '[^/]+'})"
     return re.compile(text)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from posixpath import join, normpath, splitext
 
-from blurbench.data.layouts import Existing, Pairs, pattern
+from blurbench.data.layouts import Existing, Pairs, fill, pattern
 from blurbench.data.sources import SPLITS
 from blurbench.errors import UserError
 from blurbench.files import inside
@@ -101,7 +101,7 @@ def _of_paths(places: tuple[Pairs, ...], tree: Tree) -> Iterator[Listed]:
                 alone[stem] = split
             continue
         each, fields = found
-        sharp = each.sharp.format(**fields)
+        sharp = fill(each.sharp, fields)
         used.add(sharp)
         yield from (_pair(each, fields, blur, sharp, tree) for blur in paths)
     for stem in alone.keys() - used:
@@ -139,7 +139,7 @@ def _pair(each: Pairs, fields: dict[str, str], blur: str, sharp: str, tree: Tree
 def _of_lists(each: Pairs, tree: Tree) -> Iterator[Listed]:
     """The pairs in the list files of a layout, in those that are there."""
     for split in [each.split] if each.split else SPLITS:
-        path = inside(tree.root, (each.list_file or "").format(split=split))
+        path = inside(tree.root, fill(each.list_file or "", {"split": split}))
         if not path.is_file():
             continue
         try:

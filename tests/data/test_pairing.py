@@ -1,5 +1,6 @@
 import pytest
 
+from blurbench.data.layouts import Pairs
 from blurbench.data.manifest import load_any_recipe
 from blurbench.data.pairing import Listed, list_pairs
 from blurbench.errors import UserError
@@ -101,6 +102,16 @@ def test_what_a_list_names_and_is_not_there_is_a_problem(realblur):
     (realblur / scene / "gt" / "gt_1.png").unlink()
     (problem,) = (pair.problem for pair in listed("realblur-j", realblur) if pair.problem)
     assert problem == f"{scene}/gt/gt_1.png: listed for test, but not there"
+
+
+def test_a_list_of_each_variant(tmp_path):
+    touch(tmp_path, "b/1.png", "b/2.png", "s/1.png", "s/2.png")
+    for variant, number in (("hard", 1), ("soft", 2)):
+        (tmp_path / f"test_{variant}.txt").write_text(f"s/{number}.png b/{number}.png\n")
+    pairs = {"list_file": "{split}_{variant}.txt", "blur": "b/{name}", "sharp": "s/{name}"}
+    own = {"variants": ("hard", "soft"), "variant": "soft", "pairs": (Pairs(**pairs),)}
+    recipe = load_any_recipe("pairs").model_copy(update=own)
+    assert list_pairs(recipe, str(tmp_path)) == [Listed("test", "b/2.png", "s/2.png")]
 
 
 def test_a_picture_in_two_pairs_of_a_list_is_refused(realblur):
