@@ -20,9 +20,9 @@ class Files:
     store: Store
 
     def read(self, name: str) -> bytes:
-        """All of a file; what cannot be read is a UserError."""
+        """All of a file; what cannot be read, or is a link out of the source, is a UserError."""
         try:
-            return self.store.read(name)
+            return self.store.read(self.store.inside("", name))
         except OSError as error:
             raise UserError(f"{name}: cannot be read ({error.strerror})") from None
 

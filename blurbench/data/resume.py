@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from posixpath import join
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 
@@ -97,7 +97,8 @@ def refuse_other(store: Store, wanted: Request) -> None:
         _compare(store, read_description(store).model_dump(), wanted)
     elif store.is_file(""):
         raise UserError(f"{store.where()}: is a file; give a folder as --out")
-    elif store.exists() and store.top() - {WORK}:
+    # A run that could not make one pair leaves the list of its failures alone.
+    elif store.exists() and store.top() - {WORK, FAILURES}:
         raise UserError(f"{store.where()}: not empty, and not a data set; give another --out")
 
 
@@ -125,9 +126,19 @@ def _refuse_difference(store: Store, there: Request, wanted: Request) -> None:
     if there["source"]["ids_sha256"] != wanted["source"]["ids_sha256"]:
         count, now = there["source"]["images"], wanted["source"]["images"]
         raise UserError(
-            f"{store.where()}: was made from another list of images ({count} then, {now} now); "
-            "give another --out"
+            f"{store.where()}: was made from another list of images ({count} then, {now} now), or "
+            "they were in other splits or groups; give another --out"
         )
+    if there["source"].get("labels_sha256") != wanted["source"].get("labels_sha256"):
+        raise UserError(f"{store.where()}: the labels were changed since; give another --out")
+
+
+def refuse_strangers(store: Store, found: Found, wanted: Set[Key]) -> None:
+    """UserError where the records hold a pair that is not of this data set."""
+    strangers = (found.made.keys() | found.failed.keys()) - wanted
+    if strangers:
+        name = "/".join(min(strangers))
+        raise UserError(f"{store.where()}: {name} is not of this data set; give another --out")
 
 
 @contextmanager
@@ -236,8 +247,9 @@ def _remove_leftovers(store: Store, found: Found) -> None:
 def finish(store: Store, copies: Path, wanted: Request, pairs: int) -> Description:
     """Assemble metadata and failures from the records, write dataset.json last, clean up.
 
-    UserError where the records are not those of all `pairs`, or of another request: behind a URL,
-    where nothing keeps a second run out, it may have finished and taken the records of this one.
+    UserError where no pair could be made. And where the records are not those of all `pairs`, or
+    of another request: behind a URL, where nothing keeps a second run out, it may have finished
+    and taken the records of this one.
     """
     refuse_other(store, wanted)
     found = read_records(store, copies, wanted.get("root"))
@@ -245,9 +257,11 @@ def finish(store: Store, copies: Path, wanted: Request, pairs: int) -> Descripti
         what = "what was made is no longer there, as where two runs write at once"
         raise UserError(f"{store.where()}: {what}; run the same command again")
     _remove_leftovers(store, found)
+    failures = found.failures()
+    if not found.made:
+        _give_up(store, failures)
     counts = dict(sorted(Counter(split for split, _ in found.made).items()))
     hashes = {split: store.write_rows(f"{split}/{METADATA}", found.rows(split)) for split in counts}
-    failures = found.failures()
     if failures:
         store.write_rows(FAILURES, failures)
     else:
@@ -264,3 +278,11 @@ def finish(store: Store, copies: Path, wanted: Request, pairs: int) -> Descripti
     store.write_json(DATASET, description.model_dump())
     store.clear(WORK)
     return description
+
+
+def _give_up(store: Store, failures: list[Row]) -> NoReturn:
+    # No data set: nothing could load one without pairs. The next run may be of another recipe.
+    store.write_rows(FAILURES, failures)
+    store.clear(WORK)
+    first = f"no pair could be made; the first: {failures[0]['error']}"
+    raise UserError(f"{store.where()}: {first} (see {FAILURES})")

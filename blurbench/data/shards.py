@@ -1,5 +1,6 @@
 """Make a data set shard by shard: what is written, in which order, by how many workers."""
 
+import json
 import math
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from blurbench.data.resume import (
     finished,
     read_records,
     refuse_other,
+    refuse_strangers,
     work_folder,
     write_record,
 )
@@ -135,7 +137,9 @@ def synthesize(
     with work_folder(store, wanted) as copies:
         # Workers may have other working directories.
         job = Job(recipe, seed, store.absolute(), image_format)
-        there = read_records(store, copies).made
+        found = read_records(store, copies)
+        refuse_strangers(store, found, {(task.split, task.id) for task in tasks})
+        there = found.made
         left = [task for task in tasks if (task.split, task.id) not in there]
         size = min(shard_size, math.ceil(len(left) / (4 * workers)) or 1)
         with progress("synthesize", len(tasks), start=len(tasks) - len(left)) as advance:
@@ -200,7 +204,8 @@ def _request(
 ) -> Request:
     spec = source.spec
     name = spec if spec.startswith("builtin:") else Path(spec).absolute().name
-    ids = "\n".join(f"{item.split} {item.id}" for item in source.items)
+    # The group too: it decides the split of an image whose split nothing states.
+    ids = "\n".join(f"{item.split} {json.dumps(item.group)} {item.id}" for item in source.items)
     return {
         "recipe": recipe.model_dump(mode="json"),
         "seed": seed,

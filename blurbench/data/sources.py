@@ -200,6 +200,8 @@ def _layout(root: Path, folder: Path, masks: bool) -> Layout | None:
     if masks and layout is None:
         pairs = (f"{each.images}/ beside {each.labels}/ ({each.name})" for each in LAYOUTS)
         raise UserError(f"{folder}: no face labels here; understood are {', '.join(pairs)}")
+    if masks and layout:
+        _refuse_outside_link(root, folder / layout.labels)
     return layout
 
 

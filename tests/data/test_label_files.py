@@ -84,3 +84,15 @@ def test_broken_table_is_one_line(tmp_path, data, message):
 def test_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(UserError, match=r"^gone\.csv: cannot be read"):
         Files([], Folder(tmp_path)).read("gone.csv")
+
+
+def test_link_out_of_the_source_is_refused(tmp_path):
+    (tmp_path / "secret.csv").write_text("file,shot\na.jpg,CU\n")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "own.csv").write_text("file,shot\na.jpg,CU\n")
+    (tmp_path / "in" / "out.csv").symlink_to(tmp_path / "secret.csv")
+    (tmp_path / "in" / "within.csv").symlink_to("own.csv")
+    files = Files(["out.csv", "within.csv"], Folder(tmp_path / "in"))
+    assert files.read("within.csv")
+    with pytest.raises(UserError, match=r"in: the path 'out.csv' leads out of this folder$"):
+        files.read("out.csv")

@@ -1,16 +1,20 @@
 """What synthesize refuses, and what it says beforehand."""
 
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 import tiny_data
 
 from blurbench.data import shards
 from blurbench.data.shards import plan, synthesize
-from blurbench.data.sources import open_source
+from blurbench.data.sources import Source, open_for, open_source
+from blurbench.data.verify import verify
 from blurbench.errors import UserError
 
 RECIPE = tiny_data.flow_recipe()
+SHOTS = tiny_data.flow_recipe(labels=["shot_type"])
 COUNT = tiny_data.PHOTOS
 
 
@@ -49,6 +53,50 @@ def test_other_images_are_refused(whole, tmp_path):
     more = open_source(str(tiny_data.write_photos(tmp_path / "in", COUNT + 1)))
     with pytest.raises(UserError, match=r"another list of images \(12 then, 13 now\)"):
         synthesize(RECIPE, more, whole.out)
+
+
+def shots(folder: Path, clips: str, shot: str = "CU") -> Source:
+    """Eight stills in two clips, as a table tells."""
+    tiny_data.write_photos(folder, 8)
+    rows = [f"{n:03d}.png,{shot},{clip}" for n, clip in enumerate(clips)]
+    (folder / "shots.csv").write_text("\n".join(["file,shot,clip", *rows]))
+    return open_for(SHOTS, str(folder))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Everything written below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("unfinished", [False, True])
+def test_changed_labels_are_refused(tmp_path, unfinished):
+    out = tmp_path / "out"
+    synthesize(SHOTS, shots(tmp_path / "in", "aaaaeeee"), out)
+    if unfinished:
+        (out / ".blurbench").mkdir()
+        next(out.glob("*/blur/*.png")).unlink()
+    before = contents(out)
+    with pytest.raises(UserError, match=r"or they were in other splits or groups; give"):
+        synthesize(SHOTS, shots(tmp_path / "in", "eaaaaeee"), out)
+    with pytest.raises(UserError, match=r"out: the labels were changed since; give another --out"):
+        synthesize(SHOTS, shots(tmp_path / "in", "aaaaeeee", "MS"), out)
+    assert contents(out) == before
+    synthesize(SHOTS, shots(tmp_path / "in", "aaaaeeee"), out)
+    assert verify(out) == []
+
+
+def test_rows_of_another_set_are_refused(whole, photos, tmp_path):
+    shutil.copytree(whole.out, tmp_path / "out")
+    names = [tmp_path / "out" / split / "metadata.jsonl" for split in ("train", "test")]
+    (pictures := tmp_path / "out" / "test").mkdir(exist_ok=True)
+    line = names[0].read_text().splitlines(keepends=True)[0]
+    for kind in ("blur", "sharp"):
+        name = json.loads(line)[f"{kind}_file_name"]
+        shutil.copy(tmp_path / "out" / "train" / name, pictures / name)
+    names[1].write_text(names[1].read_text() + line)
+    with pytest.raises(UserError, match=r"out: test/.* is not of this data set; give another"):
+        synthesize(RECIPE, open_source(str(photos)), tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", [".", "made", "link/made"])

@@ -261,13 +261,20 @@ def test_an_image_damaged_after_its_pair_was_made_leaves_no_picture_behind(tmp_p
     assert verify(out) == []
 
 
-def test_nothing_but_bad_inputs(tmp_path):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "text.jpg").write_text("hello")
-    summary = synthesize(RECIPE, open_source(str(tmp_path / "in")), tmp_path / "out")
-    assert (summary.failed, summary.counts) == (1, {})
-    assert "text.jpg" in (tmp_path / "out" / "failures.jsonl").read_text()
-    assert "1 input failed" in str(summary)
+def test_nothing_but_bad_inputs_makes_no_data_set(tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "text.jpg").write_text("hello")
+    for recipe in (RECIPE, tiny_data.flow_recipe(noise__sigma=0.1)):  # the second is not held up
+        words = r"out: no pair could be made; the first: text.jpg: not a readable image"
+        with pytest.raises(UserError, match=words):
+            synthesize(recipe, open_source(str(folder)), out)
+        assert [path.name for path in out.iterdir()] == ["failures.jsonl"]
+    (folder / "text.jpg").write_bytes(
+        (tiny_data.write_photos(tmp_path, 1) / "000.png").read_bytes()
+    )
+    assert synthesize(RECIPE, open_source(str(folder)), out).failed == 0
+    assert verify(out) == []
 
 
 def test_a_picture_that_kills_its_worker_costs_only_itself(whole, photos, tmp_path, monkeypatch):

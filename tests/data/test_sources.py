@@ -105,6 +105,15 @@ def test_split_folder_that_leads_out_is_refused(tmp_path):
         open_source(str(tmp_path / "in"))
 
 
+def test_face_labels_that_lead_out_are_refused(tmp_path):
+    folder = tiny_data.write_faces(tmp_path / "in", 1) / "train" / "masks"
+    folder.rename(tmp_path / "masks")
+    folder.symlink_to(tmp_path / "masks")
+    assert len(open_source(str(tmp_path / "in")).items) == 1
+    with pytest.raises(UserError, match="masks: a link that leads out"):
+        open_source(str(tmp_path / "in"), masks=True)
+
+
 def test_text_named_jpg_fails_only_when_loaded(tmp_path):
     write_picture(tmp_path / "a.png")
     (tmp_path / "b.jpg").write_text("no picture at all")
