@@ -1,7 +1,9 @@
 """The models by name."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -9,6 +11,8 @@ from pydantic import ValidationError
 from blurbench.errors import UserError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from blurbench.models.base import Model
 
 # Name -> module:class, imported when asked for: torch takes seconds.
@@ -49,6 +53,17 @@ def build(name: str, preset: str = "paper", **overrides: Any) -> "Model":
         return kind(kind.Config(**settings)).eval()
     except ValidationError as error:
         raise UserError(f"{name}: {describe(error)}") from None
+
+
+def convert(name: str, source: Mapping[str, Any] | str | Path) -> "nn.Module":
+    """A released network with the weights of a public checkpoint (file, or its state dict).
+
+    In the checkpoint's dtype and in eval mode; it takes and returns what the released one does.
+    Raises UserError for unknown names, unreadable files, and weights that differ in any key.
+    """
+    from blurbench.models.conversion import load_network
+
+    return load_network(name, source)
 
 
 def parse(value: Any, current: Any) -> Any:

@@ -1,6 +1,7 @@
 """Weights on disk: safetensors, aliases stored once, every name and shape checked on the way in."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,25 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 def load_weights(model: nn.Module, path: Path) -> None:
     """Fill `model` from a safetensors file; every name and shape must match."""
     tensors = load_tensors(path)
-    wanted = model.state_dict()
-    missing = sorted(wanted.keys() - tensors.keys())
-    extra = sorted(tensors.keys() - wanted.keys())
-    shapes = [n for n in wanted.keys() & tensors.keys() if wanted[n].shape != tensors[n].shape]
-    if missing or extra or shapes:
-        counts = ("missing", missing), ("unknown", extra), ("of another shape", sorted(shapes))
-        told = ", ".join(
-            f"{len(names)} {label} ({names[0]}...)" for label, names in counts if names
-        )
+    told = differences(model.state_dict(), tensors)
+    if told:
         raise UserError(f"{path}: weights of another model or preset: {told}")
     model.load_state_dict(tensors)
+
+
+def differences(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """What keeps `found` from being loaded as `wanted`, with three names of each kind; or ""."""
+    # Files from before PyTorch 0.4.1 do not count batches, and nothing reads the count.
+    missing = [n for n in wanted.keys() - found.keys() if not n.endswith("num_batches_tracked")]
+    both = [(n, (*found[n].shape,), (*wanted[n].shape,)) for n in wanted.keys() & found.keys()]
+    other = [f"{n} {theirs} for {ours}" for n, theirs, ours in both if theirs != ours]
+    kinds = {
+        "missing": missing,
+        "unexpected": found.keys() - wanted.keys(),
+        "of another shape": other,
+    }
+    return ", ".join(
+        f"{len(names)} {kind} ({', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''})"
+        for kind, names in kinds.items()
+        if names
+    )

@@ -18,7 +18,7 @@ from blurbench.files import locked, sha256
 from blurbench.inference.deblur import pick_device
 from blurbench.models import build
 from blurbench.models.base import Model, parameter_count
-from blurbench.models.weights import load_weights
+from blurbench.models.conversion import load_released
 from blurbench.stores import Place
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import checkpoints, load_progress
@@ -71,7 +71,7 @@ def train(
     check_crop(name, model, pairs)
     total = steps or model.config.steps
     if init is not None:
-        load_weights(model, weights_file(init))
+        load_released(model, weights_file(init))
     stage_bounds(model.stages(), total)  # refuses missing weights and too few steps by now
     target = pick_device(device)
     # Of several processes, the one that starts the others checks and locks for all.

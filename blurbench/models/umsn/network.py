@@ -237,16 +237,28 @@ class DeblurNet(NestedResidual):
         return (*own, *theirs)
 
 
-def add_unused_tensors(segmentation: Segmentation, network: DeblurNet) -> None:
-    """Add what the released code holds and never uses; strict loading of its files needs it."""
+# Each of these adds what the released code holds and never uses: strict loading of its files
+# needs it.
+
+
+def add_unused_to_network(network: DeblurNet) -> None:
+    """Those of BN, the F-Nets and CN."""
     for holder in (network, *network.fnets()):
         for name in UNUSED:
             holder.add_module(name, nn.Conv2d(20, 1, 1))
-    cn = network.conf_ker
+    add_unused_to_confidence(network.conf_ker)
+
+
+def add_unused_to_confidence(cn: ConfidenceNet) -> None:
+    """Those of CN."""
     width = cn.conv1.out_channels
     cn.add_module("conv4", ShortBlock(width, 2 * width, shortcut=False))
     for block in (cn.conv2, cn.conv3, cn.get_submodule("conv4")):
         block.add_module("conv_o", conv1(width, 2 * width))
+
+
+def add_unused_to_segmentation(segmentation: Segmentation) -> None:
+    """Those of SN."""
     for module in segmentation.modules():
         if isinstance(module, SegmentationBlock):
             module.add_module("sharewconv1", SmoothingConv())

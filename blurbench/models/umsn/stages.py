@@ -13,7 +13,13 @@ from blurbench.models.perceptual import VggFeatures
 from blurbench.models.schedules import constant, cosine
 from blurbench.models.umsn import losses
 from blurbench.models.umsn.config import PRESETS, UmsnConfig
-from blurbench.models.umsn.network import CLASSES, DeblurNet, Segmentation, add_unused_tensors
+from blurbench.models.umsn.network import (
+    CLASSES,
+    DeblurNet,
+    Segmentation,
+    add_unused_to_network,
+    add_unused_to_segmentation,
+)
 
 
 class UMSN(Model):
@@ -44,7 +50,8 @@ class UMSN(Model):
             config.cn_width,
         )
         if config.unused_tensors:
-            add_unused_tensors(self.segmentation, self.network)
+            add_unused_to_segmentation(self.segmentation)
+            add_unused_to_network(self.network)
         if config.identity_start:
             for network in (self.network, *self.network.fnets()):
                 network.start_as_identity()
