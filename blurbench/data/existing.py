@@ -27,7 +27,7 @@ from blurbench.errors import UserError
 from blurbench.files import inside, sha256
 from blurbench.images import decode, read_bytes
 from blurbench.progress import Advance, progress
-from blurbench.stores import Place, Store, is_url, open_store
+from blurbench.stores import Store, is_url, open_store
 
 SHOWN_FAILURES = 10
 SHARD_SIZE = 64
@@ -37,7 +37,7 @@ SHARD_SIZE = 64
 class Indexed:
     """What `index` has to say."""
 
-    out: Place
+    out: Path
     made: int  # pairs indexed by this run; the others were there already
     counts: dict[str, int]  # pairs of the whole index, by split
     digest: str
@@ -65,21 +65,24 @@ class Indexed:
 def index(
     recipe: Existing,
     spec: str,
-    out: Place,
+    out: Path | str,
     *,
     workers: int = 1,
     scheduler: str | None = None,
     shard_size: int = SHARD_SIZE,
 ) -> Indexed:
-    """Index the pairs of the folder `spec` in `out`, a folder or URL, or what is missing there.
+    """Index the pairs of the folder `spec` in the folder `out`, or what is missing there.
 
     An index whose pictures were moved is pointed to `spec`, where the same pairs lie. UserError
-    where nothing of the recipe is there, a list or link leads out, or `out` holds anything else.
+    where nothing of the recipe is there, a list or link leads out, a picture is in two splits, or
+    `out` is a URL or holds anything else.
     """
-    if is_url(spec):
-        raise UserError(f"{spec}: pairs are indexed in a folder of this machine; give one")
+    # The root of an index at a URL could name any folder of whoever reads it.
+    for place in filter(is_url, (spec, out)):
+        raise UserError(f"{place}: pairs are indexed in a folder of this machine; give one")
     pairs = list_pairs(recipe, spec)
     wanted = _request(recipe, Path(spec).absolute(), pairs)
+    out = Path(out)
     store = open_store(out)
     refuse_other(store, wanted)
     if whole := finished(store, wanted["root"]):

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -41,7 +41,8 @@ class Tree:
 def list_pairs(recipe: Existing, spec: str) -> list[Listed]:
     """Every pair of the folder `spec`, sorted by split and path, and what has no counterpart.
 
-    UserError where there is no blurred picture, or where a linked folder or a list leads out of it.
+    UserError where there is no pair, where a linked folder or a list leads out of the folder, or
+    where a picture is in two splits.
     """
     root = Path(spec)
     if not root.is_dir():
@@ -49,13 +50,26 @@ def list_pairs(recipe: Existing, spec: str) -> list[Listed]:
     tree = read_tree(root)
     found = [pair for each in recipe.places if each.list_file for pair in _of_lists(each, tree)]
     found += _of_paths(tuple(each for each in recipe.places if not each.list_file), tree)
-    if not any(pair.blur for pair in found):
-        raise UserError(f"{spec}: holds nothing of {recipe.name}, which is {recipe.layout}")
     found = sorted(set(found), key=lambda pair: (pair.split, pair.blur, pair.sharp))
+    if all(pair.problem for pair in found):
+        first = next((f" (such as {pair.problem})" for pair in found if pair.blur), "")
+        raise UserError(f"{spec}: holds no pair of {recipe.name}{first}, which is {recipe.layout}")
     for one, other in pairwise(found):
         if one.blur and (one.split, one.blur) == (other.split, other.blur):
             raise UserError(f"{spec}: {one.blur} is in two pairs: {one.sharp} and {other.sharp}")
+    _refuse_leak(spec, found)
     return found
+
+
+def _refuse_leak(spec: str, pairs: Iterable[Listed]) -> None:
+    # Models would be tested on what they were trained on.
+    split_of: dict[str, str] = {}
+    for pair in pairs:
+        for name in filter(None, (pair.blur, pair.sharp)):
+            other = split_of.setdefault(name, pair.split)
+            if other != pair.split:
+                both = f"is in pairs of {pair.split} and of {other}"
+                raise UserError(f"{spec}: {name} {both}; a picture goes to one split only")
 
 
 def read_tree(root: Path) -> Tree:

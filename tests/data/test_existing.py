@@ -88,6 +88,27 @@ def test_the_digest_is_that_of_the_pairs_however_they_are_found(gopro, tmp_path)
     assert done.digest == digest_of(sorted(own, key=lambda each: (each[0], each[1]["id"])))
 
 
+@pytest.mark.parametrize("url", ["file://{}/index", "memory://index"])
+def test_an_index_is_written_to_a_folder_only(gopro, tmp_path, url):
+    for source, out in ((str(gopro), url.format(tmp_path)), (url.format(tmp_path), "out")):
+        with pytest.raises(UserError, match=r"^\S+://\S+: pairs are indexed in a folder"):
+            index(GOPRO, source, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["GOPRO_Large"]
+
+
+def test_a_folder_without_a_pair_makes_no_index(gopro, tmp_path):
+    with pytest.raises(UserError, match=r"holds no pair of pubfig, which is"):
+        index(load_any_recipe("pubfig"), str(gopro), tmp_path / "index")
+    args = ["synthesize", "hide", "--source", str(gopro / "train"), "--out", "index"]
+    (gopro / "train" / "train").mkdir()
+    write(gopro / "train" / "train" / "1.png", 1)
+    for more in ([], ["--plan"]):
+        told = CliRunner().invoke(cli, [*args, *more], standalone_mode=False).exception
+        assert isinstance(told, UserError)
+        assert "train/1.png: no sharp counterpart GT/1.png" in str(told)
+    assert [path.name for path in tmp_path.iterdir()] == ["GOPRO_Large"]
+
+
 def test_workers_and_shards_change_nothing(gopro, tmp_path):
     one = index(GOPRO, str(gopro), tmp_path / "one", shard_size=1)
     two = index(GOPRO, str(gopro), tmp_path / "two", workers=2)

@@ -19,6 +19,10 @@ def listed(name, root):
     return list_pairs(load_any_recipe(name), str(root))
 
 
+def with_layout(**places):
+    return load_any_recipe("pairs").model_copy(update={"pairs": (Pairs(**places),)})
+
+
 def complaint(name, root) -> str:
     with pytest.raises(UserError) as error:
         listed(name, root)
@@ -108,9 +112,8 @@ def test_a_list_of_each_variant(tmp_path):
     touch(tmp_path, "b/1.png", "b/2.png", "s/1.png", "s/2.png")
     for variant, number in (("hard", 1), ("soft", 2)):
         (tmp_path / f"test_{variant}.txt").write_text(f"s/{number}.png b/{number}.png\n")
-    pairs = {"list_file": "{split}_{variant}.txt", "blur": "b/{name}", "sharp": "s/{name}"}
-    own = {"variants": ("hard", "soft"), "variant": "soft", "pairs": (Pairs(**pairs),)}
-    recipe = load_any_recipe("pairs").model_copy(update=own)
+    lists = with_layout(list_file="{split}_{variant}.txt", blur="b/{name}", sharp="s/{name}")
+    recipe = lists.model_copy(update={"variants": ("hard", "soft"), "variant": "soft"})
     assert list_pairs(recipe, str(tmp_path)) == [Listed("test", "b/2.png", "s/2.png")]
 
 
@@ -139,7 +142,8 @@ def test_pairs_of_any_of_the_usual_names(tmp_path, blur, sharp):
 
 def test_what_has_no_counterpart_or_several(tmp_path):
     touch(tmp_path, "blur/1.png", "blur/2.png", "sharp/2.jpg", "sharp/2.png", "sharp/3.png")
-    assert [pair.problem for pair in listed("pairs", tmp_path)] == [
+    touch(tmp_path, "blur/4.png", "sharp/4.png")
+    assert [pair.problem for pair in listed("pairs", tmp_path) if pair.problem] == [
         "sharp/3.png: no blurred counterpart",
         "blur/1.png: no sharp counterpart sharp/1.png",
         "blur/2.png: several sharp counterparts, sharp/2.jpg and sharp/2.png; keep one",
@@ -163,6 +167,30 @@ def test_the_root_may_be_a_link_but_no_folder_in_it_may_lead_out(gopro, tmp_path
 def test_nothing_found_tells_the_layout_in_one_line(tmp_path):
     touch(tmp_path, "sharp/1.png")
     assert complaint("pubfig", tmp_path).endswith(
-        "holds nothing of pubfig, which is {blur,sharp}/NAME.png"
+        "holds no pair of pubfig, which is {blur,sharp}/NAME.png"
     )
     assert "no such folder" in complaint("pubfig", tmp_path / "none")
+
+
+def test_pictures_of_which_none_is_in_a_pair_are_no_data_set(tmp_path):
+    touch(tmp_path, "train/1.png", "train/2.png", "test/3.png")
+    words = complaint("hide", tmp_path)
+    assert "no pair of hide (such as train/1.png: no sharp counterpart GT/1.png), which" in words
+    assert words.endswith("all with their sharp GT/NAME.png")
+
+
+def test_a_sharp_picture_of_two_splits_is_refused(tmp_path):
+    both = with_layout(blur="{split}/blur/{name}", sharp="sharp/{name}")
+    touch(tmp_path, "train/blur/1.png", "test/blur/2.png", "sharp/1.png", "sharp/2.png")
+    assert len(list_pairs(both, str(tmp_path))) == 2
+    touch(tmp_path, "test/blur/1.png", "train/blur/2.png")
+    words = "sharp/1.png is in pairs of train and of test; a picture goes to one split only"
+    with pytest.raises(UserError, match=words):
+        list_pairs(both, str(tmp_path))
+
+
+def test_a_blurred_picture_that_lists_give_to_two_splits_is_refused(realblur):
+    scene = f"{REALBLUR}/scene002"
+    with (realblur / "RealBlur_J_train_list.txt").open("a") as file:
+        file.write(f"{scene}/gt/gt_2.png {scene}/blur/blur_1.png\n")
+    assert "blur_1.png is in pairs of train and of test" in complaint("realblur-j", realblur)
