@@ -20,6 +20,9 @@ MODELS: dict[str, str] = {
     "nafnet": "blurbench.models.nafnet:NAFNet",
     "umsn": "blurbench.models.umsn:UMSN",
     "unet": "blurbench.models.unet:UNet",
+    "deepdeblur": "blurbench.models.deepdeblur:DeepDeblur",
+    "mimo-unet": "blurbench.models.mimo_unet:MIMOUNet",
+    "mimo-unet-plus": "blurbench.models.mimo_unet:MIMOUNetPlus",
 }
 ENTRY_POINTS = "blurbench.models"  # other packages add models here
 
