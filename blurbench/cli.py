@@ -175,12 +175,9 @@ def of_recipe(command: Callable[..., Any]) -> Callable[..., Any]:
 def preview(recipe: str, out: Path, count: int | None, seed: int, split: str) -> int:
     """A picture of what RECIPE draws, with its lengths and angles."""
     from blurbench.data import kernel_sheets, manifest
-    from blurbench.files import write_bytes
-    from blurbench.images import encode
 
-    picture = kernel_sheets.preview(manifest.load_recipe(recipe), count, seed, split)
-    write_bytes(out, encode(picture))
-    click.echo(out)
+    loaded = manifest.load_recipe(recipe)
+    click.echo(kernel_sheets.write_preview(loaded, out, count, seed, split))
     return 0
 
 

@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +262,7 @@ def write_kernels(path: Path | str, kernels: np.ndarray, format: str | None = No
     path = Path(path)
     format = format or path.suffix.lower().removeprefix(".")
     suffix = ".mat" if format == "umsn" else f".{format}"
-    if format not in FORMATS or path.suffix.lower() != suffix:
+    if format not in FORMATS or path.suffix.lower() != suffix or path.is_dir():
         known = ".npy, .npz or .mat (also for umsn)"
         raise UserError(f"{path}: kernels are written to files that end in {known}")
     data = io.BytesIO()
@@ -313,9 +313,12 @@ def digest(kernels: Sequence[np.ndarray]) -> str:
 def locate(settings: Bank, folder: Path) -> Bank:
     """A recipe's bank with its file found in `folder`, the recipe's, read and identified.
 
-    UserError where the file lies elsewhere, cannot be read or is not the one the recipe names.
+    UserError where the file, or one of a folder of files, lies elsewhere, cannot be read or is not
+    the one the recipe names.
     """
     path = inside(folder, settings.file).resolve()
+    for file in _kernel_files(path) if path.is_dir() else ():
+        inside(folder, str(file.relative_to(folder.resolve())))
     found = settings.located(path, digest(_read_bank(settings, path)))
     if settings.sha256 not in (None, found.sha256):
         raise _changed(path, settings.sha256, found.sha256)
@@ -329,7 +332,7 @@ def load_bank(settings: Bank) -> Sequence[np.ndarray]:
     return _load(settings, settings.path)
 
 
-@lru_cache(maxsize=4)
+@cache  # all of them: a mixture picks one for each pair
 def _load(settings: Bank, path: Path) -> Sequence[np.ndarray]:
     kernels = _read_bank(settings, path)
     if digest(kernels) != settings.sha256:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +21,9 @@ from blurbench.data.kernel_bank import (
 from blurbench.data.kernel_files import stack
 from blurbench.data.manifest import Recipe
 from blurbench.data.synthesize import Key
+from blurbench.errors import UserError
+from blurbench.files import write_bytes
+from blurbench.images import encode
 from blurbench_kernels import bank
 
 HEIGHT = 480  # of the picture that is blurred, px
@@ -44,6 +48,16 @@ class Look:
     angles: list[float] = field(default_factory=list)
 
 
+def write_preview(
+    recipe: Recipe, out: Path, count: int | None = None, seed: int = 0, split: str = "train"
+) -> Path:
+    """Write the sheet of `preview` to a .png file; gives its path."""
+    if out.suffix.lower() != ".png" or out.is_dir():
+        raise UserError(f"{out}: a sheet is written to a file that ends in .png")
+    write_bytes(out, encode(preview(recipe, count, seed, split)))
+    return out
+
+
 def preview(
     recipe: Recipe, count: int | None = None, seed: int = 0, split: str = "train"
 ) -> np.ndarray:
@@ -51,11 +65,11 @@ def preview(
 
     Kernels for families with one a picture (by default 24), a picture of dots for those with one a
     pixel, photographs for those without kernels (12 or more); below, histograms of their lengths
-    and angles. UserError where the recipe cannot be drawn.
+    and angles. UserError where the recipe cannot be drawn, or has fewer kernels than asked for.
     """
     parts = parts_of(recipe.blur)
     if all(isinstance(part, UNIFORM) for part in parts):
-        looks, panel, note = _kernels(recipe, count or 24, seed, split)
+        looks, panel, note = _kernels(recipe, count, seed, split)
     elif any(isinstance(part, Shot | FrameAverage) for part in parts):
         looks, panel, note = _photos(recipe, count or max(12, 2 * len(parts)), seed, split)
     else:
@@ -88,9 +102,9 @@ def _measured(kernel: np.ndarray) -> tuple[list[float], list[float]]:
 Shown = tuple[list[Look], np.ndarray, str]  # what was drawn, its panel, words about it
 
 
-def _kernels(recipe: Recipe, count: int, seed: int, split: str) -> Shown:
+def _kernels(recipe: Recipe, count: int | None, seed: int, split: str) -> Shown:
     most = shared_count(recipe) or SAMPLE
-    kernels = list(draw_kernels(recipe, min(count, shared_count(recipe) or count), seed, split))
+    kernels = list(draw_kernels(recipe, count or min(24, most), seed, split))
     stacked = stack(kernels)
     reach = max(_reach(kernel) for kernel in stacked)
     cell = LARGE if len(kernels) <= FEW else SIDE

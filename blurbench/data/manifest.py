@@ -290,12 +290,24 @@ def _locate(recipe: Recipe, file: str, folder: Path | None) -> Recipe:
         return recipe
     if folder is None:
         raise UserError(f"{file}: blur.file: needs the folder that the recipe lies in")
-    from blurbench.data.kernel_files import locate  # Numba, which other recipes do not need yet
-
-    found = tuple(locate(part, folder) if isinstance(part, Bank) else part for part in parts)
     mixed = isinstance(recipe.blur, Mixture)
+    found = tuple(
+        _located(part, folder, f"{file}: blur.parts.{n}.file" if mixed else f"{file}: blur.file")
+        for n, part in enumerate(parts)
+    )
     blur = recipe.blur.model_copy(update={"parts": found}) if mixed else found[0]
     return recipe.model_copy(update={"blur": blur})
+
+
+def _located(part: Any, folder: Path, where: str) -> Any:
+    if not isinstance(part, Bank):
+        return part
+    from blurbench.data.kernel_files import locate  # Numba, which other recipes do not need yet
+
+    try:
+        return locate(part, folder)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def _read(path: Path) -> dict[str, Any]:

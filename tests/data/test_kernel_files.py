@@ -192,6 +192,9 @@ def test_files_that_cannot_be_read_are_told_in_one_line(tmp_path):
     assert "no kernel" in complaint(tmp_path / "empty")
     with pytest.raises(UserError, match=r"end in \.npy, \.npz or \.mat"):
         write_kernels(tmp_path / "a.npy", kernels(), "umsn")
+    (tmp_path / "folder.npy").mkdir()
+    with pytest.raises(UserError, match=r"folder\.npy: kernels are written to files"):
+        write_kernels(tmp_path / "folder.npy", kernels())
 
 
 @given(arrays.arrays(np.float64, (4, 7), elements=st.floats(0, 1e300, allow_subnormal=False)))
@@ -273,6 +276,48 @@ def test_a_bank_outside_the_folder_of_its_recipe_is_refused(tmp_path):
         parse_recipe({"name": "own", **PROSE, "blur": BANK}, "own.toml")
     with pytest.raises(UserError, match="lie beside"):
         kernel_files.load_bank(Bank(**BANK))
+
+
+def test_a_link_in_a_bank_of_files_must_not_lead_out_of_the_folder_of_its_recipe(tmp_path):
+    bank = tmp_path / "recipes" / "kernels"
+    bank.mkdir(parents=True)
+    np.savetxt(bank / "k1.txt", ARROW)
+    np.savetxt(bank.parent / "near.txt", ARROW)
+    np.savetxt(tmp_path / "far.txt", ARROW)
+    (bank / "k2.txt").symlink_to(bank.parent / "near.txt")
+    (tmp_path / "link").symlink_to(bank.parent)
+    for folder in (bank.parent, tmp_path / "link"):
+        assert len(kernel_files.load_bank(bank_recipe(folder).blur)) == 2
+    (bank / "k3.txt").symlink_to(tmp_path / "far.txt")
+    for folder in (bank.parent, tmp_path / "link"):
+        with pytest.raises(UserError, match=r"'kernels/k3\.txt' leads out of this folder"):
+            bank_recipe(folder)
+
+
+def test_what_is_wrong_with_a_bank_names_the_recipe_and_its_field(tmp_path):
+    np.save(tmp_path / "k.npy", -ARROW)
+    for name in ("../k.npy", "none.npy", "k.npy"):
+        with pytest.raises(UserError, match=rf"^own\.toml: blur\.file: .*{name}") as error:
+            bank_recipe(tmp_path, file=name)
+        assert "\n" not in str(error.value)
+    line = {"family": "line", "length": [3.0, 9.0]}
+    blur = {"family": "mixture", "parts": [line, {**BANK, "file": "none.npy"}]}
+    with pytest.raises(UserError, match=r"^own\.toml: blur\.parts\.1\.file: .*none\.npy: no such"):
+        parse_recipe({"name": "own", **PROSE, "blur": blur}, "own.toml", tmp_path)
+
+
+def test_every_bank_of_a_mixture_is_read_once(tmp_path, monkeypatch):
+    for n in range(6):
+        write_kernels(tmp_path / f"{n}.npy", kernels(n + 1))
+    blur = {"family": "mixture", "parts": [{**BANK, "file": f"{n}.npy"} for n in range(6)]}
+    recipe = parse_recipe({"name": "own", **PROSE, "blur": blur}, "own.toml", tmp_path)
+    read, seen = kernel_files.read_kernels, []
+    monkeypatch.setattr(
+        kernel_files, "read_kernels", lambda path, **how: seen.append(path) or read(path, **how)
+    )
+    for _ in range(3):
+        assert [len(kernel_files.load_bank(part)) for part in recipe.blur.parts] == [*range(1, 7)]
+    assert len(seen) == 6
 
 
 def best_shift_psnr(image: np.ndarray, reference: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from blurbench.data.manifest import Recipe, parse_recipe
 from blurbench.data.sources import Sharp
 from blurbench.data.synthesize import make_pair
 from blurbench.errors import UserError
+from blurbench.images import decode
 from blurbench_kernels import bank, uniform
 
 SHAKE = {"family": "trajectory", "sizes": [7, 9], "anxiety": [0.0, 0.1]}
@@ -181,6 +182,23 @@ def test_a_sheet_of_kernels_shows_each_in_its_middle(monkeypatch):
 def test_a_sheet_of_a_bank_shows_each_kernel_once(tmp_path, monkeypatch):
     _, cells, histograms = panels(monkeypatch, bank_recipe(tmp_path))
     assert len(cells) == len(histograms[0][0]) == 3
+
+
+def test_more_kernels_than_there_are_cannot_be_shown(tmp_path):
+    with pytest.raises(UserError, match="count 4: recipe tiny has 3 kernels"):
+        kernel_sheets.preview(bank_recipe(tmp_path), count=4)
+
+
+def test_sheets_are_written_as_png_only(tmp_path, monkeypatch):
+    sheet = kernel_sheets.write_preview(recipe_of(LINE), tmp_path / "a.PNG", 2)
+    expected = kernel_sheets.preview(recipe_of(LINE), 2)
+    np.testing.assert_array_equal(decode(sheet.read_bytes(), ""), expected)
+    monkeypatch.setattr(kernel_sheets, "preview", None)  # told before anything is drawn
+    (tmp_path / "folder.png").mkdir()
+    for name in ("folder.png", "a.jpgx", "a"):
+        with pytest.raises(UserError, match=rf"/{name}: a sheet is written to a file that ends"):
+            kernel_sheets.write_preview(recipe_of(LINE), tmp_path / name, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.PNG", "folder.png"]
 
 
 def test_a_sheet_of_a_field_shows_a_blur_at_each_place(monkeypatch):
