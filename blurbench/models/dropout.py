@@ -1,0 +1,44 @@
+"""Dropout after training: the noise of GANs that keep it on, drawn anew for each picture."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+def with_dropout(network: nn.Module, run: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """`run` on (N, 3, H, W) in [0, 1], one by one, with the dropout of `network` on.
+
+    A picture's noise is seeded by its pixels: it is the same in any batch and at any time.
+    """
+    device = images.device
+    devices = [device] if device.type == "cuda" else []
+    restored = []
+    with dropout_on(network), torch.random.fork_rng(devices):
+        for image in images.split(1):
+            torch.manual_seed(pixel_seed(image))
+            restored.append(run(image))
+    return torch.cat(restored)
+
+
+@contextmanager
+def dropout_on(network: nn.Module) -> Iterator[None]:
+    """Its dropout layers as in training; all is put back afterwards."""
+    layers = {m: m.training for m in network.modules() if isinstance(m, nn.Dropout)}
+    for layer in layers:
+        layer.train()
+    try:
+        yield
+    finally:
+        for layer, mode in layers.items():
+            layer.train(mode)
+
+
+def pixel_seed(image: Tensor) -> int:
+    """A seed from the grey levels of a picture in [0, 1]; 0 where only its shape is known."""
+    if image.is_meta:
+        return 0
+    levels = (image.detach().float() * 255).round().to(torch.int16)
+    return zlib.crc32(levels.cpu().contiguous().numpy().tobytes())
