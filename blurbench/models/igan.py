@@ -1,0 +1,144 @@
+"""iGAN: pix2pix with a discriminator that also tells where a picture is still blurry.
+
+The first network of "Tell Me Where It is Still Blurry: Adversarial Blurred Region Mining and
+Refining" (ACM Multimedia, 2019), which was published without code; its second one repairs what
+this one points at.
+"""
+
+from functools import partial
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
+from blurbench.models.dropout import with_dropout
+from blurbench.models.pix2pix import (
+    InstanceNorm,
+    UnetGenerator,
+    initialise,
+    patch_features,
+    signed,
+)
+from blurbench.models.schedules import falling
+
+SHARP, BLURRY = 0, 1  # the two classes
+
+
+class IGANConfig(ModelConfig):
+    """Widths, losses and optimiser of iGAN."""
+
+    width: int = Field(64, gt=0, description="channels of the first layers of both networks")
+    downs: int = Field(8, ge=5, le=10, description="times the generator halves the picture")
+    dropout: bool = Field(True, description="in the inner levels of the generator")
+    test_dropout: bool = Field(True, description="keep it on after training, the same each time")
+    l1_weight: float = Field(100.0, ge=0, description="lambda of eq. 5")
+    rate: float = Field(2e-4, gt=0)
+    beta1: float = Field(0.5, ge=0, lt=1)
+
+
+class RegionDiscriminator(nn.Module):
+    """Sharp or blurry, as a weighted sum of feature maps: the same sum of pixels is a heat map."""
+
+    def __init__(self, width: int = 64) -> None:
+        """The patch discriminator up to its fourth convolution, then a mean over the picture."""
+        super().__init__()
+        self.features = nn.Sequential(*patch_features(6, width, InstanceNorm))
+        # Without biases, so that the heat maps add up to the logits.
+        self.classify = nn.Linear(8 * width, 2, bias=False)
+
+    def forward(self, pair: Tensor) -> Tensor:
+        """Blurred picture and the one to judge, (N, 6, H, W) in [-1, 1] -> logits (N, 2)."""
+        return self.classify(self.features(pair).mean((2, 3)))
+
+    def heat(self, pair: Tensor, label: int) -> Tensor:
+        """Share of each place in the logit of a class, eq. 2: (N, 6, H, W) -> (N, H/8, W/8)."""
+        return torch.einsum("k,nkhw->nhw", self.classify.weight[label], self.features(pair))
+
+
+class IGAN(Model):
+    """Generator and discriminator."""
+
+    Config = IGANConfig
+    PRESETS: ClassVar = {
+        # 200 epochs of 2,800 concert pairs, one by one.
+        "paper": IGANConfig(steps=560_000, batch_size=1, crop_size=256),
+        "tiny": IGANConfig(
+            steps=2_000,
+            batch_size=4,
+            crop_size=64,
+            width=16,
+            downs=5,
+            dropout=False,
+            test_dropout=False,
+            rate=1e-3,
+        ),
+    }
+    PAPER = (
+        "J.-C. Lin, W.-L. Wei, T.-L. Liu, C.-C. J. Kuo and H.-Y. M. Liao, Tell Me Where It is"
+        " Still Blurry: Adversarial Blurred Region Mining and Refining, ACM Multimedia, 2019"
+    )
+
+    config: IGANConfig
+
+    def __init__(self, config: IGANConfig) -> None:
+        """Build both networks."""
+        super().__init__(config)
+        self.multiple = 2**config.downs
+        self.generator = UnetGenerator(config.downs, config.width, InstanceNorm, config.dropout)
+        self.discriminator = RegionDiscriminator(config.width)
+        initialise(self)
+
+    def restore(self, blur: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1], sides multiples of `multiple` -> the same shape."""
+        if self.config.test_dropout:
+            return with_dropout(self.generator, self.generate, blur)
+        return self.generate(blur)
+
+    def generate(self, blur: Tensor) -> Tensor:
+        """The generator on pictures in [0, 1]."""
+        return (self.generator(signed(blur)) + 1) / 2
+
+    def cam(self, image: Tensor, blur: Tensor) -> Tensor:
+        """Where `image`, restored from `blur`, is still blurry: (N, 3, H, W) -> (N, H, W).
+
+        Both in [0, 1], sides of 24 px or more. The mean over a map is near the logit of "blurry".
+        """
+        heat = self.discriminator.heat(signed(torch.cat([blur, image], 1)), BLURRY)
+        size = image.shape[-2:]
+        return F.interpolate(heat[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+
+    def inference_modules(self) -> tuple[nn.Module, ...]:
+        """The generator."""
+        return (self.generator,)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """One stage: a step of the discriminator, then one of the generator, on each batch."""
+        c = self.config
+        adam = partial(Update, lr=c.rate, betas=(c.beta1, 0.999), schedule=falling(0.5))
+        discriminator = adam("discriminator", (self.discriminator,), self.discriminator_losses)
+        generator = adam("generator", (self.generator,), self.generator_losses)
+        return (Stage("gan", 1.0, (discriminator, generator)),)
+
+    def discriminator_losses(self, batch: Batch) -> Losses:
+        """Eq. 3 as a cross entropy of two classes, halved as in pix2pix."""
+        blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
+        with torch.no_grad():
+            restored = self.generator(blur)
+        real = self.classified(blur, sharp, SHARP)
+        return {"loss": (real + self.classified(blur, restored, BLURRY)) / 2}
+
+    def generator_losses(self, batch: Batch) -> Losses:
+        """Eq. 5: be taken for sharp, and stay near the sharp picture."""
+        blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
+        restored = self.generator(blur)
+        adversarial, l1 = self.classified(blur, restored, SHARP), F.l1_loss(restored, sharp)
+        loss = adversarial + self.config.l1_weight * l1
+        return {"loss": loss, "adversarial": adversarial, "l1": l1}
+
+    def classified(self, blur: Tensor, image: Tensor, label: int) -> Tensor:
+        """Cross entropy of taking `image` for the given class; pictures in [-1, 1]."""
+        logits = self.discriminator(torch.cat([blur, image], 1))
+        return F.cross_entropy(logits, torch.full((len(blur),), label, device=blur.device))
