@@ -176,7 +176,7 @@ def gaussian_pyramid(image: Tensor) -> list[Tensor]:
 
 def authenticity_loss(logits: Tensor, sharp: bool) -> Tensor:
     """Binary cross entropy of logits that should all say `sharp`."""
-    return F.softplus(-logits if sharp else logits).mean()
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(sharp)))
 
 
 def halved_thrice(progress: float) -> float:
