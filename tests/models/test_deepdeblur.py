@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from reference_weights import fill, reference_arrays, reference_shapes, relative_error
-from skimage import data
+from reference_weights import load_reference, reference_arrays, reference_shapes, relative_error
 from skimage.transform import pyramid_gaussian
+from small_training import real_pairs, start, step
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from blurbench.errors import UserError
 from blurbench.models import build
-from blurbench.models.base import Batch, parameter_count
+from blurbench.models.base import parameter_count
 from blurbench.models.cost import cost
 from blurbench.models.deepdeblur import (
     SMALLEST_CROP,
@@ -37,19 +37,9 @@ def adversarial() -> DeepDeblur:
     return build("deepdeblur", "tiny", width=2, blocks=1, adversarial=1, crop_size=256)
 
 
-def real_pairs(size: int) -> Batch:
-    """Four crops of photographs, blurred over 9 px from left to right."""
-    photographs = (data.astronaut(), data.coffee(), data.chelsea(), data.rocket())
-    crops = np.stack([p[60 : 60 + size, 100 : 108 + size] for p in photographs])
-    wide = torch.tensor(crops).permute(0, 3, 1, 2) / 255
-    return {"blur": wide.unfold(3, 9, 1).mean(-1), "sharp": wide[..., 4 : 4 + size]}
-
-
 @pytest.mark.parametrize("size", ["", "__b"])
 def test_reference_outputs_at_three_sizes(shared, size):
-    network = Network().double().eval()
-    shapes = reference_shapes(shared, "deepdeblur_rb19")
-    network.load_state_dict({k: torch.tensor(fill(k, s, 0.7)) for k, s in shapes.items()})
+    network = load_reference(Network(), shared, "deepdeblur_rb19")
     arrays = reference_arrays(shared, f"deepdeblur_rb19{size}")
     pyramid = [arrays["x"], arrays["x_1"], arrays["x_2"]]
     for found, wanted in zip(gaussian_pyramid(arrays["x"]), pyramid, strict=True):
@@ -157,15 +147,8 @@ def test_adversarial_loss_needs_large_crops():
 
 def test_tiny_learns_four_real_pairs(tiny):
     batch = real_pairs(16)
-    (update,) = tiny.train().stages()[0].updates
-    optimiser = torch.optim.Adam(update.modules[0].parameters(), update.lr)
-    history = []
-    for _ in range(200):
-        losses = update.loss(batch)
-        optimiser.zero_grad()
-        losses["loss"].backward()
-        optimiser.step()
-        history.append(losses["l1"].item())
+    stage, optimisers = start(tiny)
+    history = [step(stage, optimisers, batch)["network"]["l1"] for _ in range(200)]
     assert history[-1] < 0.5 * history[0]
     # It begins from grey, and has gone past the blurred pictures themselves.
     assert history[-1] < F.l1_loss(batch["blur"], batch["sharp"])
