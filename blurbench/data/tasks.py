@@ -18,22 +18,29 @@ Chosen = tuple[SourceItem, str]  # with its split
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One pair to make."""
+    """One pair to make; of millions, those of one image share all that they hold."""
 
     split: str
-    id: str
+    stem: str  # of the id
     item: SourceItem
     replica: int
 
+    @property
+    def id(self) -> str:
+        """`pair_id`."""
+        return _numbered(self.stem, self.replica)
+
 
 def list_tasks(recipe: Recipe, source: Source, limit: int | None = None) -> list[Task]:
-    """Every pair of the data set, sorted by split and id."""
-    tasks = [
-        Task(split, pair_id(item.id, split, replica), item, replica)
-        for item, split in choose(recipe, source, limit)
+    """Every pair of the data set, sorted by split, the first part of the id, and replica."""
+    chosen = choose(recipe, source, limit)
+    stems = sorted((split, _stem(item.id, split), at) for at, (item, split) in enumerate(chosen))
+    return [
+        Task(split, stem, item, replica)
+        for split, stem, at in stems
+        for item in (chosen[at][0],)
         for replica in range(_replicas(recipe, item, split))
     ]
-    return sorted(tasks, key=lambda task: (task.split, task.id))
 
 
 def _replicas(recipe: Recipe, item: SourceItem, split: str) -> int:
@@ -156,9 +163,17 @@ def place_of(purpose: str, source_id: str) -> float:
 
 def pair_id(source_id: str, split: str, replica: int) -> str:
     """Readable and unique, such as "img-103006-1a2b3c4d-r00": no '.', no ' ', a letter first."""
+    return _numbered(_stem(source_id, split), replica)
+
+
+def _numbered(stem: str, replica: int) -> str:
+    return f"{stem}-r{replica:02d}"
+
+
+def _stem(source_id: str, split: str) -> str:
     # Of the file name alone: frames of a video are VIDEO.mp4/000006.
     stem = re.sub(r"\.[^./]*$", "", source_id.removeprefix(f"{split}/"))
     slug = re.sub("[^a-z0-9]+", "-", stem.lower())[-40:].strip("-")
     if not slug[:1].isalpha():
         slug = f"img-{slug}".rstrip("-")
-    return f"{slug}-{sha256(source_id.encode())[:8]}-r{replica:02d}"
+    return f"{slug}-{sha256(source_id.encode())[:8]}"

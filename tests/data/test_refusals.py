@@ -95,7 +95,7 @@ def test_rows_of_another_set_are_refused(whole, photos, tmp_path):
         name = json.loads(line)[f"{kind}_file_name"]
         shutil.copy(tmp_path / "out" / "train" / name, pictures / name)
     names[1].write_text(names[1].read_text() + line)
-    with pytest.raises(UserError, match=r"out: test/.* is not of this data set; give another"):
+    with pytest.raises(UserError, match=r"out: holds pairs of another data set; give another"):
         synthesize(RECIPE, open_source(str(photos)), tmp_path / "out")
 
 

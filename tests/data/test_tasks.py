@@ -49,6 +49,14 @@ def test_ids_are_readable_and_differ():
     assert len({pair_id(name, "train", 0) for name in names}) == len(names)
 
 
+def test_tasks_are_named_by_the_rule_and_share_what_they_hold():
+    recipe = tiny_data.flow_recipe(replicas={"train": 3, "val": 2})
+    tasks = list_tasks(recipe, listed(anna=9, ben=4, cleo=7, dan=5, eve=6))
+    assert all(t.id == pair_id(t.item.id, t.split, t.replica) for t in tasks)
+    assert [(t.split, t.id) for t in tasks] == sorted((t.split, t.id) for t in tasks)
+    assert len({t.item.id for t in tasks}) == len({id(t.stem) for t in tasks})
+
+
 def test_hashed_splits_hold_their_shares(tmp_path):
     items = [FileItem(f"{n}.jpg", None, tmp_path, tmp_path, None) for n in range(2000)]
     splits = [split_of(RECIPE, item) for item in items]
