@@ -17,6 +17,7 @@ from blurbench.data.resume import (
     finished,
     read_records,
     refuse_other,
+    refuse_strangers,
     work_folder,
     write_record,
 )
@@ -91,7 +92,9 @@ def index(
             store.write_json(DATASET, whole.model_dump())
         return Indexed(out, 0, whole.counts, whole.digest, [], unexpected(recipe, pairs))
     with work_folder(store, wanted) as copies:
-        there = read_records(store, copies, wanted["root"]).made
+        found = read_records(store, copies, wanted["root"])
+        refuse_strangers(store, found, {(pair.split, id_of(pair)) for pair in pairs})
+        there = found.made
         left = [pair for pair in pairs if (pair.split, id_of(pair)) not in there]
         with progress("index", len(pairs), start=len(pairs) - len(left)) as advance:
             read = partial(read_shard, store.absolute(), Path(wanted["root"]))

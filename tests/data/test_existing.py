@@ -109,6 +109,26 @@ def test_a_folder_without_a_pair_makes_no_index(gopro, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["GOPRO_Large"]
 
 
+def test_pictures_of_which_none_can_be_read_are_no_data_set(gopro, tmp_path):
+    for path in gopro.rglob("blur/*.png"):
+        path.write_bytes(b"no picture")
+    words = r"no pair could be made; the first: test/S3/blur/1\.png: not a readable image"
+    with pytest.raises(UserError, match=words):
+        index(GOPRO, str(gopro), tmp_path / "index")
+    assert not (tmp_path / "index" / "dataset.json").exists()
+    for path in gopro.rglob("blur/*.png"):
+        write(path, 1)
+    assert index(GOPRO, str(gopro), tmp_path / "index").made == 4
+
+
+def test_rows_of_another_index_are_refused(gopro, tmp_path):
+    index(GOPRO, str(gopro), tmp_path / "index")
+    train, test = (tmp_path / "index" / split / "metadata.jsonl" for split in ("train", "test"))
+    test.write_text(test.read_text() + train.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(UserError, match="holds pairs of another data set; give another --out"):
+        index(GOPRO, str(gopro), tmp_path / "index")
+
+
 def test_workers_and_shards_change_nothing(gopro, tmp_path):
     one = index(GOPRO, str(gopro), tmp_path / "one", shard_size=1)
     two = index(GOPRO, str(gopro), tmp_path / "two", workers=2)
