@@ -20,6 +20,8 @@ MODELS: dict[str, str] = {
     "nafnet": "blurbench.models.nafnet:NAFNet",
     "umsn": "blurbench.models.umsn:UMSN",
     "unet": "blurbench.models.unet:UNet",
+    "deblurgan": "blurbench.models.deblurgan:DeblurGAN",
+    "igan": "blurbench.models.igan:IGAN",
     "deepdeblur": "blurbench.models.deepdeblur:DeepDeblur",
     "mimo-unet": "blurbench.models.mimo_unet:MIMOUNet",
     "mimo-unet-plus": "blurbench.models.mimo_unet:MIMOUNetPlus",
