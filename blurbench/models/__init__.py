@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Name -> module:class, imported when asked for: torch takes seconds.
 MODELS: dict[str, str] = {
+    "mprnet": "blurbench.models.mprnet:MPRNet",
+    "mssnet": "blurbench.models.mssnet:MSSNet",
     "nafnet": "blurbench.models.nafnet:NAFNet",
     "umsn": "blurbench.models.umsn:UMSN",
     "unet": "blurbench.models.unet:UNet",
