@@ -18,7 +18,8 @@ from blurbench.models import build
 from blurbench.models.base import Batch
 from blurbench.models.cost import cost
 from blurbench.models.losses import charbonnier_loss, edge_loss, laplacian
-from blurbench.models.mprnet import COLUMNS, ROWS, FirstStage, MPRNet, Network, join, split
+from blurbench.models.mprnet import FirstStage, MPRNet, Network
+from blurbench.models.mprnet.network import COLUMNS, ROWS, join, split
 
 
 @pytest.fixture
