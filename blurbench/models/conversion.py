@@ -13,13 +13,34 @@ from torch import Tensor, nn
 from blurbench.errors import UserError
 from blurbench.models.weights import differences, load_tensors
 
-# Name -> module:attribute, which makes the released network without arguments.
+# Name -> module:attribute, which makes the released network.
 RELEASED: dict[str, str] = {
-    "nafnet_w32": "blurbench.models.nafnet:NarrowNetwork",
+    "deblurgan_D": "blurbench.models.deblurgan:Critic",
+    "deblurgan_G": "blurbench.models.deblurgan:Generator",
+    "deepdeblur_D": "blurbench.models.deepdeblur:Discriminator",
+    "deepdeblur_rb19": "blurbench.models.deepdeblur:Network",
+    "deepdeblur_rb6": "blurbench.models.deepdeblur:SixBlockNetwork",
+    "mimounet": "blurbench.models.mimo_unet:Network",
+    "mimounetplus": "blurbench.models.mimo_unet:PlusNetwork",
+    "mprnet": "blurbench.models.mprnet:Network",
+    "mprnet_s1": "blurbench.models.mprnet:FirstStage",
+    "mssnet": "blurbench.models.mssnet:Network",
+    "mssnet_large": "blurbench.models.mssnet:Network",
+    "mssnet_small": "blurbench.models.mssnet:Network",
+    "nafnet_w32": "blurbench.models.nafnet:Network",
     "nafnet_w64": "blurbench.models.nafnet:Network",
+    "pix2pix_D70": "blurbench.models.pix2pix:PatchDiscriminator",
+    "pix2pix_unet128_G": "blurbench.models.pix2pix:unet_128",
+    "pix2pix_unet256_G": "blurbench.models.pix2pix:UnetGenerator",
     "umsn_CN": "blurbench.models.umsn.released:ReleasedConfidence",
     "umsn_G": "blurbench.models.umsn.released:ReleasedDeblurNet",
     "umsn_SN": "blurbench.models.umsn.released:ReleasedSegmentation",
+}
+# Where the released network is not the one that is made without arguments.
+SETTINGS: dict[str, dict[str, int]] = {
+    "mssnet_large": {"width": 80, "step": 50},
+    "mssnet_small": {"width": 20, "step": 40},
+    "nafnet_w32": {"width": 32},
 }
 
 
@@ -46,7 +67,7 @@ def released_network(name: str) -> nn.Module:
     if name not in RELEASED:
         raise UserError(f"no released network {name!r}; there are {', '.join(sorted(RELEASED))}")
     module, _, attribute = RELEASED[name].partition(":")
-    network: nn.Module = getattr(import_module(module), attribute)()
+    network: nn.Module = getattr(import_module(module), attribute)(**SETTINGS.get(name, {}))
     return network
 
 

@@ -126,14 +126,6 @@ class Network(nn.Module):
         return (self.ending(y) + x)[..., :height, :width]
 
 
-class NarrowNetwork(Network):
-    """The released network of half the width."""
-
-    def __init__(self) -> None:
-        """32 channels at full size."""
-        super().__init__(32)
-
-
 def stack(width: int, blocks: int) -> nn.Sequential:
     """The blocks of one side of one level."""
     return nn.Sequential(*(Block(width) for _ in range(blocks)))

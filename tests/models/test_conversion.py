@@ -49,8 +49,6 @@ def test_every_network_has_the_released_keys(shared, name):
 def reference_inputs(name: str, arrays: dict[str, Tensor]) -> list[Any]:
     """What the released network `name` is called with."""
     x = arrays["x"]
-    if name.startswith("deepdeblur"):
-        return [[x, arrays["x_1"], arrays["x_2"]]]
     if name == "pix2pix_D70":
         return [torch.cat([x, arrays["target"]], 1)]
     if name == "umsn_G":
@@ -61,7 +59,9 @@ def reference_inputs(name: str, arrays: dict[str, Tensor]) -> list[Any]:
 
 
 # The large ones are tested by their own models.
-@pytest.mark.parametrize("name", ["umsn_CN", "umsn_G", "umsn_SN"])
+@pytest.mark.parametrize(
+    "name", ["deblurgan_D", "mimounet", "pix2pix_D70", "umsn_CN", "umsn_G", "umsn_SN"]
+)
 def test_converted_networks_give_the_reference_outputs(shared, name):
     arrays = reference_arrays(shared, name)
     network = convert(name, reference_tensors(shared, name))
@@ -114,6 +114,15 @@ def test_files_are_read(tmp_path: Path, weights, legacy):
     torch.save(held, tmp_path / "w.pth", _use_new_zipfile_serialization=not legacy)
     assert equal(convert(NAME, tmp_path / "w.pth"), weights)
     assert equal(convert(NAME, str(tmp_path / "w.pth")), weights)
+
+
+def test_old_statistics_of_instance_norms_are_dropped():
+    torch.manual_seed(0)
+    weights = released_network("deblurgan_D").state_dict()
+    old = {f"model.3.running_{kind}": torch.ones(128) for kind in ("mean", "var")}
+    assert equal(convert("deblurgan_D", weights | old), weights)
+    with pytest.raises(UserError, match=r"1 unexpected \(model\.2\.running_mean\)"):
+        convert("deblurgan_D", weights | {"model.2.running_mean": torch.ones(128)})
 
 
 def test_safetensors_are_read(tmp_path: Path, weights):
