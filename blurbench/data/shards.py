@@ -131,7 +131,7 @@ def synthesize(
     wanted = _request(recipe, source, seed, limit, image_format)
     refuse_other(store, wanted)
     tasks = list_tasks(recipe, source, limit)
-    short = shortfall(recipe, tasks)
+    short = "" if limit else shortfall(recipe, tasks)
     if whole := finished(store):
         return _summary(out, 0, whole, short)
     with work_folder(store, wanted) as copies:
@@ -190,7 +190,7 @@ def plan(recipe: Recipe, source: Source, *, seed: int = 0, limit: int | None = N
         dict(counts),
         int(sum(sizes) / len(sizes) * len(tasks)),
         seconds / max(len(sizes) - 1, 1),
-        shortfall(recipe, tasks),
+        "" if limit else shortfall(recipe, tasks),
     )
 
 
