@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import logging
+import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,9 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from blurbench.errors import UserError
+from blurbench.progress import Advance
 
+Item = TypeVar("Item")
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
 
@@ -55,6 +58,31 @@ def run_shards(
         return
     with _client(min(workers, len(shards)), scheduler) as client:
         yield from _run_on(client, function, shards)
+
+
+def run_items(
+    function: Callable[[Sequence[Item]], None],
+    items: Sequence[Item],
+    advance: Advance,
+    *,
+    most: int,
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> list[Item]:
+    """Run `function` on shards of at most so many items; gives back the items that kill workers.
+
+    One item of a shard kills its workers: each is tried again alone. Else as `run_shards`.
+    """
+    left = list(items)
+    for size in (min(most, math.ceil(len(left) / (4 * workers)) or 1), 1):
+        shards = [left[start : start + size] for start in range(0, len(left), size)]
+        left = []
+        for done in run_shards(function, shards, workers=workers, scheduler=scheduler):
+            if done.killed:
+                left += done.shard
+            else:
+                advance(len(done.shard))
+    return left
 
 
 def _run_on(

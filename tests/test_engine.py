@@ -6,7 +6,8 @@ import sys
 import engine_jobs
 import pytest
 
-from blurbench.engine import run_shards
+from blurbench import engine
+from blurbench.engine import Done, run_items, run_shards
 from blurbench.errors import UserError
 
 
@@ -47,6 +48,20 @@ def test_a_shard_that_kills_every_worker_is_reported():
     assert {each.shard for each in done if each.killed} >= {3}
     assert all(each.killed or each.result == each.shard**2 for each in done)
     assert len(done) == 6
+
+
+def test_an_item_that_kills_its_workers_costs_only_itself(monkeypatch):
+    def deadly(function, shards, **_):
+        for shard in shards:
+            killed = 3 in shard
+            yield Done(shard, None if killed else function(shard), killed)
+
+    monkeypatch.setattr(engine, "run_shards", deadly)
+    seen, counted = [], []
+    for most in (1, 4, 64):
+        assert run_items(seen.extend, range(10), counted.append, most=most) == [3]
+    assert sorted(seen) == sorted(3 * [0, 1, 2, *range(4, 10)])
+    assert sum(counted) == 27
 
 
 def test_workers_are_other_processes_with_one_thread_that_ignore_ctrl_c():

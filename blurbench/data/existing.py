@@ -1,6 +1,5 @@
 """Index pairs that are there already: every picture is read once, and nothing is copied."""
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,9 +9,18 @@ from pathlib import Path
 import blurbench
 from blurbench.data.layouts import Existing
 from blurbench.data.pairing import Listed, list_pairs
-from blurbench.data.records import DATASET, FAILURES, Row, pixel_hash, read_lines
+from blurbench.data.records import (
+    DATASET,
+    FAILURES,
+    SHOWN_FAILURES,
+    Row,
+    failure_lines,
+    pixel_hash,
+    read_lines,
+)
 from blurbench.data.resume import (
     Request,
+    failure_entry,
     finish,
     finished,
     read_records,
@@ -23,14 +31,13 @@ from blurbench.data.resume import (
 )
 from blurbench.data.sources import in_order
 from blurbench.data.tasks import pair_id
-from blurbench.engine import run_shards
+from blurbench.engine import run_items
 from blurbench.errors import UserError
 from blurbench.files import inside, sha256
 from blurbench.images import decode, read_bytes
-from blurbench.progress import Advance, progress
+from blurbench.progress import progress
 from blurbench.stores import Store, is_url, open_store
 
-SHOWN_FAILURES = 10
 SHARD_SIZE = 64
 
 
@@ -57,9 +64,7 @@ class Indexed:
         counts = ", ".join(f"{self.counts[split]} {split}" for split in in_order(self.counts))
         lines = [f"{store.where()}: {counts or 'no'} pairs; {made}", f"digest {self.digest}"]
         lines += [f"warning: {each}" for each in self.unexpected]
-        if self.failures:
-            lines.append(f"{self.failed} in no pair, see {store.where(FAILURES)}")
-            lines += [f"  {row['error']}" for row in self.failures[:SHOWN_FAILURES]]
+        lines += failure_lines(store, self.failures, f"{self.failed} in no pair")
         return "\n".join(lines)
 
 
@@ -98,10 +103,9 @@ def index(
         left = [pair for pair in pairs if (pair.split, id_of(pair)) not in there]
         with progress("index", len(pairs), start=len(pairs) - len(left)) as advance:
             read = partial(read_shard, store.absolute(), Path(wanted["root"]))
-            size = min(shard_size, math.ceil(len(left) / (4 * workers)) or 1)
-            killers = _run(read, left, size, workers, scheduler, advance)
-            # One of the pictures of a shard kills its worker; alone, the others are read.
-            killers = _run(read, killers, 1, workers, scheduler, advance)
+            killers = run_items(
+                read, left, advance, most=shard_size, workers=workers, scheduler=scheduler
+            )
         write_record(store, [_failure(pair, f"{pair.blur}: kills its process") for pair in killers])
         whole = finish(store, copies, wanted, len(pairs))
     failures = list(read_lines(store, FAILURES)) if whole.failed else []
@@ -171,25 +175,6 @@ def _request(recipe: Existing, root: Path, pairs: Sequence[Listed]) -> Request:
     }
 
 
-def _run(
-    read: "partial[None]",
-    pairs: Sequence[Listed],
-    size: int,
-    workers: int,
-    scheduler: str | None,
-    advance: Advance,
-) -> list[Listed]:
-    """Read the pairs in shards; gives back those of the shards that killed every worker."""
-    shards = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-    killers: list[Listed] = []
-    for done in run_shards(read, shards, workers=workers, scheduler=scheduler):
-        if done.killed:
-            killers += done.shard
-        else:
-            advance(len(done.shard))
-    return killers
-
-
 def read_shard(store: Store, root: Path, pairs: Sequence[Listed]) -> None:
     """Read some pairs, and write the record of their rows or failures; also when interrupted."""
     entries: list[Row] = []
@@ -231,5 +216,4 @@ def id_of(pair: Listed) -> str:
 
 
 def _failure(pair: Listed, error: str) -> Row:
-    failure = {"source_id": pair.blur or pair.sharp, "split": pair.split, "error": error}
-    return {"split": pair.split, "id": id_of(pair), "failure": failure}
+    return failure_entry(pair.split, id_of(pair), pair.blur or pair.sharp, error)

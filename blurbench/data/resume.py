@@ -180,6 +180,12 @@ def _take_up(store: Store, root: str | None) -> None:
             store.write_rows(f"{RECORDS}/finished-{split}.jsonl", made)
 
 
+def failure_entry(split: str, id: str, source_id: str, error: str) -> Row:
+    """What `write_record` keeps of a pair that could not be made."""
+    failure = {"source_id": source_id, "split": split, "error": error}
+    return {"split": split, "id": id, "failure": failure}
+
+
 def write_record(store: Store, entries: list[Row]) -> None:
     """Keep what a shard made, written after its pictures: {split, row} or {split, id, failure}."""
     if entries:

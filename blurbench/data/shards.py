@@ -1,7 +1,6 @@
 """Make a data set shard by shard: what is written, in which order, by how many workers."""
 
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,9 +12,17 @@ from pathlib import Path
 
 import blurbench
 from blurbench.data.manifest import Recipe
-from blurbench.data.records import FAILURES, Description, Row, pixel_hash, read_lines
+from blurbench.data.records import (
+    FAILURES,
+    Description,
+    Row,
+    failure_lines,
+    pixel_hash,
+    read_lines,
+)
 from blurbench.data.resume import (
     Request,
+    failure_entry,
     finish,
     finished,
     read_records,
@@ -27,14 +34,12 @@ from blurbench.data.resume import (
 from blurbench.data.sources import Source, in_order
 from blurbench.data.synthesize import Pair, make_pair, prepare
 from blurbench.data.tasks import Task, list_tasks, shortfall
-from blurbench.engine import run_shards
+from blurbench.engine import run_items
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import encode
-from blurbench.progress import Advance, progress
+from blurbench.progress import progress
 from blurbench.stores import Batch, Place, Store, lies_in, open_store
-
-SHOWN_FAILURES = 10
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,7 @@ class Summary:
         lines = [f"{store.where()}: {_say(self.counts)}; {made}", f"digest {self.digest}"]
         if self.short:
             lines.append(self.short)
-        if self.failures:
-            lines.append(f"{_count(self.failed, 'input')} failed, see {store.where(FAILURES)}")
-            lines += [f"  {row['error']}" for row in self.failures[:SHOWN_FAILURES]]
+        lines += failure_lines(store, self.failures, f"{_count(self.failed, 'input')} failed")
         return "\n".join(lines)
 
 
@@ -142,11 +145,15 @@ def synthesize(
         left = [task for task in tasks if (task.split, task.id) not in found.made]
         there = len(found.made)
         del found  # `finish` reads them again; of 1.7 million pairs they take 370 MB
-        size = min(shard_size, math.ceil(len(left) / (4 * workers)) or 1)
         with progress("synthesize", len(tasks), start=len(tasks) - len(left)) as advance:
-            killers = _run(job, _cut(left, size), workers, scheduler, advance)
-            # One of the pairs of a shard kills its worker; alone, the others are made.
-            killers = _run(job, _cut(killers, 1), workers, scheduler, advance)
+            killers = run_items(
+                partial(make_shard, job),
+                left,
+                advance,
+                most=shard_size,
+                workers=workers,
+                scheduler=scheduler,
+            )
         write_record(
             store, [_failure(task, f"{task.item.id}: kills its process") for task in killers]
         )
@@ -222,27 +229,6 @@ def _summary(out: Place, made: int, whole: Description, short: str) -> Summary:
     return Summary(out, made, whole.counts, failures, whole.digest, short)
 
 
-def _cut(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:
-    return [tasks[start : start + size] for start in range(0, len(tasks), size)]
-
-
-def _run(
-    job: Job,
-    shards: list[Sequence[Task]],
-    workers: int,
-    scheduler: str | None,
-    advance: Advance,
-) -> list[Task]:
-    """Make the shards; gives back the tasks of those that killed every worker."""
-    killers: list[Task] = []
-    for done in run_shards(partial(make_shard, job), shards, workers=workers, scheduler=scheduler):
-        if done.killed:
-            killers += done.shard
-        else:
-            advance(len(done.shard))
-    return killers
-
-
 def make_shard(job: Job, tasks: Sequence[Task]) -> None:
     """Make and write some pairs, and last of all the record that they are done."""
     entries: list[Row] = []
@@ -299,8 +285,7 @@ def _disk(store: Store) -> Iterator[None]:
 
 
 def _failure(task: Task, error: str) -> Row:
-    failure = {"source_id": task.item.id, "split": task.split, "error": error}
-    return {"split": task.split, "id": task.id, "failure": failure}
+    return failure_entry(task.split, task.id, task.item.id, error)
 
 
 def _reason(task: Task, error: Exception) -> str:

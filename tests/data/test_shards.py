@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import tiny_data
 
+from blurbench import engine
 from blurbench.data import shards
 from blurbench.data.shards import plan, synthesize
 from blurbench.data.sources import open_source
@@ -283,7 +284,7 @@ def test_a_picture_that_kills_its_worker_costs_only_itself(whole, photos, tmp_pa
             killed = any(task.item.id == "003.png" for task in shard)
             yield Done(shard, None if killed else function(shard), killed)
 
-    monkeypatch.setattr(shards, "run_shards", deadly)
+    monkeypatch.setattr(engine, "run_shards", deadly)
     summary = synthesize(RECIPE, open_source(str(photos)), tmp_path / "out")
     assert [row["error"] for row in summary.failures] == ["003.png: kills its process"]
     lost = [key for key, row in rows(whole.out).items() if row["source_id"] == "003.png"]
