@@ -18,7 +18,7 @@ def cosine(lowest: float, warm_up: float = 0.0) -> Schedule:
 
     def factor(progress: float) -> float:
         # Never 0: the first step of a stage would be lost.
-        rise = min(1.0, (progress + 1e-3) / warm_up) if warm_up else 1.0
+        rise = min(1.0, max(progress / warm_up, 1e-3)) if warm_up else 1.0
         return rise * (lowest + (1 - lowest) * (1 + math.cos(math.pi * progress)) / 2)
 
     return factor
