@@ -13,6 +13,11 @@ from torch import Tensor, nn
 Batch = dict[str, Tensor]
 # Minimised is the entry "loss"; the others are only logged. All are scalars.
 Losses = dict[str, Tensor]
+# What a model counted while it restored one picture, by name: worth a column in results.
+Figures = dict[str, float]
+# What a model looked at while it restored one picture, by name: (3, H, W) in [0, 1], or
+# (T, 3, H, W) for an animation.
+Maps = dict[str, Tensor]
 # Progress through the stage, 0 to 1 -> factor on the learning rate.
 Schedule = Callable[[float], float]
 
@@ -86,12 +91,26 @@ class Model(nn.Module, ABC):
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """The networks that `restore` runs: no critic, no teacher."""
 
+    def restore_counted(self, blur: Tensor) -> tuple[Tensor, Figures]:
+        """`restore`, and what a model counts on the way, summed over the pictures."""
+        return self.restore(blur), {}
+
+    @torch.no_grad()
+    def explain(self, blur: Tensor) -> Maps:  # noqa: ARG002
+        """What to look at beside the restored picture; blur (1, 3, H, W) in [0, 1], any size."""
+        return {}
+
     @torch.no_grad()
     def deblur(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], any size -> restored, same shape, in [0, 1]."""
+        return self.deblur_counted(blur)[0]
+
+    @torch.no_grad()
+    def deblur_counted(self, blur: Tensor) -> tuple[Tensor, Figures]:
+        """`deblur`, and what the model counted on the way."""
         padded, (height, width) = pad(blur, self.multiple)
-        padded = padded.contiguous(memory_format=self.LAYOUT)
-        return self.restore(padded)[..., :height, :width].clamp(0, 1)
+        restored, figures = self.restore_counted(padded.contiguous(memory_format=self.LAYOUT))
+        return restored[..., :height, :width].clamp(0, 1), figures
 
 
 def pad(image: Tensor, multiple: int) -> tuple[Tensor, tuple[int, int]]:
