@@ -69,6 +69,8 @@ class Model(nn.Module, ABC):
     Config: ClassVar[type[ModelConfig]]
     PRESETS: ClassVar[dict[str, Any]]  # preset name -> Config
     PAPER: ClassVar[str]
+    # What a user must know about the authors' code and weights; ours is under LICENSE.
+    LICENCE: ClassVar[str] = "not stated"
     NEEDS: ClassVar[tuple[str, ...]] = ()  # labels a training set must carry: "mask", "captions"
     # channels_last takes a third off plain convolutions, and adds a quarter beside instance norm.
     LAYOUT: ClassVar[torch.memory_format] = torch.contiguous_format

@@ -139,6 +139,7 @@ class DeblurGAN(Model):
         "O. Kupyn et al., DeblurGAN: Blind Motion Deblurring Using Conditional Adversarial"
         " Networks, CVPR, 2018"
     )
+    LICENCE = "authors' code: no licence file"
 
     config: DeblurGANConfig
 

@@ -210,6 +210,7 @@ class DeepDeblur(Model):
         "S. Nah, T. H. Kim and K. M. Lee, Deep Multi-scale Convolutional Neural Network for Dynamic"
         " Scene Deblurring, CVPR, 2017"
     )
+    LICENCE = "authors' code and weights: MIT"
     LAYOUT = torch.channels_last
 
     config: DeepDeblurConfig

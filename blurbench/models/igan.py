@@ -80,6 +80,7 @@ class IGAN(Model):
         "J.-C. Lin, W.-L. Wei, T.-L. Liu, C.-C. J. Kuo and H.-Y. M. Liao, Tell Me Where It is"
         " Still Blurry: Adversarial Blurred Region Mining and Refining, ACM Multimedia, 2019"
     )
+    LICENCE = "no public code; written from the paper"
 
     config: IGANConfig
 

@@ -227,6 +227,7 @@ class MIMOUNet(Model):
         "S.-J. Cho et al., Rethinking Coarse-to-Fine Approach in Single Image Deblurring,"
         " ICCV, 2021"
     )
+    LICENCE = "authors' code and weights: no licence stated"
     LAYOUT = torch.channels_last
 
     config: MIMOUNetConfig

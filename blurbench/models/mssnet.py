@@ -155,6 +155,7 @@ class MSSNet(Model):
         "Kim, Lee and Cho, MSSNet: Multi-Scale-Stage Network for Single Image Deblurring,"
         " ECCV Workshops, 2022"
     )
+    LICENCE = "authors' code and weights: no licence stated"
     LAYOUT = torch.channels_last
 
     config: MSSNetConfig

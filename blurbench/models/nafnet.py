@@ -152,6 +152,7 @@ class NAFNet(Model):
         ),
     }
     PAPER = "Chen et al., Simple Baselines for Image Restoration, ECCV, 2022"
+    LICENCE = "authors' code and weights: MIT"
     LAYOUT = torch.channels_last
 
     config: NAFNetConfig

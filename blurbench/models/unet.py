@@ -87,6 +87,7 @@ class UNet(Model):
         ),
     }
     PAPER = "Baseline of: Take a Prior from Other Tasks for Severe Blur Removal, arXiv, 2023"
+    LICENCE = "no public code; network and recipe are ours"
     LAYOUT = torch.channels_last
 
     config: UNetConfig

@@ -54,6 +54,7 @@ class MPRNet(Model):
         ),
     }
     PAPER = "Zamir et al., Multi-Stage Progressive Image Restoration, CVPR, 2021"
+    LICENCE = "authors' code and weights: Academic Public License, non-commercial"
     LAYOUT = torch.channels_last
 
     config: MPRNetConfig

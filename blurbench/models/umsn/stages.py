@@ -31,6 +31,7 @@ class UMSN(Model):
         "R. Yasarla, F. Perazzi and V. M. Patel, Deblurring Face Images Using Uncertainty Guided"
         " Multi-Stream Semantic Networks, IEEE Transactions on Image Processing, 2020"
     )
+    LICENCE = "authors' code: MIT; VGG-Face weights have terms of their own"
     NEEDS = ("mask",)
 
     config: UmsnConfig
