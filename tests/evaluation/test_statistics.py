@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blurbench.evaluation import statistics
-from blurbench.evaluation.statistics import FEWEST, difference, estimate, ranks
+from blurbench.evaluation.statistics import FEWEST, difference, estimate, estimates, ranks
 
 
 def named(values):
@@ -16,9 +16,19 @@ def named(values):
 @pytest.mark.parametrize("size", [10, 200])
 def test_the_interval_covers_the_true_mean_as_often_as_it_says(size):
     rng = np.random.default_rng(1)
-    samples = rng.gamma(4, 1, (800, size))  # skewed, true mean 4
-    hits = [e.low <= 4 <= e.high for e in map(estimate, samples)]
+    samples = rng.gamma(4, 1, (20, 100, size))  # skewed, true mean 4
+    hits = [e.low <= 4 <= e.high for block in samples for e in estimates(block)]
+    assert len(hits) == 2000
     assert 0.93 <= np.mean(hits) <= 0.97
+
+
+@pytest.mark.parametrize("size", [7, 64, 201])
+def test_an_interval_has_the_same_bits_whoever_else_is_asked_about(size):
+    values = np.random.default_rng(8).normal(20, 3, (9, size))
+    alone = [estimate(row) for row in values]
+    assert estimates(values) == alone
+    assert estimates(values[::-1]) == alone[::-1]
+    assert estimates([]) == []
 
 
 def test_the_interval_is_that_of_student_for_many_normal_values():
