@@ -26,6 +26,8 @@ from blurbench.stores import Place, base_name
 RECIPE_HASH = "recipe_sha256"
 SAMPLES = 8
 SHOWN = 10  # skipped pictures that are printed; failures.jsonl has all
+# Labels that boards break down by -> their columns in metadata.jsonl, where a data set has them.
+GROUPS = {"family": "kernel_family", "shot_type": "shot_type", "blur_type": "blur_type"}
 # A result made with another one of these is another result.
 SAME = ("model", "restored_by", "data", "protocol", "metrics", "provenance")
 
@@ -234,6 +236,7 @@ def _score(
         "id": row["id"],
         "metrics": scores,
         "severity": row.get("severity_mean_px"),
+        "groups": {name: row[column] for name, column in GROUPS.items() if column in row},
         "milliseconds": round(elapsed, 3) if restore.timed else None,
     }
     return scored, {"blur": blur, "sharp": sharp, "restored": restored}

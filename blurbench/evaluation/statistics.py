@@ -43,10 +43,46 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def estimates(lists: Sequence[Sequence[float]]) -> list[Estimate]:
-    """`estimate` of several lists of one length: 30 at once take as long as four alone."""
-    if len(lists) == 0:
-        return []
-    values = np.asarray(lists, np.float64)
+    """`estimate` of each list: 30 of one length take as long together as four of them alone."""
+    by_length: dict[int, list[int]] = {}
+    for index, values in enumerate(lists):
+        by_length.setdefault(len(values), []).append(index)
+    result: dict[int, Estimate] = {}
+    for indexes in by_length.values():
+        table = np.array([lists[index] for index in indexes], np.float64)
+        result.update(zip(indexes, _of_one_length(table), strict=True))
+    return [result[index] for index in range(len(lists))]
+
+
+def difference(first: Scores, second: Scores) -> Estimate:
+    """Paired mean difference, first minus second, over the picture ids that both have."""
+    common = sorted(first.keys() & second.keys())
+    return estimate([first[name] - second[name] for name in common])
+
+
+def ranks(scores: Mapping[str, Scores], higher_is_better: bool) -> dict[str, int]:
+    """Rank of each model (1 is best), from scores[model][picture id] over the same pictures.
+
+    The best mean leads the first group. A model whose paired difference to its group's leader has
+    0 in its interval shares the leader's rank; the first that does not opens the next group, at
+    its own position (1, 1, 3). Comparing with the leader, not with the neighbour, keeps a long
+    chain of small steps from sharing one rank.
+    """
+    means = {model: float(np.mean(list(values.values()))) for model, values in scores.items()}
+    sign = -1 if higher_is_better else 1
+    order = sorted(means, key=lambda model: (sign * means[model], model))
+    result: dict[str, int] = {}
+    while left := order[len(result) :]:
+        rank = len(result) + 1
+        leader, names = scores[left[0]], sorted(scores[left[0]])
+        gaps = estimates([[leader[name] - scores[model][name] for name in names] for model in left])
+        apart = next((i for i, gap in enumerate(gaps) if gap.differs), len(left))
+        result |= dict.fromkeys(left[:apart], rank)
+    return result
+
+
+def _of_one_length(values: np.ndarray) -> list[Estimate]:
+    """The estimates of the rows of (models, n)."""
     size = values.shape[1]
     if size == 0:
         raise ValueError("no values to average")
@@ -65,38 +101,6 @@ def estimates(lists: Sequence[Sequence[float]]) -> list[Estimate]:
         Estimate(mean, mean + float(low), mean + float(high))
         for mean, low, high in zip(means, *ends, strict=True)
     ]
-
-
-def difference(first: Scores, second: Scores) -> Estimate:
-    """Paired mean difference, first minus second, over the picture ids that both have."""
-    common = sorted(first.keys() & second.keys())
-    return estimate([first[name] - second[name] for name in common])
-
-
-def differences(first: Scores, others: Sequence[Scores]) -> list[Estimate]:
-    """`difference` of one model to several, all over the same pictures."""
-    names = sorted(first)
-    return estimates([[first[name] - other[name] for name in names] for other in others])
-
-
-def ranks(scores: Mapping[str, Scores], higher_is_better: bool) -> dict[str, int]:
-    """Rank of each model (1 is best), from scores[model][picture id] over the same pictures.
-
-    The best mean leads the first group. A model whose paired difference to its group's leader has
-    0 in its interval shares the leader's rank; the first that does not opens the next group, at
-    its own position (1, 1, 3). Comparing with the leader, not with the neighbour, keeps a long
-    chain of small steps from sharing one rank.
-    """
-    means = {model: float(np.mean(list(values.values()))) for model, values in scores.items()}
-    sign = -1 if higher_is_better else 1
-    order = sorted(means, key=lambda model: (sign * means[model], model))
-    result: dict[str, int] = {}
-    while left := order[len(result) :]:
-        rank = len(result) + 1
-        gaps = differences(scores[left[0]], [scores[model] for model in left])
-        apart = next((i for i, gap in enumerate(gaps) if gap.differs), len(left))
-        result |= dict.fromkeys(left[:apart], rank)
-    return result
 
 
 def _tail(size: int) -> float:

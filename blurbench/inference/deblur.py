@@ -70,6 +70,7 @@ def load_run(run: Path, device: str | None = None) -> TrainedModel:
         "run_hash": sha256((run / "config.json").read_bytes())[:12],
         "weights": sha256((run / "model.safetensors").read_bytes())[:12],
         **{key: config[key] for key in ("model", "preset", "steps", "seed", "data")},
+        **({"init": config["init"]} if config.get("init") else {}),
         "config": config["config"],
     }
     return TrainedModel(config["model"], model, target, provenance)

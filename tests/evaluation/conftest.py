@@ -16,7 +16,8 @@ def write_data_set(folder, count=10, split="test"):
         sharp = photograph[30 * index : 30 * index + 20, 200:224]
         blur = np.stack([np.roll(sharp, step, axis=1) for step in (-1, 0, 1)]).mean(axis=0)
         pair = {"blur": blur.astype(np.uint8), "sharp": sharp}
-        row = {"id": f"crop-{index}", "width": 24, "height": 20, "severity_mean_px": 3.0}
+        row = {"id": f"crop-{index}", "width": 24, "height": 20}
+        row |= {"kernel_family": "line", "severity_mean_px": 3.0}
         for role, image in pair.items():
             encoded = encode(image)
             row[f"{role}_file_name"] = f"{role}/crop-{index}.png"

@@ -28,6 +28,7 @@ def test_identity_scores_what_is_on_disk(data_set, tmp_path):
         assert row["metrics"] == pytest.approx(expected, abs=1e-12)
         assert (row["protocol"], row["split"], row["milliseconds"]) == ("wang-rgb", "test", None)
         assert row["severity"] == 3.0
+        assert row["groups"] == {"family": "line"}
     assert summary.failed == 0
     assert summary.means["psnr"] == pytest.approx(np.mean([r["metrics"]["psnr"] for r in rows]))
     assert "identity: PSNR" in str(summary)
