@@ -253,3 +253,32 @@ def boost_highlights(linear, threshold, gain):
                 if linear[y, x, c] >= threshold:
                     out[y, x, c] += gain
     return out
+
+
+def hottest_window(heat, size, stride):
+    """(left, top) of the window with the largest mean, the first of equals; all one by one."""
+    height, width = heat.shape
+    best, found = -math.inf, (0, 0)
+    for top in [t for t in range(height - size + 1) if t % stride == 0 or t == height - size]:
+        for left in [x for x in range(width - size + 1) if x % stride == 0 or x == width - size]:
+            mean = math.fsum(heat[top : top + size, left : left + size].flat) / size**2
+            if mean > best:
+                best, found = mean, (left, top)
+    return found
+
+
+def mine_and_refine(image, judge, refine, size, stride, most):
+    """Algorithm 1 of Lin et al. (2019) on (C, H, W); judge gives a chance and a heat map."""
+    chance, heat = judge(image)
+    kept = []
+    while len(kept) < most:
+        left, top = hottest_window(heat, size, stride)
+        tried = image.copy()
+        patch = image[:, top : top + size, left : left + size]
+        tried[:, top : top + size, left : left + size] = refine(patch)
+        tried_chance, heat = judge(tried)
+        if tried_chance <= chance:
+            break
+        image, chance = tried, tried_chance
+        kept.append((left, top))
+    return image, kept

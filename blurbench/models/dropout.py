@@ -13,14 +13,20 @@ def with_dropout(network: nn.Module, run: Callable[[Tensor], Tensor], images: Te
 
     A picture's noise is seeded by its pixels: it is the same in any batch and at any time.
     """
-    device = images.device
-    devices = [device] if device.type == "cuda" else []
     restored = []
-    with dropout_on(network), torch.random.fork_rng(devices):
-        for image in images.split(1):
-            torch.manual_seed(pixel_seed(image))
+    for image in images.split(1):
+        with seeded_dropout(network, image):
             restored.append(run(image))
     return torch.cat(restored)
+
+
+@contextmanager
+def seeded_dropout(network: nn.Module, image: Tensor) -> Iterator[None]:
+    """Dropout of `network` on, its noise seeded by the pixels of (1, 3, H, W) in [0, 1]."""
+    devices = [image.device] if image.is_cuda else []
+    with dropout_on(network), torch.random.fork_rng(devices):
+        torch.manual_seed(pixel_seed(image))
+        yield
 
 
 @contextmanager

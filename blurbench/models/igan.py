@@ -13,8 +13,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
+from blurbench.models.base import Batch, Losses, Maps, Model, ModelConfig, Stage, Update, pad
 from blurbench.models.dropout import with_dropout
+from blurbench.models.maps import coloured
+from blurbench.models.mining import Box, hottest
 from blurbench.models.pix2pix import (
     InstanceNorm,
     UnetGenerator,
@@ -35,6 +37,9 @@ class IGANConfig(ModelConfig):
     dropout: bool = Field(True, description="in the inner levels of the generator")
     test_dropout: bool = Field(True, description="keep it on after training, the same each time")
     l1_weight: float = Field(100.0, ge=0, description="lambda of eq. 5")
+    self_pairs: bool = Field(
+        False, description="the discriminator also judges blurred and sharp pictures by themselves"
+    )
     rate: float = Field(2e-4, gt=0)
     beta1: float = Field(0.5, ge=0, lt=1)
 
@@ -51,11 +56,13 @@ class RegionDiscriminator(nn.Module):
 
     def forward(self, pair: Tensor) -> Tensor:
         """Blurred picture and the one to judge, (N, 6, H, W) in [-1, 1] -> logits (N, 2)."""
-        return self.classify(self.features(pair).mean((2, 3)))
+        return self.judge(pair)[0]
 
-    def heat(self, pair: Tensor, label: int) -> Tensor:
-        """Share of each place in the logit of a class, eq. 2: (N, 6, H, W) -> (N, H/8, W/8)."""
-        return torch.einsum("k,nkhw->nhw", self.classify.weight[label], self.features(pair))
+    def judge(self, pair: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (N, 2), and the share of each place in them, eq. 2: (N, 2, H/8, W/8)."""
+        features = self.features(pair)
+        heat = torch.einsum("ck,nkhw->nchw", self.classify.weight, features)
+        return self.classify(features.mean((2, 3))), heat
 
 
 class IGAN(Model):
@@ -102,14 +109,35 @@ class IGAN(Model):
         """The generator on pictures in [0, 1]."""
         return (self.generator(signed(blur)) + 1) / 2
 
-    def cam(self, image: Tensor, blur: Tensor) -> Tensor:
-        """Where `image`, restored from `blur`, is still blurry: (N, 3, H, W) -> (N, H, W).
+    def judge(self, image: Tensor, blur: Tensor) -> tuple[Tensor, Tensor]:
+        """How sharp `image`, restored from `blur`, is, and where it is still blurry.
 
-        Both in [0, 1], sides of 24 px or more. The mean over a map is near the logit of "blurry".
+        Both (N, 3, H, W) in [0, 1], sides of 24 px or more. Gives the log odds of "sharp", (N,),
+        and (N, H, W), whose mean over a picture is near the logit of "blurry".
         """
-        heat = self.discriminator.heat(signed(torch.cat([blur, image], 1)), BLURRY)
-        size = image.shape[-2:]
-        return F.interpolate(heat[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+        logits, heat = self.discriminator.judge(signed(torch.cat([blur, image], 1)))
+        heat = heat[:, BLURRY : BLURRY + 1]
+        whole = F.interpolate(heat, image.shape[-2:], mode="bilinear", align_corners=False)
+        return logits[:, SHARP] - logits[:, BLURRY], whole[:, 0]
+
+    def cam(self, image: Tensor, blur: Tensor) -> Tensor:
+        """The map of `judge` alone."""
+        return self.judge(image, blur)[1]
+
+    @torch.no_grad()
+    def blurred_boxes(self, images: Tensor, size: int = 128, stride: int = 1) -> list[Box]:
+        """The most blurred square of each picture, (N, 3, H, W) in [0, 1], that nothing restored.
+
+        `size` px, at most H and W. Wants a discriminator trained with `self_pairs`.
+        """
+        return hottest(self.cam(images, images), size, stride)
+
+    @torch.no_grad()
+    def explain(self, blur: Tensor) -> Maps:
+        """`heat`: where the restored picture is still blurry, yellow the most."""
+        padded, (height, width) = pad(blur, self.multiple)
+        heat = self.cam(self.restore(padded), padded)
+        return {"heat": coloured(heat[0, :height, :width])}
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """The generator."""
@@ -128,14 +156,20 @@ class IGAN(Model):
         blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
         with torch.no_grad():
             restored = self.generator(blur)
-        real = self.classified(blur, sharp, SHARP)
-        return {"loss": (real + self.classified(blur, restored, BLURRY)) / 2}
+        found = [self.classified(blur, sharp, SHARP), self.classified(blur, restored, BLURRY)]
+        if self.config.self_pairs:
+            found += [self.classified(sharp, sharp, SHARP), self.classified(blur, blur, BLURRY)]
+        return {"loss": sum(found[1:], found[0]) / len(found)}
 
     def generator_losses(self, batch: Batch) -> Losses:
         """Eq. 5: be taken for sharp, and stay near the sharp picture."""
         blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
         restored = self.generator(blur)
-        adversarial, l1 = self.classified(blur, restored, SHARP), F.l1_loss(restored, sharp)
+        return self.generator_loss(self.classified(blur, restored, SHARP), restored, sharp)
+
+    def generator_loss(self, adversarial: Tensor, restored: Tensor, sharp: Tensor) -> Losses:
+        """Eq. 5 from its first term and the pictures in [-1, 1]."""
+        l1 = F.l1_loss(restored, sharp)
         loss = adversarial + self.config.l1_weight * l1
         return {"loss": loss, "adversarial": adversarial, "l1": l1}
 

@@ -27,8 +27,7 @@ def test_their_cost():
     assert cost("igan") == (54_413_955, pytest.approx(6.048186, rel=1e-6))
     with torch.device("meta"):
         discriminator = RegionDiscriminator()
-        discriminator(torch.zeros(1, 6, 256, 256))
-        assert discriminator.heat(torch.zeros(1, 6, 256, 256), BLURRY).shape == (1, 31, 31)
+        assert discriminator.judge(torch.zeros(1, 6, 256, 256))[1].shape == (1, 2, 31, 31)
     assert parameter_count(discriminator) == 2_761_536
 
 
@@ -36,9 +35,10 @@ def test_the_heat_maps_add_up_to_the_logits():
     torch.manual_seed(0)
     discriminator = RegionDiscriminator(4)
     pair = torch.rand(2, 6, 48, 56) * 2 - 1
-    logits = discriminator(pair)
+    logits, heats = discriminator.judge(pair)
+    assert torch.equal(logits, discriminator(pair))
     for label in (SHARP, BLURRY):
-        heat = discriminator.heat(pair, label)
+        heat = heats[:, label]
         assert torch.allclose(heat.mean((1, 2)), logits[:, label], atol=1e-6)
         features = discriminator.features(pair)
         weights = discriminator.classify.weight[label]
@@ -51,9 +51,11 @@ def test_a_heat_map_has_the_size_of_the_picture(tiny, size):
     image, blur = torch.rand(2, 2, 3, *size)
     found = tiny.cam(image, blur)
     assert found.shape == (2, *size)
-    heat = tiny.discriminator.heat(torch.cat([blur, image], 1) * 2 - 1, BLURRY)
-    wanted = F.interpolate(heat[None], size, mode="bilinear", align_corners=False)[0]
+    logits, heat = tiny.discriminator.judge(torch.cat([blur, image], 1) * 2 - 1)
+    wanted = F.interpolate(heat, size, mode="bilinear", align_corners=False)[:, BLURRY]
     assert torch.allclose(found, wanted)
+    chances = logits.softmax(1)[:, SHARP]
+    assert torch.allclose(tiny.judge(image, blur)[0].sigmoid(), chances)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (64, 40), (33, 130)])
