@@ -19,9 +19,9 @@ def real_pairs(size: int) -> Batch:
     return {"sharp": sharp, "blur": blur}
 
 
-def start(model: Model) -> tuple[Stage, dict[str, Optimizer]]:
-    """The only stage of a model in training mode, and its optimisers."""
-    (stage,) = model.stages()
+def start(model: Model, number: int = 0) -> tuple[Stage, dict[str, Optimizer]]:
+    """One stage of a model in training mode, and its optimisers."""
+    stage = model.stages()[number]
     set_modes(model, [module for update in stage.updates for module in update.modules])
     return stage, {update.name: make_optimiser(update) for update in stage.updates}
 

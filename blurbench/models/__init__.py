@@ -24,6 +24,7 @@ MODELS: dict[str, str] = {
     "unet": "blurbench.models.unet:UNet",
     "deblurgan": "blurbench.models.deblurgan:DeblurGAN",
     "igan": "blurbench.models.igan:IGAN",
+    "brmr": "blurbench.models.brmr:BRMR",
     "deepdeblur": "blurbench.models.deepdeblur:DeepDeblur",
     "mimo-unet": "blurbench.models.mimo_unet:MIMOUNet",
     "mimo-unet-plus": "blurbench.models.mimo_unet:MIMOUNetPlus",
