@@ -3,9 +3,33 @@
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+
+@dataclass
+class Draw:
+    """Which of a picture's noises is drawn, and whether any was."""
+
+    number: int
+    used: bool = False
+
+
+_draw: ContextVar[Draw] = ContextVar("draw")
+
+
+@contextmanager
+def drawing(number: int) -> Iterator[Draw]:
+    """Draw the noise of this number inside; 0 is what is drawn outside of any `drawing`."""
+    draw = Draw(number)
+    token = _draw.set(draw)
+    try:
+        yield draw
+    finally:
+        _draw.reset(token)
 
 
 def with_dropout(network: nn.Module, run: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
@@ -24,8 +48,10 @@ def with_dropout(network: nn.Module, run: Callable[[Tensor], Tensor], images: Te
 def seeded_dropout(network: nn.Module, image: Tensor) -> Iterator[None]:
     """Dropout of `network` on, its noise seeded by the pixels of (1, 3, H, W) in [0, 1]."""
     devices = [image.device] if image.is_cuda else []
+    draw = _draw.get(Draw(0))
+    draw.used |= any(m.p > 0 for m in network.modules() if isinstance(m, nn.Dropout))
     with dropout_on(network), torch.random.fork_rng(devices):
-        torch.manual_seed(pixel_seed(image))
+        torch.manual_seed(pixel_seed(image) + (draw.number << 32))
         yield
 
 

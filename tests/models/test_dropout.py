@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from blurbench.models.dropout import pixel_seed, with_dropout
+from blurbench.models.dropout import drawing, pixel_seed, with_dropout
 
 
 @pytest.fixture
@@ -53,3 +53,24 @@ def test_the_seed_is_of_grey_levels(images):
     changed[0, 0, 0, 0] = (changed[0, 0, 0, 0] + 0.5) % 1
     assert seed != pixel_seed(changed)
     assert pixel_seed(images.to("meta")) == 0
+
+
+def test_each_draw_has_noise_of_its_own_and_the_first_is_the_usual_one(network, images):
+    usual = with_dropout(network, network, images)
+    drawn = []
+    for number in (0, 1, 2, 1):
+        with drawing(number) as draw:
+            drawn.append(with_dropout(network, network, images))
+        assert draw.used
+    assert torch.equal(drawn[0], usual)
+    assert torch.equal(drawn[1], drawn[3])
+    assert not torch.allclose(drawn[1], drawn[2], atol=1e-3)
+    assert not torch.allclose(drawn[1], usual, atol=1e-3)
+    assert torch.equal(with_dropout(network, network, images), usual)
+
+
+def test_a_network_without_noise_says_so(images):
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Dropout(0.0))
+    with drawing(1) as draw:
+        with_dropout(network, network, images)
+    assert not draw.used
