@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+# 2^32 over the golden ratio, odd: spreads draws over the 32 bits that PyTorch's CPU generator reads.
+GOLDEN = 0x9E3779B1
+
 
 @dataclass
 class Draw:
@@ -51,7 +54,7 @@ def seeded_dropout(network: nn.Module, image: Tensor) -> Iterator[None]:
     draw = _draw.get(Draw(0))
     draw.used |= any(m.p > 0 for m in network.modules() if isinstance(m, nn.Dropout))
     with dropout_on(network), torch.random.fork_rng(devices):
-        torch.manual_seed(pixel_seed(image) + (draw.number << 32))
+        torch.manual_seed(pixel_seed(image) ^ (draw.number * GOLDEN) % 2**32)
         yield
 
 
