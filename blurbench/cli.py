@@ -345,27 +345,15 @@ def deblur(source: Path, run: Path, out: Path, device: str | None) -> int:
 
 
 @cli.command("list")
-@click.argument("what", type=click.Choice(["recipes", "models", "metrics", "protocols"]))
+@click.argument("what", type=click.Choice(["recipes", "models", "metrics", "protocols", "tables"]))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_command(what: str, as_json: bool) -> int:
     """What there is, by name."""
-    from blurbench.listing import rows
+    from blurbench import listing
 
-    listed = rows(what)
-    if as_json:
-        click.echo(json.dumps(listed, indent=2))
-        return 0
-    for row in listed:
-        name, *others = (in_words(value) for value in row.values())
-        click.echo(f"{name:<18} " + "  ".join(others))
+    listed = listing.rows(what)
+    click.echo(json.dumps(listed, indent=2) if as_json else listing.as_text(what, listed))
     return 0
-
-
-def in_words(value: Any) -> str:
-    """A cell of a listing."""
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 @cli.command()

@@ -28,8 +28,10 @@ class Printed:
 
     @property
     def number(self) -> float | None:
-        """The value; None where the paper prints a dash."""
-        return None if self.value == "-" else float(self.value)
+        """The value as our metrics give it, so 0.71 for 71 %; None where the paper has a dash."""
+        if self.value == "-":
+            return None
+        return float(self.value) / (100 if self.unit == "%" else 1)
 
 
 @dataclass(frozen=True)
