@@ -21,6 +21,7 @@ MODELS: dict[str, str] = {
     "mssnet": "blurbench.models.mssnet:MSSNet",
     "nafnet": "blurbench.models.nafnet:NAFNet",
     "umsn": "blurbench.models.umsn:UMSN",
+    "sp": "blurbench.models.sp:SemanticPrior",
     "unet": "blurbench.models.unet:UNet",
     "deblurgan": "blurbench.models.deblurgan:DeblurGAN",
     "igan": "blurbench.models.igan:IGAN",

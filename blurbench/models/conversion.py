@@ -55,8 +55,10 @@ def load_network(name: str, source: Mapping[str, Any] | str | Path) -> nn.Module
 
 
 def load_released(model: nn.Module, path: Path) -> None:
-    """Fill a model, or the one of its networks that a file of released weights belongs to."""
-    networks = (model, *model.children())
+    """Fill a model, or the one of its networks that a file of weights belongs to."""
+    # A model may hold another, as a backbone: that one's networks too.
+    parts = [model, *model.children()]
+    networks = (*parts, *(network for part in parts[1:] for network in part.children()))
     told = f"{path}: weights of another model or preset"
     network, tensors = best_fit(networks, read_checkpoint(path), told)
     network.load_state_dict(tensors)
