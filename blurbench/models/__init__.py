@@ -20,6 +20,7 @@ MODELS: dict[str, str] = {
     "mprnet": "blurbench.models.mprnet:MPRNet",
     "mssnet": "blurbench.models.mssnet:MSSNet",
     "nafnet": "blurbench.models.nafnet:NAFNet",
+    "udeconv": "blurbench.models.udeconv:UDeconv",
     "umsn": "blurbench.models.umsn:UMSN",
     "sp": "blurbench.models.sp:SemanticPrior",
     "unet": "blurbench.models.unet:UNet",
