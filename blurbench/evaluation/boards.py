@@ -1,60 +1,17 @@
-"""Result folders -> boards: what may be compared with what, and how it ranks."""
+"""Results -> boards: what may be compared with what, and how it ranks."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from blurbench.errors import UserError
-from blurbench.evaluation.statistics import FEWEST, Estimate, difference, estimate, ranks
-from blurbench.files import read_json, read_jsonl
-from blurbench.metrics import METRICS, PROTOCOLS, known
-
-BASELINE = "identity"
-# Of summary.json, beside `complete`.
-FIELDS = (
-    "model",
-    "restored_by",
-    "data",
-    "protocol",
-    "metrics",
-    "provenance",
-    "milliseconds_median",
-    "samples",
-    "skipped",
-    "environment",
-)
-
-
-@dataclass(frozen=True)
-class Result:
-    """One RESULT folder: a model's scores on one split, under one protocol."""
-
-    folder: Path
-    summary: dict[str, Any]
-    scores: dict[str, dict[str, float]]  # metric -> picture id -> score
-
-    @property
-    def model(self) -> str:
-        """What the leaderboard calls it."""
-        return str(self.summary["model"])
-
-    @property
-    def images(self) -> int:
-        """How many pictures were scored."""
-        return len(next(iter(self.scores.values())))
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether these are the blurred pictures themselves."""
-        return bool(self.summary["restored_by"] == BASELINE)
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """Recipe, split, digest, protocol: results are ranked together only where all agree."""
-        data = self.summary["data"]
-        return data["recipe"], data["split"], data["digest"], self.summary["protocol"]
+from blurbench.evaluation.breakdowns import Breakdown, breakdowns
+from blurbench.evaluation.comparisons import Comparison, comparison
+from blurbench.evaluation.foreign import read_foreign
+from blurbench.evaluation.results import Key, Result, read_result
+from blurbench.evaluation.seeds import merge_seeds, spread
+from blurbench.evaluation.statistics import FEWEST, Estimate, estimates, ranks
+from blurbench.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -64,6 +21,7 @@ class Score:
     estimate: Estimate
     gain: Estimate | None  # paired difference to the baseline
     rank: int | None  # None where pictures are missing, or fewer than FEWEST
+    seed_sd: float | None = None  # between seeds, of the mean over pictures
 
 
 @dataclass(frozen=True)
@@ -86,6 +44,8 @@ class Board:
     images: int
     metrics: list[str]
     entries: list[Entry]
+    comparisons: dict[str, Comparison]  # by metric, of the models that are ranked
+    breakdowns: list[Breakdown]  # of the same
 
     @property
     def name(self) -> str:
@@ -93,121 +53,116 @@ class Board:
         return f"{self.recipe}-{self.split}-{self.digest[:8]}-{self.protocol}"
 
 
-def make_boards(folders: Sequence[Path]) -> list[Board]:
-    """Group results into boards, in a fixed order; UserError for what cannot be read or told apart.
+def make_boards(paths: Sequence[Path]) -> list[Board]:
+    """Group RESULT folders and CSV files into boards, in a fixed order.
 
-    Two results of one name on one board are refused: nobody could tell which is which.
+    UserError for what cannot be read, and for two results of one name on one board, unless they
+    are runs that differ by their seed: nobody could tell which is which.
     """
-    groups: dict[tuple[str, str, str, str], list[Result]] = {}
-    for folder in folders:
-        result = read_result(folder)
-        group = groups.setdefault(result.key, [])
-        for other in group:
-            if other.model == result.model:
-                raise UserError(
-                    f"{other.folder} and {folder} are both called {result.model!r} on one board; "
-                    "leave one out, or evaluate it again with --name"
-                )
-        group.append(result)
-    return [_board(key, groups[key]) for key in sorted(groups)]
+    files = [path for path in paths if path.suffix.lower() == ".csv" and not path.is_dir()]
+    results = [read_result(path) for path in paths if path not in files]
+    everything = [*results, *(one for path in files for one in read_foreign(path, results))]
+    groups: dict[Key, list[Result]] = {}
+    for result in everything:
+        groups.setdefault(result.key, []).append(result)
+    return [_board(key, merge_seeds(groups[key])) for key in sorted(groups)]
 
 
-def read_result(folder: Path) -> Result:
-    """A whole RESULT folder; UserError where it is none, unfinished, torn or mixed."""
-    if not (folder / "results.jsonl").is_file():
-        raise UserError(f"{folder}: holds no results.jsonl; make it with `blurbench evaluate`")
-    result = _empty_result(folder, read_json(folder / "summary.json"))
-    expected = (result.model, *result.key[1:])
-    for number, row in enumerate(read_jsonl(folder / "results.jsonl"), start=1):
-        where = f"{folder / 'results.jsonl'}: line {number}"
-        _take(result.scores, row, expected, where)
-    if not result.scores or not result.images:
-        raise UserError(f"{folder}: every picture was skipped; see its failures.jsonl")
-    # The bootstrap draws by position: the order of the lines must not matter.
-    ordered = {metric: dict(sorted(of.items())) for metric, of in result.scores.items()}
-    return Result(folder, result.summary, ordered)
+def _refuse_twins(results: Sequence[Result]) -> None:
+    seen: dict[tuple[str, bool], Result] = {}
+    for result in results:
+        other = seen.setdefault((result.model, bool(result.quoted)), result)
+        if other is not result and (other.origin == result.origin or not result.quoted):
+            raise UserError(
+                f"{_place(other)} and {_place(result)} are both called {result.model!r} on one "
+                "board; leave one out, or evaluate it again with --name"
+            )
 
 
-def _empty_result(folder: Path, summary: Any) -> Result:
-    """A result without its scores yet; UserError where the summary is not a whole one."""
-    if not isinstance(summary, dict) or not summary.get("complete"):
-        raise UserError(f"{folder}: is not finished; run the same `blurbench evaluate` again")
-    try:
-        whole = {name: summary[name] for name in FIELDS}
-        result = Result(folder, summary, {metric: {} for metric in whole["metrics"]})
-        _ = result.key
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder / 'summary.json'}: lacks the field {error}") from None
-    known(PROTOCOLS, whole["protocol"], "protocol")
-    for metric in result.scores:
-        known(METRICS, metric, "metric")
-    return result
+def _place(result: Result) -> Path:
+    return result.folder / result.origin
 
 
-def _take(
-    scores: dict[str, dict[str, float]],
-    row: dict[str, Any],
-    expected: tuple[str, str, str, str],
-    where: str,
-) -> None:
-    """Add one row to `scores`; UserError where it is not of this result."""
-    try:
-        found = (row["model"], row["split"], row["data"], row["protocol"])
-        if found != expected:
-            raise UserError(f"{where} belongs to another result than summary.json")
-        for metric, of_metric in scores.items():
-            value = float(row["metrics"][metric])
-            if not math.isfinite(value):
-                raise UserError(f"{where}: {metric} is not a finite number")
-            if row["id"] in of_metric:
-                raise UserError(f"{where}: {row['id']!r} is there twice")
-            of_metric[row["id"]] = value
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{where}: lacks or garbles {error}") from None
-
-
-def _board(key: tuple[str, str, str, str], results: list[Result]) -> Board:
-    metrics = [name for name in METRICS if any(name in result.scores for result in results)]
-    images = len({name for result in results for of in result.scores.values() for name in of})
-    baseline = next((result for result in results if result.is_baseline), None)
-    complete = {result.model: result for result in results if result.images == images}
-    if images < FEWEST:  # no interval, so nothing to rank by
-        complete = {}
-    ranked = {metric: _ranks(metric, complete) for metric in metrics}
+def _board(key: Key, results: list[Result]) -> Board:
+    _refuse_twins(results)
+    metrics = [name for name in METRICS if any(name in result.metrics for result in results)]
+    scored = [result for result in results if not result.quoted]
+    ids = {name for result in scored for of in result.scores.values() for name in of}
+    images = len(ids) or max(result.images for result in results)
+    complete = [one for one in scored if one.images == images and not one.unranked]
+    cells = {metric: _column(metric, results, complete) for metric in metrics}
     entries = [
         Entry(
             result,
-            missing=images - result.images,
-            scores={
-                metric: _score(metric, result, baseline, ranked[metric].get(result.model))
-                for metric in result.scores
-            },
+            missing=max(0, images - result.images),
+            scores={metric: cells[metric][index] for metric in metrics if metric in result.metrics},
         )
-        for result in results
+        for index, result in enumerate(results)
     ]
-    return Board(*key, images, metrics, sorted(entries, key=lambda entry: _order(entry, metrics)))
+    entries.sort(key=lambda entry: _order(entry, metrics[0]))
+    compared = {metric: _comparison(metric, complete) for metric in metrics}
+    return Board(
+        *key,
+        images,
+        metrics,
+        entries,
+        {metric: found for metric, found in compared.items() if found},
+        breakdowns([entry.result for entry in entries if entry.result in complete], metrics),
+    )
 
 
-def _ranks(metric: str, results: dict[str, Result]) -> dict[str, int]:
+def _column(metric: str, results: list[Result], complete: list[Result]) -> dict[int, Score]:
+    """The scores of one metric, by position in `results`."""
+    scored = {i: one.scores[metric] for i, one in enumerate(results) if metric in one.scores}
+    means = dict(zip(scored, estimates([[*of.values()] for of in scored.values()]), strict=True))
+    means |= {i: one.quoted[metric] for i, one in enumerate(results) if metric in one.quoted}
+    baseline = next((one.scores.get(metric) for one in results if one.is_baseline), None)
+    gains = _gains(scored, baseline) if baseline else {}
+    placed = _ranks(metric, complete)
+    return {
+        i: Score(
+            means[i],
+            None if results[i].is_baseline else gains.get(i),
+            placed.get(results[i].model) if results[i] in complete else None,
+            spread(results[i], metric),
+        )
+        for i in means
+    }
+
+
+def _gains(
+    scored: Mapping[int, dict[str, float]], baseline: dict[str, float]
+) -> dict[int, Estimate]:
+    """Paired differences to the baseline, over the pictures that both have."""
+    gaps = {
+        i: [of[name] - baseline[name] for name in of if name in baseline]
+        for i, of in scored.items()
+    }
+    gaps = {i: values for i, values in gaps.items() if values}
+    return dict(zip(gaps, estimates(list(gaps.values())), strict=True))
+
+
+def _by_model(metric: str, complete: list[Result]) -> dict[str, dict[str, float]]:
+    return {one.model: one.scores[metric] for one in complete if metric in one.scores}
+
+
+def _ranks(metric: str, complete: list[Result]) -> dict[str, int]:
     """Ranks of the models that have every picture: one that failed on hard ones has no mean."""
-    scores = {name: r.scores[metric] for name, r in results.items() if metric in r.scores}
-    return ranks(scores, METRICS[metric].higher_is_better) if scores else {}
+    scores = _by_model(metric, complete)
+    if not scores or complete[0].images < FEWEST:  # no interval, so nothing to rank by
+        return {}
+    return ranks(scores, METRICS[metric].higher_is_better)
 
 
-def _score(metric: str, result: Result, baseline: Result | None, rank: int | None) -> Score:
-    values = result.scores[metric]
-    gain = None
-    if baseline is not None and baseline is not result:
-        others = baseline.scores.get(metric, {})
-        gain = difference(values, others) if values.keys() & others.keys() else None
-    return Score(estimate(list(values.values())), gain, rank)
+def _comparison(metric: str, complete: list[Result]) -> Comparison | None:
+    return comparison(_by_model(metric, complete), METRICS[metric].higher_is_better)
 
 
-def _order(entry: Entry, metrics: list[str]) -> tuple[bool, int, float, str]:
+def _order(entry: Entry, first: str) -> tuple[bool, int, float, str]:
     """Baseline first, then by the first metric's rank and mean, then by name."""
-    score = entry.scores.get(metrics[0])
+    score = entry.scores.get(first)
     if score is None:
         return not entry.result.is_baseline, 10**9, 0.0, entry.result.model
-    sign = -1 if METRICS[metrics[0]].higher_is_better else 1
+    sign = -1 if METRICS[first].higher_is_better else 1
     rank = score.rank if score.rank is not None else 10**9
     return not entry.result.is_baseline, rank, sign * score.estimate.mean, entry.result.model

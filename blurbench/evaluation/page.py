@@ -2,17 +2,23 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from blurbench import __version__
 from blurbench.evaluation import counted
-from blurbench.evaluation.boards import Board, Entry, Result
+from blurbench.evaluation.boards import Board, Entry
+from blurbench.evaluation.charts import gain_bars, rank_bars, severity_chart
+from blurbench.evaluation.papers import Printed, printed, tables
 from blurbench.evaluation.pictures import FOLDER
+from blurbench.evaluation.results import Result
 from blurbench.evaluation.statistics import FEWEST, Estimate
 from blurbench.metrics import METRICS, PROTOCOLS
+
+STYLES = ("leaderboard.css", "charts.css")
+SCRIPTS = ("address.js", "tables.js", "viewer.js")
 
 
 def render_page(
@@ -27,23 +33,19 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(compact=compact, counted=counted)
+    environment.filters.update(compact=compact, counted=counted, p_value=p_value)
+    functions: list[Callable[..., Any]] = [costs, leaders, made, printed_values, verdict]
+    functions += [gain_bars, rank_bars, severity_chart]
+    environment.globals.update({function.__name__: function for function in functions})
+    environment.globals.update(
+        metrics=METRICS, protocols=PROTOCOLS, tables=tables(), fewest=FEWEST, folder=FOLDER
+    )
     style, script = (
-        loader.get_source(environment, name)[0] for name in ("leaderboard.css", "leaderboard.js")
+        "\n".join(loader.get_source(environment, name)[0] for name in names)
+        for names in (STYLES, SCRIPTS)
     )
     return environment.get_template("leaderboard.html").render(
         sections=list(zip(boards, viewers, stories, strict=True)),
-        metrics=METRICS,
-        protocols=PROTOCOLS,
-        functions={
-            "costs": costs,
-            "leaders": leaders,
-            "made": made,
-            "plot": plot,
-            "verdict": verdict,
-        },
-        fewest=FEWEST,
-        folder=FOLDER,
         style=style,
         script=script,
         style_hash=_hash(style),
@@ -62,6 +64,15 @@ def costs(result: Result) -> dict[str, float | None]:
     }
 
 
+def printed_values(metric: str, board: Board, entry: Entry) -> tuple[Printed, ...]:
+    """What the papers print for this model on the test split of such data, whatever we measure."""
+    provenance = entry.result.summary["provenance"]
+    model, preset = provenance.get("model"), provenance.get("preset")
+    if board.split != "test" or not model or not preset:
+        return ()
+    return printed(metric, recipe=board.recipe, model=model, preset=preset)
+
+
 def compact(value: float | None) -> str:
     """Three digits and a unit prefix: 7841123 -> `7.84 M`."""
     if value is None:
@@ -78,6 +89,11 @@ def leaders(board: Board) -> list[Entry]:
     return [one for one in board.entries if first in one.scores and one.scores[first].rank == 1]
 
 
+def p_value(value: float) -> str:
+    """`0.034`, or `< 0.001`."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def verdict(gain: Estimate, metric: str) -> str:
     """`better` or `worse` where chance does not explain the difference, else `even`."""
     if not gain.differs:
@@ -85,39 +101,23 @@ def verdict(gain: Estimate, metric: str) -> str:
     return "better" if (gain.mean > 0) == METRICS[metric].higher_is_better else "worse"
 
 
-def plot(board: Board) -> list[dict[str, float] | None]:
-    """Each entry's gain on the first metric, its interval, and zero, as positions 0 to 100."""
-    scores = [entry.scores.get(board.metrics[0]) for entry in board.entries]
-    gains = [score.gain if score else None for score in scores]
-    ends = [0.0, *(end for one in gains if one for end in (one.low, one.mean, one.high) if end)]
-    low, span = min(ends), max(max(ends) - min(ends), 1e-9)
-
-    def place(value: float) -> float:
-        return round(4 + 92 * (value - low) / span, 2)
-
-    def bar(one: Estimate | None) -> dict[str, float] | None:
-        if one is None:
-            return None
-        ends = {"low": one.low, "mean": one.mean, "high": one.high, "zero": 0.0}
-        return {name: place(one.mean if end is None else end) for name, end in ends.items()}
-
-    return [bar(one) for one in gains]
-
-
 def made(entry: Entry) -> list[tuple[str, str]]:
     """How a line came about: everything its summary.json says beyond the scores."""
     summary = entry.result.summary
     chosen = {
+        "taken from": entry.result.origin or None,
+        "not ranked, for": entry.result.unranked or None,
         "restored by": summary["restored_by"],
         "data": {**summary["data"], "folder": summary.get("data_folder")},
         "protocol": summary["protocol"],
         "provenance": summary["provenance"],
+        "seeds": {run.model: run.summary["provenance"] for run in entry.result.runs},
         "peak memory, MB": summary.get("peak_memory_mb"),
         "peak memory on the GPU, MB": summary.get("gpu_peak_memory_mb"),
         "environment": summary["environment"],
         "skipped": {item["id"]: item["why"] for item in summary["skipped"]},
     }
-    return list(_flat(chosen, ""))
+    return [(name, text) for name, text in _flat(chosen, "") if text]
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
@@ -126,7 +126,7 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
         for key, inner in value.items():
             yield from _flat(inner, f"{name} · {key}" if name else str(key))
     else:
-        yield name, "–" if value is None else str(value)
+        yield name, "" if value is None else str(value)
 
 
 def _hash(text: str) -> str:

@@ -10,10 +10,9 @@ from typing import Any
 from blurbench.errors import UserError
 from blurbench.evaluation import counted, pictures
 from blurbench.evaluation.boards import Board, Entry, make_boards
-from blurbench.evaluation.page import costs, render_page
-from blurbench.evaluation.statistics import difference, estimate
+from blurbench.evaluation.page import costs, printed_values, render_page
+from blurbench.evaluation.stories import story
 from blurbench.files import write_text
-from blurbench.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -37,20 +36,20 @@ class Summary:
 def leaderboard(
     results: Sequence[Path], out: Path, compare: tuple[str, str] | None = None
 ) -> Summary:
-    """Rank result folders; `compare` adds the paired differences of two models.
+    """Rank RESULT folders and CSV files; `compare` adds the paired story of two models.
 
-    Raises UserError for a folder that is no finished result, two results of one name on one board,
-    and models to compare that share no board.
+    Raises UserError for what is no finished result, two results of one name on one board, and
+    models to compare that share no board.
     """
     boards = make_boards(results)
-    stories = [_story(board, compare) for board in boards]
+    stories = [story(board, compare, out) for board in boards]
     if compare and not any(stories):
         raise UserError(f"no board has both {compare[0]!r} and {compare[1]!r}")
     viewers = [pictures.viewer(board, out) for board in boards]
     summary = Summary(out / "leaderboard.csv", out / "leaderboard.html", boards)
     write_text(summary.csv, render_csv(boards))
     write_text(summary.page, render_page(boards, viewers, stories))
-    pictures.remove_unused(out, pictures.used(viewers))
+    pictures.remove_unused(out, pictures.used(viewers, stories))
     return summary
 
 
@@ -80,15 +79,21 @@ def _csv_row(board: Board, entry: Entry) -> dict[str, Any]:
         "restored_by": summary["restored_by"],
         "images": entry.result.images,
         "missing": entry.missing,
-        **{key: value for metric in board.metrics for key, value in _csv_score(metric, entry)},
+        **{
+            key: value
+            for metric in board.metrics
+            for key, value in _csv_score(metric, board, entry)
+        },
         **costs(entry.result),
         "preset": summary["provenance"].get("preset"),
         "run_hash": summary["provenance"].get("run_hash"),
+        "seeds": len(entry.result.runs) or None,
+        "taken_from": entry.result.origin,
     }
 
 
-def _csv_score(metric: str, entry: Entry) -> list[tuple[str, Any]]:
-    score = entry.scores.get(metric)
+def _csv_score(metric: str, board: Board, entry: Entry) -> list[tuple[str, Any]]:
+    score, compared = entry.scores.get(metric), board.comparisons.get(metric)
     mean, gain = (score.estimate, score.gain) if score else (None, None)
     cells: list[tuple[str, Any]] = [(f"{metric}_rank", score.rank if score else None)]
     for prefix, value in ((metric, mean), (f"{metric}_gain", gain)):
@@ -97,7 +102,14 @@ def _csv_score(metric: str, entry: Entry) -> list[tuple[str, Any]]:
             (f"{prefix}_low", value.low if value else None),
             (f"{prefix}_high", value.high if value else None),
         ]
-    return cells
+    ranked = compared if score and score.rank else None
+    printed = printed_values(metric, board, entry)
+    return [
+        *cells,
+        (f"{metric}_seed_sd", score.seed_sd if score else None),
+        (f"{metric}_mean_rank", ranked.mean_ranks.get(entry.result.model) if ranked else None),
+        (f"{metric}_printed", "; ".join(f"{one.value} ({one.table})" for one in printed)),
+    ]
 
 
 def _cell(value: Any) -> Any:
@@ -107,28 +119,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{value}"
     return value
-
-
-def _story(board: Board, compare: tuple[str, str] | None) -> dict[str, Any] | None:
-    """Two models of a board, paired by picture: means, difference, who wins how often."""
-    by_name = {entry.result.model: entry.result.scores for entry in board.entries}
-    if not compare or not by_name.keys() >= set(compare):
-        return None
-    first, second = (by_name[name] for name in compare)
-    lines = []
-    for metric in (name for name in board.metrics if name in first and name in second):
-        common = sorted(first[metric].keys() & second[metric].keys())
-        if not common:
-            continue
-        sign = 1 if METRICS[metric].higher_is_better else -1
-        gaps = [sign * (first[metric][name] - second[metric][name]) for name in common]
-        lines.append(
-            {
-                "metric": metric,
-                "means": [estimate([s[metric][name] for name in common]) for s in (first, second)],
-                "difference": difference(first[metric], second[metric]),
-                "wins": [sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps)],
-                "images": len(gaps),
-            }
-        )
-    return {"models": compare, "lines": lines}

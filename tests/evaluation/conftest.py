@@ -44,7 +44,11 @@ def write_data_set(folder, count=10, split="test"):
 
 
 def write_result(folder, model, psnr, **changes):
-    """A RESULT folder of the given PSNR by picture id; `changes` go into its summary."""
+    """A RESULT folder of the given PSNR by picture id; `changes` go into its summary.
+
+    `rows` (picture id -> more columns) go into its rows.
+    """
+    more = changes.pop("rows", {})
     summary = {
         "model": model,
         "restored_by": "model",
@@ -67,6 +71,7 @@ def write_result(folder, model, psnr, **changes):
             "protocol": summary["protocol"],
             "id": name,
             "metrics": {"psnr": value},
+            **more.get(name, {}),
         }
         for name, value in psnr.items()
     ]

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from blurbench.errors import UserError
-from blurbench.evaluation.boards import make_boards, read_result
+from blurbench.evaluation.boards import make_boards
+from blurbench.evaluation.results import read_result
 
 NOISE = np.random.default_rng(0).normal(0, 0.3, (4, 20))
 NOISE -= NOISE.mean(axis=1, keepdims=True)

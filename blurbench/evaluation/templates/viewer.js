@@ -1,55 +1,3 @@
-"use strict";
-
-// Tables ---------------------------------------------------------------------------------------
-
-function sortTable(heading) {
-  const table = heading.closest("table");
-  const first = heading.dataset.first;
-  const other = first === "ascending" ? "descending" : "ascending";
-  const order = heading.getAttribute("aria-sort") === first ? other : first;
-  for (const each of table.tHead.rows[0].cells) {
-    if (each.hasAttribute("aria-sort")) each.setAttribute("aria-sort", "none");
-  }
-  heading.setAttribute("aria-sort", order);
-  const key = heading.classList.contains("model")
-    ? (row) => row.dataset.model
-    : (row) => row.cells[heading.cellIndex].dataset.value;
-  const sign = order === "ascending" ? 1 : -1;
-  const rows = [...table.tBodies[0].rows].sort((a, b) => compare(key(a), key(b), sign));
-  table.tBodies[0].append(...rows);
-}
-
-function compare(a, b, sign) {
-  if (a === "" || b === "") return (a === "") - (b === ""); // what is missing comes last
-  const numbers = [Number(a), Number(b)];
-  if (numbers.some(Number.isNaN)) return sign * a.localeCompare(b, "en", { numeric: true });
-  return sign * (numbers[0] - numbers[1]);
-}
-
-function filterTable(board, text) {
-  const rows = [...board.querySelectorAll("table.ranking tbody tr")];
-  const wanted = text.trim().toLowerCase();
-  for (const row of rows) row.hidden = !row.dataset.model.toLowerCase().includes(wanted);
-  const shown = rows.filter((row) => !row.hidden).length;
-  board.querySelector(".filter .count").textContent = wanted ? `${shown} of ${rows.length}` : "";
-}
-
-function startTables(board) {
-  for (const heading of board.querySelectorAll("table.ranking th[data-first]")) {
-    heading.querySelector("button").addEventListener("click", () => sortTable(heading));
-  }
-  const filter = board.querySelector(".filter");
-  filter.hidden = board.querySelectorAll("table.ranking tbody tr").length < 8;
-  filter.querySelector("input").addEventListener("input", (event) => {
-    filterTable(board, event.target.value);
-  });
-  for (const link of board.querySelectorAll("th.model a")) {
-    link.addEventListener("click", () => {
-      document.getElementById(link.hash.slice(1)).closest("details").open = true;
-    });
-  }
-}
-
 // Pictures -------------------------------------------------------------------------------------
 
 const TALLEST = 640; // px of the stage
@@ -72,9 +20,11 @@ class Viewer {
     this.over = find(".over");
     this.divider = find(".divider");
     this.captions = [find(".captions .left"), find(".captions .right")];
+    this.tiles = find(".tiles");
     this.sample = this.data.samples[0];
     this.zoom = 0; // 0: fit
     this.fill();
+    this.recall();
     this.listen(section);
     section.hidden = false;
     this.show();
@@ -87,16 +37,61 @@ class Viewer {
     }
     for (const sample of this.data.samples) this.samples.append(this.thumbnail(sample));
     this.left.value = 0;
-    this.right.value = Math.min(2, this.data.labels.length - 1); // the best model, or sharp
+    const shared = this.data.labels.indexOf("sharp") === 1 ? 2 : 1;
+    this.right.value = Math.min(shared, this.data.labels.length - 1); // the best model, or sharp
+    for (const side of [this.left, this.right]) side.dataset.usual = side.value;
+  }
+
+  // What the address says, where there is such a picture or model.
+  recall() {
+    const said = (key) => address.get(`${key}-${this.section.dataset.number}`);
+    for (const [key, side] of [["left", this.left], ["right", this.right]]) {
+      const index = this.data.labels.indexOf(said(key));
+      if (index >= 0) side.value = index;
+    }
+    this.sample = this.data.samples.find((each) => each.id === said("sample")) ?? this.sample;
+    const zoom = this.section.querySelector(`.zoom input[value="${Number(said("zoom"))}"]`);
+    if (zoom) {
+      zoom.checked = true;
+      this.zoom = Number(zoom.value);
+    }
+    this.tick();
+  }
+
+  remember(key, value) {
+    address.set(`${key}-${this.section.dataset.number}`, String(value), this.section.id);
+  }
+
+  // Shows one picture with two models.
+  choose(id, left, right) {
+    const { labels, samples } = this.data;
+    this.sample = samples.find((each) => each.id === id) ?? this.sample;
+    [this.left.value, this.right.value] = [labels.indexOf(left), labels.indexOf(right)];
+    this.tick();
+    this.rememberSides();
+    this.remember("sample", this.sample.id);
+    this.show();
+  }
+
+  rememberSides() {
+    for (const [key, side] of [["left", this.left], ["right", this.right]]) {
+      const usual = side.value === side.dataset.usual;
+      this.remember(key, usual ? "" : this.data.labels[side.value]);
+    }
+  }
+
+  tick() {
+    const index = this.data.samples.indexOf(this.sample);
+    this.samples.querySelectorAll("input")[index].checked = true;
   }
 
   thumbnail(sample) {
     const [label, radio, image] = ["label", "input", "img"].map((tag) => document.createElement(tag));
     radio.type = "radio";
     radio.name = `sample-${this.section.id}`;
-    radio.checked = sample === this.sample;
     radio.addEventListener("change", () => {
       this.sample = sample;
+      this.remember("sample", sample === this.data.samples[0] ? "" : sample.id);
       this.show();
     });
     image.loading = "lazy";
@@ -112,15 +107,22 @@ class Viewer {
 
   listen(section) {
     for (const select of [this.left, this.right]) {
-      select.addEventListener("change", () => this.show());
+      select.addEventListener("change", () => {
+        this.rememberSides();
+        this.show();
+      });
     }
+    this.tiles.addEventListener("toggle", () => this.showTiles());
     this.slider.addEventListener("input", () => this.split());
     this.pan.addEventListener("scroll", () => this.split());
     this.under.addEventListener("load", () => this.resize());
     this.over.addEventListener("load", () => this.resize());
     new ResizeObserver(() => this.resize()).observe(this.frame);
     for (const radio of section.querySelectorAll(".zoom input")) {
-      radio.addEventListener("change", () => this.setZoom(Number(radio.value)));
+      radio.addEventListener("change", () => {
+        this.setZoom(Number(radio.value));
+        this.remember("zoom", this.zoom || "");
+      });
     }
     drag(this.divider, () => this.dragDivider());
     drag(this.pan, (event) => {
@@ -145,7 +147,39 @@ class Viewer {
       name.textContent = label;
       caption.replaceChildren(name, ` ${file ? sample.notes[index] : "no picture"}`);
     }
+    this.showTiles();
     this.resize();
+  }
+
+  // Every model's picture at the place that the stage shows; made when they are opened.
+  showTiles() {
+    if (!this.tiles.open) return;
+    const tiles = this.sample.pictures.map((file, index) => file && this.tile(file, index));
+    this.tiles.querySelector(".grid").replaceChildren(...tiles.filter(Boolean));
+    this.split();
+  }
+
+  tile(file, index) {
+    const [button, frame, image, score] = ["button", "span", "img", "span"].map((tag) =>
+      document.createElement(tag),
+    );
+    button.type = "button";
+    button.setAttribute("aria-pressed", this.right.value === String(index));
+    button.addEventListener("click", () => {
+      this.right.value = index;
+      this.rememberSides();
+      this.show();
+      this.tiles.querySelector('[aria-pressed="true"]').focus({ preventScroll: true });
+    });
+    frame.className = "window";
+    image.loading = "lazy";
+    image.alt = "";
+    image.src = this.path(file);
+    frame.append(image);
+    score.className = "score";
+    score.textContent = this.sample.notes[index];
+    button.append(frame, this.data.labels[index], score);
+    return button;
   }
 
   setZoom(zoom) {
@@ -181,6 +215,15 @@ class Viewer {
     const cut = this.pan.scrollLeft + x - this.layers.offsetLeft;
     this.divider.style.left = `${x}px`;
     this.over.style.clipPath = `inset(0 ${this.layers.offsetWidth - cut}px 0 0)`;
+    const { clientWidth: width, clientHeight: height } = this.pan;
+    if (!this.tiles.open || !width) return;
+    const style = {
+      "--shape": width / height,
+      "--scale": this.layers.offsetWidth / width,
+      "--x": (this.pan.scrollLeft - this.layers.offsetLeft) / width,
+      "--y": (this.pan.scrollTop - this.layers.offsetTop) / height,
+    };
+    for (const [name, value] of Object.entries(style)) this.tiles.style.setProperty(name, value);
   }
 
   dragDivider(start) {
@@ -218,5 +261,20 @@ function drag(element, begin) {
   }
 }
 
-for (const board of document.querySelectorAll(".board")) startTables(board);
-for (const section of document.querySelectorAll(".viewer")) new Viewer(section);
+// Start ----------------------------------------------------------------------------------------
+
+for (const [index, board] of document.querySelectorAll(".board").entries()) {
+  startTables(board, index + 1);
+  const section = board.querySelector(".viewer");
+  if (!section) continue;
+  const viewer = new Viewer(section);
+  for (const link of board.querySelectorAll("a.look-at")) {
+    const { sample, left, right } = link.dataset;
+    link.addEventListener("click", (event) => {
+      event.preventDefault(); // the address keeps the choice instead
+      viewer.choose(sample, left, right);
+      section.scrollIntoView();
+    });
+  }
+}
+document.getElementById(address.get("at"))?.scrollIntoView();
