@@ -37,8 +37,8 @@ class IGANConfig(ModelConfig):
     dropout: bool = Field(True, description="in the inner levels of the generator")
     test_dropout: bool = Field(True, description="keep it on after training, the same each time")
     l1_weight: float = Field(100.0, ge=0, description="lambda of eq. 5")
-    self_pairs: bool = Field(
-        False, description="the discriminator also judges blurred and sharp pictures by themselves"
+    blur_negatives: bool = Field(
+        False, description="the discriminator also tells sharp pictures from partly blurred ones"
     )
     rate: float = Field(2e-4, gt=0)
     beta1: float = Field(0.5, ge=0, lt=1)
@@ -128,7 +128,7 @@ class IGAN(Model):
     def blurred_boxes(self, images: Tensor, size: int = 128, stride: int = 1) -> list[Box]:
         """The most blurred square of each picture, (N, 3, H, W) in [0, 1], that nothing restored.
 
-        `size` px, at most H and W. Wants a discriminator trained with `self_pairs`.
+        `size` px, at most H and W. Wants a discriminator trained with `blur_negatives`.
         """
         return hottest(self.cam(images, images), size, stride)
 
@@ -157,8 +157,9 @@ class IGAN(Model):
         with torch.no_grad():
             restored = self.generator(blur)
         found = [self.classified(blur, sharp, SHARP), self.classified(blur, restored, BLURRY)]
-        if self.config.self_pairs:
-            found += [self.classified(sharp, sharp, SHARP), self.classified(blur, blur, BLURRY)]
+        if self.config.blur_negatives:
+            partly = partly_blurred(blur, sharp)
+            found += [self.classified(sharp, sharp, SHARP), self.classified(partly, partly, BLURRY)]
         return {"loss": sum(found[1:], found[0]) / len(found)}
 
     def generator_losses(self, batch: Batch) -> Losses:
@@ -177,3 +178,14 @@ class IGAN(Model):
         """Cross entropy of taking `image` for the given class; pictures in [-1, 1]."""
         logits = self.discriminator(torch.cat([blur, image], 1))
         return F.cross_entropy(logits, torch.full((len(blur),), label, device=blur.device))
+
+
+def partly_blurred(blur: Tensor, sharp: Tensor) -> Tensor:
+    """Sharp pictures, (N, 3, H, W), each with a blurred square of half its size somewhere."""
+    height, width = sharp.shape[-2:]
+    side, mixed = min(height, width) // 2, sharp.clone()
+    for one, other in zip(mixed, blur, strict=True):
+        left, top = (int(torch.randint(length - side + 1, ())) for length in (width, height))
+        box = Box(left, top, side, side)
+        box.cut(one).copy_(box.cut(other))
+    return mixed

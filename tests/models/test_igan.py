@@ -1,5 +1,6 @@
 """iGAN: two classes, heat maps, and learning."""
 
+import naive
 import pytest
 import torch
 from small_training import real_pairs, start, step
@@ -8,7 +9,7 @@ from torch.nn import functional as F
 from blurbench.models import build
 from blurbench.models.base import parameter_count
 from blurbench.models.cost import cost
-from blurbench.models.igan import BLURRY, IGAN, SHARP, RegionDiscriminator
+from blurbench.models.igan import BLURRY, IGAN, SHARP, RegionDiscriminator, partly_blurred
 
 
 @pytest.fixture
@@ -93,6 +94,40 @@ def test_the_losses_are_those_of_the_two_classes(tiny):
     assert torch.allclose(judge, (real + fake) / 2)
     l1 = (restored - sharp).abs().mean()
     assert torch.allclose(made["loss"], -chances[1][:, SHARP].mean() + 100 * l1)
+
+
+def test_a_partly_blurred_picture_is_sharp_outside_one_square():
+    torch.manual_seed(0)
+    sharp, blur = torch.zeros(200, 3, 20, 30), torch.ones(200, 3, 20, 30)
+    mixed = partly_blurred(blur, sharp)
+    assert not sharp.any()
+    assert torch.equal(mixed.sum((2, 3)), torch.full((200, 3), 100.0))
+    places = mixed[:, 0].flatten(1).argmax(1)  # top left corners
+    rows, columns = places // 30, places % 30
+    for i, (top, left) in enumerate(zip(rows, columns, strict=True)):
+        assert mixed[i, :, top : top + 10, left : left + 10].all()
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (0, 10, 0, 20)
+
+
+def test_the_discriminator_may_learn_partly_blurred_pictures_too(tiny):
+    plain = tiny.discriminator_losses(batch := real_pairs(32))["loss"]
+    tiny.config = tiny.config.model_copy(update={"blur_negatives": True})
+    torch.manual_seed(4)
+    found = tiny.discriminator_losses(batch)["loss"]
+    blur, sharp = batch["blur"] * 2 - 1, batch["sharp"] * 2 - 1
+    torch.manual_seed(4)
+    partly = partly_blurred(blur, sharp)
+    more = [tiny.classified(sharp, sharp, SHARP), tiny.classified(partly, partly, BLURRY)]
+    assert torch.allclose(found, (2 * plain + sum(more)) / 4)
+
+
+@pytest.mark.parametrize("stride", [1, 7])
+def test_the_most_blurred_square_is_found(tiny, stride):
+    images = real_pairs(48)["blur"][..., :41]
+    heat = tiny.cam(images, images).detach().double().numpy()
+    found = tiny.blurred_boxes(images, 20, stride)
+    wanted = [(*naive.hottest_window(each, 20, stride), 20, 20) for each in heat]
+    assert found == wanted
 
 
 def test_stages_of_the_paper():
