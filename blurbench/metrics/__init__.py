@@ -2,73 +2,92 @@
 
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any
 
 import numpy as np
 
 from blurbench.errors import UserError
-from blurbench.metrics.protocols import PROTOCOLS, Protocol
+from blurbench.metrics.protocols import PROTOCOLS, Levels, Protocol
+from blurbench.metrics.table import METRICS, Metric
 
-__all__ = ["METRICS", "PROTOCOLS", "Metric", "Protocol", "compute", "known"]
+__all__ = ["METRICS", "PROTOCOLS", "Metric", "Protocol", "compute", "find_metric", "known"]
 
-
-@dataclass(frozen=True)
-class Metric:
-    """One measure of a restored picture against its sharp one."""
-
-    function: str  # "module:name" of (restored, sharp, protocol) -> float, imported when used
-    title: str
-    higher_is_better: bool
-    unit: str
-    digits: int  # decimals worth printing
-
-
-METRICS: dict[str, Metric] = {
-    "psnr": Metric(
-        function="blurbench.metrics.distortion:psnr",
-        title="PSNR",
-        higher_is_better=True,
-        unit="dB",
-        digits=2,
-    ),
-    "ssim": Metric(
-        function="blurbench.metrics.distortion:ssim",
-        title="SSIM",
-        higher_is_better=True,
-        unit="",
-        digits=4,
-    ),
-}
+ENTRY_POINTS = "blurbench.metrics"  # other packages add metrics here, as `Metric` objects
 
 
 def compute(
-    metric: str, restored: np.ndarray, sharp: np.ndarray, protocol: str = "wang-rgb"
+    metric: str,
+    restored: np.ndarray,
+    sharp: np.ndarray | None,
+    protocol: str = "wang-rgb",
+    **labels: Any,
 ) -> float:
-    """Score `restored` against `sharp`, both (H, W, 3) uint8 RGB.
+    """Score `restored` against `sharp`: (H, W, 3) uint8 RGB; `restored` also float in [0, 1].
 
-    Raises UserError for an unknown name, ValueError for pictures that cannot be compared.
+    `labels` holds what the metric `needs` beside the pictures. NaN where the metric does not
+    apply, as for a face class that a picture does not show. Raises UserError for an unknown name
+    and a missing label, ValueError for pictures that cannot be compared.
     """
     how = known(PROTOCOLS, protocol, "protocol")
-    function = pkgutil.resolve_name(known(METRICS, metric, "metric").function)
-    check_pair(restored, sharp)
-    return float(function(restored, sharp, how))
+    measure = find_metric(metric)
+    restored = graded(restored, how.levels)
+    check_pair(restored, sharp, measure.reference)
+    if missing := [name for name in measure.needs if name not in labels]:
+        raise UserError(f"metric {metric} needs {' and '.join(missing)}")
+    function = pkgutil.resolve_name(how.functions.get(metric, measure.function))
+    taken = {name: labels[name] for name in measure.needs}
+    return float(function(restored, sharp, how, **measure.options, **taken))
+
+
+def find_metric(name: str) -> Metric:
+    """The metric of a name, ours or an installed package's; UserError for an unknown one."""
+    if name in METRICS:
+        return METRICS[name]
+    added = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name in added:
+        found: Metric = added[name].load()
+        return found
+    raise UserError(f"unknown metric {name!r}; known: {', '.join([*METRICS, *added])}")
 
 
 def known(table: Mapping[str, Any], name: str, kind: str) -> Any:
     """`table[name]`, or a UserError that lists the names there are."""
     if name not in table:
-        raise UserError(f"unknown {kind} {name!r}; known: {', '.join(sorted(table))}")
+        raise UserError(f"unknown {kind} {name!r}; known: {', '.join(table)}")
     return table[name]
 
 
-def check_pair(restored: np.ndarray, sharp: np.ndarray) -> None:
-    """Refuse all but two (H, W, 3) uint8 arrays of one size."""
-    for name, image in (("restored", restored), ("sharp", sharp)):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"{name} must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}")
+def graded(restored: np.ndarray, levels: Levels) -> np.ndarray:
+    """A picture in [0, 1] as grey levels 0 to 255; uint8 stays as it is."""
+    if not np.issubdtype(restored.dtype, np.floating):
+        return restored
+    values = np.clip(restored.astype(np.float64), 0, 1) * 255
+    if levels == "exact":
+        return values
+    return (np.rint(values) if levels == "rounded" else np.floor(values)).astype(np.uint8)
+
+
+def check_pair(restored: np.ndarray, sharp: np.ndarray | None, reference: bool) -> None:
+    """Refuse all but two (H, W, 3) pictures of one size; or one, where no reference is needed."""
+    if restored.dtype not in (np.uint8, np.float64) or not _is_rgb(restored):
+        raise ValueError(_not_rgb("restored", restored))
+    if sharp is None:
+        if reference:
+            raise ValueError("there is no sharp picture to compare with")
+        return
+    if sharp.dtype != np.uint8 or not _is_rgb(sharp):
+        raise ValueError(_not_rgb("sharp", sharp))
     if restored.shape != sharp.shape:
         raise ValueError(f"restored is {_size(restored)}, sharp is {_size(sharp)} px")
+
+
+def _is_rgb(image: np.ndarray) -> bool:
+    return image.ndim == 3 and image.shape[2] == 3
+
+
+def _not_rgb(name: str, image: np.ndarray) -> str:
+    return f"{name} must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}"
 
 
 def _size(image: np.ndarray) -> str:

@@ -1,25 +1,21 @@
 """PSNR and SSIM: pure functions of (H, W, 3) uint8 RGB pictures, in float64 throughout."""
 
-import math
-
 import cv2
 import numpy as np
 
-from blurbench.metrics.protocols import PSNR_CEILING_DB, Protocol
+from blurbench.metrics.protocols import Protocol
+from blurbench.metrics.variants import mean_square_psnr
+from blurbench.metrics.windows import K1, K2, gaussian
 from blurbench_kernels._jit import jit
 
 RADIUS = 5  # of the 11 px window; Wang et al. (2004), section III-C
-SIGMA = 1.5
-K1, K2 = 0.01, 0.03
 
 
 def psnr(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> float:
     """Peak signal-to-noise ratio in dB, at most PSNR_CEILING_DB."""
     # cv2.norm sums 8-bit squares as integers: exact, and 40 times faster than NumPy in float64.
     error = cv2.norm(restored, sharp, cv2.NORM_L2SQR) / sharp.size
-    if error == 0:
-        return PSNR_CEILING_DB
-    return min(10 * math.log10(protocol.data_range**2 / error), PSNR_CEILING_DB)
+    return mean_square_psnr(error, protocol.data_range)
 
 
 def ssim(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> float:
@@ -34,14 +30,8 @@ def ssim(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> float:
     # Channels stay interleaved: a neighbour to the right is then `channels` samples away.
     x, y = (np.ascontiguousarray(image).reshape(height, -1) for image in (restored, sharp))
     c1, c2 = (K1 * protocol.data_range) ** 2, (K2 * protocol.data_range) ** 2
-    total = _ssim_total(x, y, _gaussian_window(), c1, c2, channels)
+    total = _ssim_total(x, y, gaussian(RADIUS), c1, c2, channels)
     return float(total / ((height - 2 * RADIUS) * (width - 2 * RADIUS) * channels))
-
-
-def _gaussian_window() -> np.ndarray:
-    """(11,) weights that sum to 1."""
-    weights = [math.exp(-0.5 * (k / SIGMA) ** 2) for k in range(-RADIUS, RADIUS + 1)]
-    return np.array(weights) / math.fsum(weights)
 
 
 @jit

@@ -10,7 +10,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from blurbench.errors import UserError
 from blurbench.images import read_image
-from blurbench.metrics import METRICS, PROTOCOLS, compute
+from blurbench.metrics import PROTOCOLS, compute
+
+BOTH = ["psnr", "ssim"]
 
 
 @st.composite
@@ -95,7 +97,7 @@ def test_one_sample_off_by_one_is_the_largest_honest_psnr_of_a_small_picture():
 def test_views_are_scored_like_copies():
     sharp = data.astronaut()[:40:2, 60:20:-2]
     restored = np.ascontiguousarray(sharp)[..., ::-1]
-    for metric in METRICS:
+    for metric in BOTH:
         assert compute(metric, restored, sharp) == compute(metric, restored.copy(), sharp.copy())
 
 
@@ -103,11 +105,11 @@ def test_views_are_scored_like_copies():
     ("restored", "message"),
     [
         (np.zeros((12, 13, 3), np.uint8), "restored is 13x12, sharp is 12x12 px"),
-        (np.zeros((12, 12, 3), np.float32), "must be .* uint8"),
+        (np.zeros((12, 12, 3), np.int16), "must be .* uint8"),
         (np.zeros((12, 12), np.uint8), r"must be \(H, W, 3\)"),
     ],
 )
-@pytest.mark.parametrize("metric", list(METRICS))
+@pytest.mark.parametrize("metric", BOTH)
 def test_pictures_that_cannot_be_compared_are_refused(metric, restored, message):
     with pytest.raises(ValueError, match=message):
         compute(metric, restored, np.zeros((12, 12, 3), np.uint8))

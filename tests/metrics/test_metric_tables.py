@@ -1,8 +1,12 @@
-import math
+import pkgutil
 import subprocess
 import sys
 
-from blurbench.metrics import METRICS, PROTOCOLS, compute
+import numpy as np
+import pytest
+
+from blurbench.errors import UserError
+from blurbench.metrics import METRICS, PROTOCOLS, Metric, compute
 
 HEAVY = {"torch", "numba", "cv2", "pandas", "scipy", "matplotlib", "pyiqa", "transformers"}
 
@@ -14,9 +18,36 @@ def test_the_tables_are_listed_without_heavy_imports():
 
 
 def test_every_function_named_is_there():
-    import numpy as np
+    named = [metric.function for metric in METRICS.values()]
+    named += [name for protocol in PROTOCOLS.values() for name in protocol.functions.values()]
+    assert all(callable(pkgutil.resolve_name(name)) for name in named)
 
-    image = np.zeros((11, 11, 3), np.uint8)
-    for name in METRICS:
-        for protocol in PROTOCOLS:
-            assert math.isfinite(compute(name, image, image, protocol))
+
+@pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if name != "pyiqa"])
+def test_every_protocol_scores_identical_pictures_best(protocol):
+    rng = np.random.default_rng(0)
+    image = np.kron(rng.integers(0, 256, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    assert compute("psnr", image, image, protocol) > 60
+    assert compute("ssim", image, image, protocol) == pytest.approx(1, abs=1e-3)
+
+
+def test_an_installed_package_adds_a_metric(monkeypatch):
+    added = Metric("blurbench.metrics.distortion:psnr", "Copy", higher_is_better=True)
+
+    class Point:
+        name = "copy"
+
+        def load(self):
+            return added
+
+    monkeypatch.setattr("blurbench.metrics.entry_points", lambda **_: [Point()])
+    image = np.zeros((2, 2, 3), np.uint8)
+    assert compute("copy", image, image) == 100
+
+
+def test_a_metric_says_what_it_needs():
+    image = np.zeros((16, 16, 3), np.uint8)
+    with pytest.raises(UserError, match="metric psnr-hair needs mask"):
+        compute("psnr-hair", image, image)
+    with pytest.raises(ValueError, match="no sharp picture"):
+        compute("psnr", image, None)

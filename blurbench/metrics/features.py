@@ -1,0 +1,98 @@
+"""Distances between deep features: the VGG-Face distance of UMSN (IEEE TIP 2020), table IV."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blurbench.errors import UserError
+from blurbench.metrics.protocols import Protocol
+
+Features = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 -> (D,)
+
+# What VGG-Face was trained on: the mean of its faces, RGB in 0..255, and no deviation.
+VGG_FACE_MEAN = (129.1863, 104.7624, 93.5940)
+
+
+def distance(
+    restored: np.ndarray, sharp: np.ndarray, _protocol: Protocol, *, features: Features
+) -> float:
+    """Euclidean distance between the features of both pictures."""
+    return float(np.linalg.norm(features(restored) - features(sharp)))
+
+
+def pixels(image: np.ndarray) -> np.ndarray:
+    """(256,): 16x16 grey levels of mean 0 and length 1. No network: a floor to compare with."""
+    import cv2
+
+    small = cv2.resize(
+        cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (16, 16), None, 0, 0, cv2.INTER_AREA
+    )
+    vector = small.astype(np.float64).ravel() - small.mean()
+    return vector / max(float(np.linalg.norm(vector)), 1e-12)
+
+
+def load_features(spec: str) -> Features:
+    """The features that `spec` names; UserError where it names none.
+
+    "pixels"; a network (.pt2) that torch.export saved, such as OpenFace or FaceNet, which takes
+    (1, 3, H, W) in [0, 1]; or a state dict of VGG16's 13 convolutions, such as VGG-Face's,
+    whose pool5 is taken.
+    """
+    if spec == "pixels":
+        return pixels
+    path = Path(spec)
+    if not path.is_file():
+        raise UserError(f"{spec}: no such file; give 'pixels', a .pt2 network, or VGG16 weights")
+    if path.suffix == ".pt2":
+        return exported(path)
+    return vgg_face(path)
+
+
+def exported(path: Path) -> Features:
+    """A network as torch.export.save writes it; its output is taken flat."""
+    import torch
+
+    try:
+        network = torch.export.load(path).module()
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path}: not a network of torch.export ({reason})") from None
+    return lambda image: run(network, batch(image) / 255)
+
+
+def vgg_face(path: Path) -> Features:
+    """pool5 of VGG16, its convolutions filled in the order in which the file holds them."""
+    import torch
+    from torchvision.models.vgg import cfgs, make_layers
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        kernels = [value for value in state.values() if value.ndim == 4]
+        biases = [value for name, value in state.items() if name.endswith("bias")][: len(kernels)]
+        layers = make_layers(cfgs["D"])
+        wanted = [layer for layer in layers if isinstance(layer, torch.nn.Conv2d)]
+        with torch.no_grad():
+            for layer, kernel, bias in zip(wanted, kernels, biases, strict=True):
+                layer.load_state_dict({"weight": kernel, "bias": bias})
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path}: not the weights of a VGG16 ({reason})") from None
+    mean = torch.tensor(VGG_FACE_MEAN).view(3, 1, 1)
+    return lambda image: run(layers.eval(), batch(image) - mean)
+
+
+def batch(image: np.ndarray) -> Any:
+    """(H, W, 3) -> (1, 3, H, W) float32 tensor, same range."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()[None]
+
+
+def run(network: Any, image: Any) -> np.ndarray:
+    """The network's output as a flat vector."""
+    import torch
+
+    with torch.no_grad():
+        return network(image).flatten().double().numpy()

@@ -1,0 +1,61 @@
+"""The metrics of the pyiqa package, which takes seconds to import: only when one is asked for."""
+
+import io
+import re
+from contextlib import redirect_stderr, redirect_stdout
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from blurbench.errors import UserError
+from blurbench.metrics.protocols import Protocol
+
+
+def score(
+    restored: np.ndarray, sharp: np.ndarray | None, _protocol: Protocol, *, name: str
+) -> float:
+    """pyiqa's metric `name`; `sharp` is left out where the metric takes no reference."""
+    measure = load(name)
+    pictures = [restored] if sharp is None or measure.metric_mode == "NR" else [restored, sharp]
+    return float(measure(*(tensor(image) for image in pictures)))
+
+
+def pyiqa_psnr(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> float:
+    """pyiqa's psnr, in dB."""
+    return score(restored, sharp, protocol, name="psnr")
+
+
+def pyiqa_ssim(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> float:
+    """pyiqa's ssim, of the luma."""
+    return score(restored, sharp, protocol, name="ssim")
+
+
+@lru_cache
+def load(name: str) -> Any:
+    """pyiqa's metric on the CPU; UserError names the weights that are missing and their place."""
+    import pyiqa
+    import torch
+
+    told = io.StringIO()  # pyiqa says what it downloads, and where to
+    try:
+        with redirect_stdout(told), redirect_stderr(told):
+            return pyiqa.create_metric(name, device=torch.device("cpu"))
+    except Exception as error:
+        raise UserError(f"metric {name}: {missing(told.getvalue(), error)}") from None
+
+
+def missing(told: str, error: Exception) -> str:
+    """What to do about weights that could not be loaded, in one line."""
+    wanted = re.findall(r'Downloading: "[^"]*/([^/"]+)" to (\S+)', told)
+    if wanted:
+        file, path = wanted[-1]
+        return f"{path} is missing and could not be fetched; put {file} there"
+    return f"pyiqa cannot load it ({' '.join(str(error).split()) or type(error).__name__})"
+
+
+def tensor(image: np.ndarray) -> Any:
+    """(H, W, 3) of 0..255 -> (1, 3, H, W) float32 in 0..1."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()[None] / 255
