@@ -108,7 +108,7 @@ PRESETS = {
     "hcl-reviewkd": changed(hcl="reviewkd"),
     # 20 minutes of one core, and no file of weights.
     "tiny": SPConfig(
-        steps=1_500,
+        steps=2_000,
         batch_size=4,
         crop_size=128,
         ema=0.99,
