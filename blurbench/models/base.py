@@ -33,7 +33,11 @@ class ModelConfig(BaseModel):
         None, gt=0, le=4096, description="training crop in px; none: whole image"
     )
     flip: bool = Field(True, description="mirror half of the training pairs")
+    accumulate: int = Field(
+        1, gt=0, description="parts a batch is computed in, one after the other, to save memory"
+    )
     precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = Field(False, description="torch.compile the losses, networks included")
     ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights")
     tensorboard: bool = Field(False, description="also write TensorBoard events")
 

@@ -92,3 +92,13 @@ def batches(
     yield from DataLoader(
         pairs, batch_sampler=positions, num_workers=workers, multiprocessing_context=context
     )
+
+
+def cut(batch: Batch, config: ModelConfig) -> list[tuple[float, Batch]]:
+    """What one process holds of a batch, in parts, each with its share of the whole batch.
+
+    Losses are means over pictures, so their sum weighted with the shares is that of the batch.
+    """
+    pieces = zip(*(value.chunk(config.accumulate) for value in batch.values()), strict=True)
+    parts = [dict(zip(batch, piece, strict=True)) for piece in pieces]
+    return [(len(part["blur"]) / config.batch_size, part) for part in parts]

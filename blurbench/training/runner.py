@@ -1,13 +1,11 @@
 """The one training loop: stages, several optimisers, schedules, averaging, exact resume."""
 
-import signal
+import math
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from types import FrameType
 
 import torch
 from accelerate import Accelerator
@@ -20,15 +18,18 @@ from blurbench.models.base import Batch, Losses, Model, Stage, Update
 from blurbench.models.weights import save_tensors
 from blurbench.progress import Advance, progress
 from blurbench.training.averaging import evaluating, start_average, update_average
-from blurbench.training.batches import TrainingPairs, batches, step_seed
+from blurbench.training.batches import TrainingPairs, batches, cut, step_seed
 from blurbench.training.checkpoint import (
     Progress,
     checkpoints,
     load_newest,
     load_optimisers,
+    optimiser_tensors,
     save_checkpoint,
 )
 from blurbench.training.log import RunLog
+from blurbench.training.processes import add_up, add_up_gradients, any_process, share_weights
+from blurbench.training.signals import stop_signals
 from blurbench.training.validation import mean_psnr, save_samples
 
 LOOKS, LOOK_EVERY = 10, 25  # validations and sample pictures in the last stage: most, steps apart
@@ -77,6 +78,9 @@ class Runner:
 
     def _run_stage(self, stage: Stage, first: int, last: int, final: bool) -> None:
         set_modes(self.model, [module for update in stage.updates for module in update.modules])
+        share_weights(self.model)  # batch norm's running statistics are each process's own
+        if self.model.config.compile:
+            stage = compiled(stage)
         optimisers = {update.name: make_optimiser(update) for update in stage.updates}
         if self.at.step > first:
             load_optimisers(checkpoints(self.folder)[-1], optimisers)
@@ -92,13 +96,23 @@ class Runner:
             self.counted += 1
             at_end = self.at.step == last
             look = final and ((self.at.step - first) % look_every == 0 or at_end)
-            if not (look or at_end or self.stop.asked or self.at.step % self.log_every == 0):
+            # Asked once a step: a signal that comes later is for the next one, in every process.
+            stopping = any_process(self.stop.asked, self.accelerator.device)
+            if not (look or at_end or stopping or self.at.step % self.log_every == 0):
                 continue
-            # First the report, which refuses NaN: what is saved is always finite.
             self._report(stage)
+            due = time.monotonic() - self.saved_at > self.checkpoint_seconds
+            keep = due or at_end or stopping
+            if look or keep:
+                self._refuse_nan(optimisers)
             if look:
                 self._look()
-            self._keep(optimisers, force=at_end)
+            if keep:
+                self._keep(optimisers)
+            if stopping:
+                # No process may end before the checkpoint is there.
+                self.accelerator.wait_for_everyone()
+                raise KeyboardInterrupt
 
     def _step(
         self, stage: Stage, optimisers: dict[str, Optimizer], batch: Batch, fraction: float
@@ -106,45 +120,52 @@ class Runner:
         torch.manual_seed(step_seed(self.pairs.seed, self.at.step, self.accelerator.process_index))
         device, layout = self.accelerator.device, self.model.LAYOUT
         batch = {name: value.to(device, memory_format=layout) for name, value in batch.items()}
+        parts = cut(batch, self.model.config)
         for update in stage.updates:
             if len(stage.updates) > 1:
                 set_trainable(stage, update)
             for _ in range(update.repeats):
-                losses = self._update(update, optimisers[update.name], batch, fraction)
+                losses = self._update(update, optimisers[update.name], parts, fraction)
             for name, value in losses.items():
                 key = name if len(stage.updates) == 1 else f"{update.name}/{name}"
-                self.totals[key] = self.totals.get(key, 0) + value.detach().float()
+                self.totals[key] = self.totals.get(key, 0) + value
         if self.averaged is not None:
             assert self.model.config.ema is not None
             update_average(self.averaged, self.model, self.model.config.ema, self.at.step)
 
     def _update(
-        self, update: Update, optimiser: Optimizer, batch: Batch, fraction: float
+        self,
+        update: Update,
+        optimiser: Optimizer,
+        parts: list[tuple[float, Batch]],
+        fraction: float,
     ) -> Losses:
         for group in optimiser.param_groups:
             group["lr"] = update.lr * update.schedule(fraction)
-        with self.accelerator.autocast():
-            losses = update.loss(batch)
         optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(losses["loss"])
+        means: Losses = {}
+        # Not accelerate's: a second run of this process could not choose another precision.
+        bf16 = self.model.config.precision == "bf16"
+        for share, part in parts:
+            with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=bf16):
+                losses = update.loss(part)
+            (share * losses["loss"]).backward()
+            for name, value in losses.items():
+                means[name] = means.get(name, 0) + share * value.detach().float()
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        average_gradients(self.accelerator, parameters)
+        add_up_gradients(parameters)
         if update.clip is not None:
-            self.accelerator.clip_grad_norm_(parameters, update.clip)
+            nn.utils.clip_grad_norm_(parameters, update.clip)
         optimiser.step()
-        return losses
+        return means
 
     def _report(self, stage: Stage) -> None:
         count, self.counted = self.counted, 0
-        means = {name: float(total) / count for name, total in self.totals.items()}
+        totals = add_up(torch.stack(list(self.totals.values()))).tolist()
+        means = {name: total / count for name, total in zip(self.totals, totals, strict=True)}
         self.totals = {}
-        if bad := [
-            name for name, value in means.items() if not torch.isfinite(torch.tensor(value))
-        ]:
-            raise UserError(
-                f"{self.folder}: {bad[0]} became NaN or infinite before step {self.at.step}; the"
-                " last checkpoint is kept; train again with a lower rate or precision=fp32"
-            )
+        if bad := [name for name, value in means.items() if not math.isfinite(value)]:
+            self._refuse(bad[0])
         now = time.monotonic()
         seconds, self.logged_at = now - self.logged_at, now
         if self.main:
@@ -152,6 +173,20 @@ class Runner:
             self.log.add(row | {"seconds_per_step": seconds / count})
             told = ", ".join(f"{name} {value:.4f}" for name, value in list(means.items())[:1])
             self.advance(count, f"{stage.name}: {told}")
+
+    def _refuse_nan(self, optimisers: dict[str, Optimizer]) -> None:
+        """UserError unless all that is about to be saved is finite."""
+        # A finite loss can have a gradient that is not, and nothing heals the weights after it.
+        if not finite(self.model.state_dict()):
+            self._refuse("a weight")
+        if not finite(optimiser_tensors(optimisers)):
+            self._refuse("a moment of a gradient")
+
+    def _refuse(self, what: str) -> None:
+        raise UserError(
+            f"{self.folder}: {what} became NaN or infinite before step {self.at.step}; the"
+            " last checkpoint is kept; train again with a lower rate or precision=fp32"
+        )
 
     def _look(self) -> None:
         if not self.main:
@@ -174,16 +209,10 @@ class Runner:
             weights = self.averaged if averaged and self.averaged else self.model.state_dict()
             save_tensors(self.folder / name, weights)
 
-    def _keep(self, optimisers: dict[str, Optimizer], force: bool) -> None:
-        """Checkpoint when it is time, at a stage's end, and before a requested stop."""
-        due = time.monotonic() - self.saved_at > self.checkpoint_seconds
-        if not (force or due or self.stop.asked):
-            return
+    def _keep(self, optimisers: dict[str, Optimizer]) -> None:
         self.saved_at = time.monotonic()
         if self.main:
             save_checkpoint(self.folder, self.at, self.model, self.averaged, optimisers)
-        if self.stop.asked:
-            raise KeyboardInterrupt
 
 
 def stage_bounds(stages: tuple[Stage, ...], steps: int) -> list[tuple[int, int]]:
@@ -229,36 +258,17 @@ def make_optimiser(update: Update) -> Optimizer:
     )
 
 
-def average_gradients(accelerator: Accelerator, parameters: list[nn.Parameter]) -> None:
-    """Mean of the gradients over all processes."""
-    # By hand and not by DistributedDataParallel: losses call parts of a model, not its forward.
-    if accelerator.num_processes == 1:
-        return
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    mean = accelerator.reduce(torch.cat([g.reshape(-1) for g in gradients]), reduction="mean")
-    for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
+def compiled(stage: Stage) -> Stage:
+    """A stage whose losses are compiled, with the networks that they call."""
+
+    # The losses and not the modules: they call parts of a model, not only whole modules.
+    def ready(update: Update) -> Update:
+        # Dropout and other draws stay those of a plain run.
+        return replace(update, loss=torch.compile(update.loss, options={"fallback_random": True}))
+
+    return replace(stage, updates=tuple(map(ready, stage.updates)))
 
 
-class StopRequest:
-    """Whether Ctrl-C or SIGTERM asked for a stop at the end of the current step."""
-
-    asked = False
-
-
-@contextmanager
-def stop_signals() -> Iterator[StopRequest]:
-    """Turn the first SIGINT or SIGTERM into a request; the second acts at once."""
-    request = StopRequest()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if request.asked:
-            raise KeyboardInterrupt
-        request.asked = True
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield request
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def finite(tensors: dict[str, Tensor]) -> bool:
+    """Whether none of some tensors holds NaN or infinity."""
+    return all(math.isfinite(value.sum()) for value in tensors.values())

@@ -1,6 +1,8 @@
 """`blurbench train`: from a model's name and a data set to a finished run."""
 
 import os
+import shutil
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,14 +71,16 @@ def train(
     pairs, validation = open_pairs(data, seed)
     check_labels(name, model, pairs)
     check_crop(name, model, pairs)
+    # Of several processes, the one that starts the others checks and locks for all.
+    started = "RANK" in os.environ
+    check_parts(model, int(os.environ["WORLD_SIZE"]) if started else processes)
+    check_compiler(model)
     total = steps or model.config.steps
     if init is not None:
         load_released(model, weights_file(init))
     stage_bounds(model.stages(), total)  # refuses missing weights and too few steps by now
     target = pick_device(device)
-    # Of several processes, the one that starts the others checks and locks for all.
-    started = "RANK" in os.environ
-    if not started:
+    if os.environ.get("RANK", "0") == "0":
         start_run(out, describe(name, preset, model, pairs, total, seed, init), resume)
     with nullcontext() if started else locked(out):
         if processes > 1:
@@ -91,7 +95,7 @@ def train(
                 validation=validation,
                 samples=validation or pairs,
                 steps=total,
-                accelerator=make_accelerator(target, model.config.precision),
+                accelerator=make_accelerator(target),
                 # On the CPU the processors have the network to compute.
                 loader_workers=0 if target.type == "cpu" else min(4, os.cpu_count() or 1),
                 checkpoint_seconds=checkpoint_seconds,
@@ -109,6 +113,23 @@ def check_crop(name: str, model: Model, pairs: Pairs) -> None:
         sizes = {(row["height"], row["width"]) for row in pairs.rows}
         if len(sizes) > 1:
             raise UserError("crop_size=none: these pairs have several sizes; give a crop_size")
+
+
+def check_parts(model: Model, processes: int) -> None:
+    """Refuse to cut a batch into more parts than it has pictures."""
+    c = model.config
+    if processes * c.accumulate > c.batch_size:
+        raise UserError(
+            f"batch_size={c.batch_size}: too small for {processes} processes and"
+            f" accumulate={c.accumulate}; each part of a batch needs a picture"
+        )
+
+
+def check_compiler(model: Model) -> None:
+    """Refuse to compile where torch.compile would find no C++ compiler."""
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if model.config.compile and not shutil.which(compiler):
+        raise UserError(f"compile=true: no {compiler} here; install it, or name one in CXX")
 
 
 def open_pairs(data: Place | tuple[str, str], seed: int) -> tuple[Pairs, Pairs | None]:
@@ -159,9 +180,8 @@ def describe(
     }
 
 
-def make_accelerator(target: torch.device, precision: str) -> Accelerator:
+def make_accelerator(target: torch.device) -> Accelerator:
     """Accelerate on the device that training runs on."""
     if target.type == "cuda" and target.index is not None:
         torch.cuda.set_device(target)
-    mixed = "bf16" if precision == "bf16" else "no"
-    return Accelerator(cpu=target.type == "cpu", mixed_precision=mixed)
+    return Accelerator(cpu=target.type == "cpu")

@@ -15,6 +15,7 @@ from blurbench.data.shards import synthesize
 from blurbench.data.sources import open_source
 from blurbench.models.weights import load_tensors
 from blurbench.training.checkpoint import checkpoints
+from blurbench.training.launch import torchrun
 from blurbench.training.train import train
 
 STEPS = 24
@@ -25,6 +26,23 @@ from blurbench.training.train import train
 small = dict(widths=(4, 8), blocks=(1, 1), batch_size=2, crop_size=32)
 train("unet", Path(sys.argv[1]), Path(sys.argv[2]), preset="tiny", steps=int(sys.argv[3]),
       device="cpu", overrides=small, resume=True, checkpoint_seconds=0.0)
+"""
+# In the middle of the second stage, where the first one's batch norm is frozen.
+DIE = """
+import os, signal, sys
+from pathlib import Path
+from toy import Judged, make_runner
+folder = Path(sys.argv[1])
+make_runner(folder / "whole", 12, Judged).run()
+broken = make_runner(folder / "broken", 12, Judged)
+step = broken._step
+def die(*arguments):
+    if broken.at.step == 9 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+    step(*arguments)
+if os.environ["RANK"] == "1":
+    broken._step = die
+broken.run()
 """
 
 
@@ -73,3 +91,14 @@ def test_two_processes_train_like_one(data: Path, tmp_path: Path) -> None:
     # Seen: 1e-5 on average, where gradients are all but zero; 1e-3 where one process is ignored.
     gaps = torch.cat([(one[name] - two[name]).abs().flatten() for name in one])
     assert gaps.mean() < 1e-4
+
+
+def test_processes_outlive_the_death_of_one(tmp_path: Path) -> None:
+    (tmp_path / "die.py").write_text(DIE)
+    command, environment = torchrun(2)
+    environment |= {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    command += [str(tmp_path / "die.py"), str(tmp_path)]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert "exitcode: -9" in told.stderr, "nobody died"
+    whole, broken = (tmp_path / name / "last.safetensors" for name in ("whole", "broken"))
+    assert whole.read_bytes() == broken.read_bytes()

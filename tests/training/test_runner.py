@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from toy import Toy, make_runner, weights
+from toy import Judged, Toy, make_runner, weights
 
 from blurbench.errors import UserError
 from blurbench.files import read_jsonl
-from blurbench.models.base import ModelConfig, Stage
+from blurbench.models.base import Batch, Losses, ModelConfig, Stage
+from blurbench.models.weights import load_tensors
 from blurbench.training.checkpoint import checkpoints
 from blurbench.training.runner import make_optimiser, set_modes, set_trainable, stage_bounds
 
@@ -166,3 +168,102 @@ def test_samples_are_pictures(tmp_path: Path) -> None:
     names = sorted(path.suffix for path in (tmp_path / "run" / "samples").iterdir())
     assert names
     assert set(names) == {".png"}
+
+
+class Spoilt(Toy):
+    """From its fifth step on, a loss of zero whose gradient is NaN."""
+
+    steps = 0
+
+    def reconstruction(self, batch: Batch) -> Losses:
+        self.steps += 1
+        found = super().reconstruction(batch)
+        if self.steps >= 5:
+            found["loss"] = found["loss"] + (0 * self.generator[0].weight).sqrt().sum()
+        return found
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_nothing_saved_holds_the_nan_of_a_gradient(tmp_path: Path, ema: float | None) -> None:
+    with pytest.raises(UserError, match="weight became NaN or infinite before step 5"):
+        make_runner(tmp_path, 20, Spoilt, ema=ema).run()
+    assert [int(path.name) for path in checkpoints(tmp_path)] == [3, 4]
+    for path in tmp_path.rglob("*.safetensors"):
+        assert all(value.isfinite().all() for value in load_tensors(path).values()), path
+
+
+def test_frozen_batch_norm_keeps_its_statistics(tmp_path: Path) -> None:
+    runner = make_runner(tmp_path, 8, Judged)
+    runner.run()
+    boundary, end = (load_tensors(path / "model.safetensors") for path in checkpoints(tmp_path))
+    assert int(checkpoints(tmp_path)[0].name) == 7  # in the second stage
+    changed = {name.split(".")[0] for name in end if not torch.equal(boundary[name], end[name])}
+    assert changed == {"critic"}
+
+
+class Twice(Toy):
+    """One generator, trained by two optimisers in the same stage."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        warm, gan = super().stages()
+        return (Stage("both", 1, (*warm.updates, replace(gan.updates[1], name="again"))),)
+
+
+def test_two_updates_of_a_stage_can_train_one_module(tmp_path: Path) -> None:
+    runner = make_runner(tmp_path, 2, Twice)
+    runner.run()
+    newest = checkpoints(tmp_path)[-1]
+    moments = load_tensors(newest / "optimisers.safetensors")
+    for update in ("generator", "again"):
+        assert moments[f"{update}/0/step"] == 2
+    assert not torch.equal(moments["generator/0/exp_avg"], moments["again/0/exp_avg"])
+    rows = list(read_jsonl(tmp_path / "log.jsonl"))
+    assert {"generator/loss", "again/loss"} <= rows[0].keys()
+
+
+def test_each_stage_begins_with_fresh_optimisers(tmp_path: Path) -> None:
+    make_runner(tmp_path, 20).run()
+    shutil.rmtree(checkpoints(tmp_path)[-1])
+    runner = make_runner(tmp_path, 20)
+    runner.run()
+    moments = load_tensors(checkpoints(tmp_path)[-1] / "optimisers.safetensors")
+    assert moments["generator/0/step"] == 10  # of 20 steps, the second stage's
+    assert moments["critic/0/step"] == 30
+
+
+class Warm(Toy):
+    """The first stage only, which writes down the numbers that its network gives."""
+
+    def __init__(self, config: ModelConfig, poison: float = 0.0) -> None:
+        super().__init__(config, poison)
+        self.given: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
+        self.generator.register_forward_hook(
+            lambda module, _, given: self.given[module.training].add(given.dtype)
+        )
+
+    def stages(self) -> tuple[Stage, ...]:
+        return super().stages()[:1]
+
+
+def test_bf16_is_for_training_and_neither_for_weights_nor_for_validation(tmp_path: Path) -> None:
+    runner = make_runner(tmp_path, 60, Warm, precision="bf16")
+    runner.run()
+    assert runner.model.given == {True: {torch.bfloat16}, False: {torch.float32}}
+    losses = [row["loss"] for row in read_jsonl(tmp_path / "log.jsonl") if "loss" in row]
+    assert losses[-1] < 0.5 * losses[0]
+    for path in tmp_path.rglob("*.safetensors"):
+        values = load_tensors(path).values()
+        assert {v.dtype for v in values if v.is_floating_point()} == {torch.float32}
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_step_is_the_plain_one(tmp_path: Path) -> None:
+    found = {}
+    names = Toy(ModelConfig(steps=1, batch_size=1)).state_dict().keys()
+    for compiled in (False, True):
+        runner = make_runner(tmp_path / str(compiled), 1, Warm, compile=compiled)
+        runner.run()
+        assert load_tensors(tmp_path / str(compiled) / "last.safetensors").keys() == names
+        found[compiled] = [p.grad for p in runner.model.generator.parameters()]
+    gaps = [float((a - b).abs().max()) for a, b in zip(*found.values(), strict=True)]
+    assert max(gaps) < 1e-5

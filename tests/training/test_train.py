@@ -1,14 +1,17 @@
 """`train` as a whole: what it refuses, what it writes, where its pairs come from."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blurbench.data.dataset import OnTheFlyDataset
 from blurbench.data.manifest import load_recipe
 from blurbench.data.shards import synthesize
 from blurbench.data.sources import open_source
+from blurbench.data.synthesize import Pair
 from blurbench.errors import UserError
 from blurbench.files import locked
 from blurbench.models.weights import load_tensors
@@ -117,3 +120,40 @@ def test_two_trainings_cannot_share_a_run(data: Path, tmp_path: Path) -> None:
     train("unet", data, tmp_path / "run", **OPTIONS)
     with locked(tmp_path / "run"), pytest.raises(UserError, match="another process"):
         train("unet", data, tmp_path / "run", **OPTIONS, resume=True)
+
+
+def test_compiling_without_a_compiler_is_refused(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    options = {**OPTIONS, "overrides": {**SMALL, "compile": True}}
+    with pytest.raises(UserError, match="CXX"):
+        train("unet", data, tmp_path / "run", **options)
+
+
+def test_more_processes_than_pictures_in_a_batch_are_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"batch_size=2.*3 processes"):
+        train("unet", data, tmp_path / "run", **OPTIONS, processes=3)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_test_split_is_not_read(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "test")
+    assert (tmp_path / "data" / "val").is_dir()
+    train("unet", tmp_path / "data", tmp_path / "run", **OPTIONS)
+
+
+def test_the_test_split_is_not_blurred_on_the_fly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: set[str] = set()
+    pair = OnTheFlyDataset.pair
+
+    def watched(self: OnTheFlyDataset, index: int, replica: int) -> Pair:
+        read.add(self.split)
+        return pair(self, index, replica)
+
+    monkeypatch.setattr(OnTheFlyDataset, "pair", watched)
+    train("unet", ("demo", "builtin:photos"), tmp_path / "fly", **OPTIONS)
+    assert read == {"train", "val"}

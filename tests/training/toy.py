@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from blurbench.models import build
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.runner import Runner
@@ -72,14 +73,24 @@ class Toy(Model):
         return self.generator(blur)
 
 
-def make_runner(folder: Path, steps: int, *, poison: float = 0.0, **config: Any) -> Runner:
+class Judged(Toy):
+    """A generator is trained, then only a critic: the generator's batch norm no longer moves."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        warm, gan = super().stages()
+        return warm, Stage("judge", 1, gan.updates[:1])
+
+
+def make_runner(
+    folder: Path, steps: int, kind: type[Toy] = Toy, *, poison: float = 0.0, **config: Any
+) -> Runner:
     """A runner on toy data that checkpoints at every log row."""
     settings = ModelConfig(steps=steps, batch_size=3, crop_size=8, **config)
     folder.mkdir(exist_ok=True)
     pairs: Any = ToyPairs()
     return Runner(
         folder=folder,
-        model=Toy(settings, poison),
+        model=kind(settings, poison),
         pairs=TrainingPairs(pairs, settings, seed=5),
         validation=pairs,
         samples=pairs,
@@ -92,3 +103,25 @@ def make_runner(folder: Path, steps: int, *, poison: float = 0.0, **config: Any)
 def weights(folder: Path, name: str = "last.safetensors") -> bytes:
     """The finished weights, as bytes."""
     return (folder / name).read_bytes()
+
+
+# Networks without batch statistics, and a GAN; as small as they go.
+SMALL: dict[str, dict[str, Any]] = {
+    "unet": {"widths": (4, 8), "blocks": (1, 1)},
+    "mimo-unet": {"width": 4, "blocks": 1},
+    "igan": {"width": 4},
+    "deblurgan": {"width": 4, "blocks": 1, "critic_steps": 2},
+}
+
+
+def one_step(folder: Path, name: str, **config: Any) -> dict[str, Tensor]:
+    """The gradients of the first step of a model in float64, as the runner takes it."""
+    torch.manual_seed(0)
+    small = {"batch_size": 3, "crop_size": 64, **SMALL[name], **config}
+    model = build(name, preset="tiny", **small).double()
+    pairs: Any = ToyPairs(size=64)
+    pairs.sharp = pairs.sharp.double()
+    folder.mkdir(exist_ok=True)
+    training = TrainingPairs(pairs, model.config, seed=5)
+    Runner(folder, model, training, None, pairs, 1, Accelerator(cpu=True)).run()
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
