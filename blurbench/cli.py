@@ -270,50 +270,72 @@ def train(
     return 0
 
 
+def of_weights(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Whose weights a --checkpoint holds that is a file and no run."""
+    model = click.option("--model", help="Whose weights --checkpoint holds, if it is a file.")
+    preset = click.option("--preset", default="paper", show_default=True, help="Of that --model.")
+    return model(preset(command))
+
+
 @cli.command()
 @click.option("--data", type=PLACE, required=True, help="The data set: a folder, or a URL.")
 @click.option("--out", type=FOLDER, required=True, help="The result folder.")
-@click.option("--checkpoint", "runs", type=FOLDER, multiple=True, help="A run folder.")
+@click.option("--checkpoint", "runs", type=FOLDER, multiple=True, help="A run folder; or several.")
+@of_weights
 @click.option("--restored", type=FOLDER, help="Anybody's restored pictures, paired by name.")
 @click.option("--identity", is_flag=True, help="The blurred pictures themselves: the baseline.")
 @click.option("--name", help="What the leaderboard calls it.")
 @click.option("--protocol", default="wang-rgb", show_default=True)
 @click.option("--metrics", default="psnr,ssim", show_default=True)
 @click.option("--split", default="test", show_default=True)
+@click.option(
+    "--repeats", type=click.IntRange(1), default=1, help="Draws of a model's noise to average."
+)
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
 def evaluate(
     data: Path | str,
     out: Path,
     runs: tuple[Path, ...],
+    model: str | None,
+    preset: str,
     restored: Path | None,
     identity: bool,
     name: str | None,
     protocol: str,
     metrics: str,
     split: str,
+    repeats: int,
     device: str | None,
 ) -> int:
-    """Score a run, restored pictures or the blurred ones against the sharp ones."""
+    """Score runs, restored pictures or the blurred ones against the sharp ones."""
     if (len(runs) > 0) + (restored is not None) + identity != 1:
         raise click.UsageError("Give one of --checkpoint, --restored and --identity.")
-    if name and len(runs) > 1:
-        raise click.UsageError("--name goes with one --checkpoint.")
+    if (name or model) and len(runs) > 1:
+        raise click.UsageError("--name and --model go with one --checkpoint.")
     from blurbench.evaluation import evaluate as evaluation
+    from blurbench.evaluation.restorers import FolderRestorer, Identity, Restorer, trained
 
-    failed = 0
-    for restorer, folder in evaluation.restorers(runs, restored, name, out, device):
-        summary = evaluation.evaluate(
-            data,
-            folder,
-            restore=restorer,
-            name=name or restorer.name,
-            protocol=protocol,
-            metrics=tuple(metrics.split(",")),
-            split=split,
-        )
-        click.echo(summary)
-        failed += summary.failed
-    return 1 if failed else 0
+    options: dict[str, Any] = {
+        "protocol": protocol,
+        "metrics": tuple(metrics.split(",")),
+        "split": split,
+    }
+    if len(runs) > 1:
+        failed = 0
+        for done in evaluation.evaluate_runs(data, out, runs, device, repeats=repeats, **options):
+            click.echo(done)
+            failed += done.failed
+        return 1 if failed else 0
+    restore: Restorer
+    if runs:
+        restore = trained(runs[0], name, device, model, preset)
+    else:
+        restore = FolderRestorer(restored, name) if restored else Identity(name or "identity")
+    summary = evaluation.evaluate(
+        data, out, restore=restore, name=restore.name, repeats=repeats, **options
+    )
+    click.echo(summary)
+    return 1 if summary.failed else 0
 
 
 @cli.command()
@@ -330,17 +352,33 @@ def leaderboard(results: tuple[Path, ...], out: Path, compare: tuple[str, str] |
 
 @cli.command()
 @click.argument("source", type=FOLDER)
-@click.option("--checkpoint", "run", type=FOLDER, required=True, help="A run folder.")
+@click.option("--checkpoint", type=FOLDER, required=True, help="A run folder.")
+@of_weights
 @click.option("--out", type=FOLDER, required=True, help="A folder, or a .png for one picture.")
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
-def deblur(source: Path, run: Path, out: Path, device: str | None) -> int:
+@click.option("--tile", type=click.IntRange(1), help="Side of tiles, px; default: if need be.")
+@click.option("--tta", is_flag=True, help="Mean over eight flips and turns; takes 8 times as long.")
+@click.option("--explain", type=FOLDER, help="A folder for what the model looked at.")
+def deblur(
+    source: Path,
+    checkpoint: Path,
+    model: str | None,
+    preset: str,
+    out: Path,
+    device: str | None,
+    tile: int | None,
+    tta: bool,
+    explain: Path | None,
+) -> int:
     """Restore one picture or a folder of them; no sharp reference needed."""
-    from blurbench.inference.deblur import deblur_files
+    from blurbench.inference.deblur import load_checkpoint
+    from blurbench.inference.folder import deblur_files
 
-    result = deblur_files(source, run, out, device)
+    loaded = load_checkpoint(checkpoint, device, model, preset)
+    result = deblur_files(source, loaded, out, tile=tile, tta=tta, explain=explain)
     for message in result.failed:
         click.echo(f"failed: {message}", err=True)
-    click.echo(f"{len(result.made)} restored into {out}")
+    click.echo("\n".join([f"{len(result.made)} restored into {out}", *result.notes]))
     return 1 if result.failed else 0
 
 

@@ -9,8 +9,9 @@ import click
 from blurbench.data.manifest import load_recipe
 from blurbench.data.shards import synthesize
 from blurbench.data.sources import open_for
-from blurbench.evaluation.evaluate import evaluate, restorers
+from blurbench.evaluation.evaluate import evaluate
 from blurbench.evaluation.report import leaderboard
+from blurbench.evaluation.restorers import Identity, trained
 from blurbench.training.train import train
 
 
@@ -67,14 +68,13 @@ def run_demo(out: Path, runs: tuple[Run, ...] = RUNS, limit: int | None = None) 
 
 def score(out: Path, data: str, runs: tuple[Run, ...]) -> list[Path]:
     """Evaluate the blurred pictures and every run on one data set; gives the result folders."""
-    trained = [run for run in runs if run.data == data]
-    names = ["identity", *(run.model for run in trained)]
-    folders = [out / "results" / data / name for name in names]
-    checkpoints: list[tuple[Path, ...]] = [(), *((run_folder(out, run),) for run in trained)]
-    for name, folder, checkpoint in zip(names, folders, checkpoints, strict=True):
+    folders = []
+    for run in (None, *(run for run in runs if run.data == data)):
+        name = run.model if run else "identity"
         say(f"Scoring {name} on the test pictures of {data}")
-        for restorer, _ in restorers(checkpoint, None, name, folder, "cpu"):
-            click.echo(evaluate(out / data, folder, restore=restorer, name=name))
+        restorer = trained(run_folder(out, run), name, "cpu") if run else Identity()
+        folders.append(out / "results" / data / name)
+        click.echo(evaluate(out / data, folders[-1], restore=restorer, name=name))
     return folders
 
 

@@ -58,7 +58,8 @@ def _lines(label: str, total: int, start: int) -> Iterator[Advance]:
         if now - last >= LINE_EVERY_S and done < total:
             last = now
             left = (now - began) / max(done - start, 1) * (total - done)
-            print(f"{label}: {done}/{total}, {left:.0f} s left {note}".rstrip(), file=sys.stderr)
+            rest = f", {left:.0f} s left" if done > start else ""
+            print(f"{label}: {done}/{total}{rest} {note}".rstrip(), file=sys.stderr)
 
     yield advance
     print(f"{label}: {done}/{total} in {time.monotonic() - began:.1f} s", file=sys.stderr)

@@ -27,3 +27,12 @@ def test_long_work_says_how_long_is_left(
     assert lines[0].startswith("train: 3/4, ")
     assert lines[0].endswith("s left loss 0.5")
     assert len(lines) == 2
+
+
+def test_nothing_done_yet_promises_no_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LINE_EVERY_S", 0.0)
+    with progress("deblur", 1) as advance:
+        advance(0, "tile 1 of 9")
+    assert capsys.readouterr().err.splitlines()[0] == "deblur: 0/1 tile 1 of 9"

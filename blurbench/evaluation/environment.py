@@ -25,6 +25,14 @@ def peak_memory(device: str) -> dict[str, float | None]:
     }
 
 
+def forget_gpu_peak(device: str) -> None:
+    """Count the memory on a GPU anew: the next model's peak is its own."""
+    import torch
+
+    if torch.device(device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def environment() -> dict[str, str]:
     """What the numbers, and above all the milliseconds, were measured with."""
     import torch

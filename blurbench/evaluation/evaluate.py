@@ -4,7 +4,8 @@ import hashlib
 import json
 import statistics
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from blurbench.data.dataset import BlurDataset
 from blurbench.data.records import pixel_hash
 from blurbench.errors import UserError
 from blurbench.evaluation import counted
-from blurbench.evaluation.environment import environment, peak_memory
-from blurbench.evaluation.restorers import FolderRestorer, Identity, Restorer, trained
+from blurbench.evaluation.environment import environment, forget_gpu_peak, peak_memory
+from blurbench.evaluation.restorers import Restorer, trained
 from blurbench.files import inside, locked, read_json, sha256, write_bytes, write_json, write_jsonl
 from blurbench.images import encode
+from blurbench.inference import Restored
 from blurbench.metrics import METRICS, PROTOCOLS, compute, known
+from blurbench.models.dropout import drawing
 from blurbench.progress import progress
 from blurbench.stores import Place, base_name
 
@@ -29,7 +32,7 @@ SHOWN = 10  # skipped pictures that are printed; failures.jsonl has all
 # Labels that boards break down by -> their columns in metadata.jsonl, where a data set has them.
 GROUPS = {"family": "kernel_family", "shot_type": "shot_type", "blur_type": "blur_type"}
 # A result made with another one of these is another result.
-SAME = ("model", "restored_by", "data", "protocol", "metrics", "provenance")
+SAME = ("model", "restored_by", "data", "protocol", "metrics", "provenance", "repeats")
 
 
 @dataclass(frozen=True)
@@ -64,26 +67,42 @@ class Summary:
         return "\n".join([*lines, *self.notes])
 
 
-def restorers(
-    runs: Sequence[Path], restored: Path | None, name: str | None, out: Path, device: str | None
-) -> list[tuple[Restorer, Path]]:
-    """What the command line asks for, each with its result folder: runs, a folder, or identity.
+@dataclass(frozen=True)
+class Refused:
+    """A run of several that could not be evaluated."""
 
-    One run goes to `out` under its model's name; several go to `out/RUN` under their folders'.
+    run: Path
+    why: str
+    failed: int = 1
+
+    def __str__(self) -> str:
+        """One line."""
+        return f"not evaluated: {self.run}: {self.why.removeprefix(f'{self.run}: ')}"
+
+
+def evaluate_runs(
+    data: Place, out: Path, runs: Sequence[Path], device: str | None, **options: Any
+) -> Iterator[Summary | Refused]:
+    """`evaluate` for several runs, one after the other, into `out`/RUN under their folders' names.
+
+    One that cannot be loaded or scored costs the others nothing; where none can, UserError.
     """
-    if restored is not None:
-        return [(FolderRestorer(restored, name), out)]
-    if not runs:
-        return [(Identity(name or "identity"), out)]
-    if len(runs) == 1:
-        return [(trained(runs[0], name, device), out)]
     folders = [run.resolve().name for run in runs]
     if len(set(folders)) < len(folders):
         raise UserError("two --checkpoint folders have the same name; evaluate them one by one")
-    return [
-        (trained(run, folder, device), out / folder)
-        for run, folder in zip(runs, folders, strict=True)
-    ]
+    refused = []
+    for run, folder in zip(runs, folders, strict=True):
+        try:
+            restore = trained(run, folder, device)
+            done: Summary | Refused = evaluate(
+                data, out / folder, restore=restore, name=folder, **options
+            )
+        except UserError as error:
+            done = Refused(run, str(error))
+            refused.append(done)
+        yield done
+    if len(refused) == len(runs):
+        raise UserError("none of the runs could be evaluated")
 
 
 def evaluate(
@@ -95,11 +114,13 @@ def evaluate(
     protocol: str = "wang-rgb",
     metrics: Sequence[str] = ("psnr", "ssim"),
     split: str = "test",
+    repeats: int = 1,
 ) -> Summary:
     """Score every picture of a split into the result folder `out`; a second call resumes it.
 
-    A picture that cannot be restored or scored is skipped and listed. Raises UserError for unknown
-    names and for an `out` that holds another result.
+    `repeats`: of a model that draws noise, the scores are means over so many draws. A picture that
+    cannot be restored or scored is skipped and listed. Raises UserError for unknown names and for
+    an `out` that holds another result.
     """
     known(PROTOCOLS, protocol, "protocol")
     for metric in metrics:
@@ -107,6 +128,9 @@ def evaluate(
     dataset = BlurDataset(data, split)
     notes = restore.prepare(dataset.rows)
     header = _header(dataset, restore, name, protocol, metrics)
+    if repeats > 1:  # left out where there is one: as in results from before there were any
+        header["repeats"] = repeats
+    forget_gpu_peak(header["provenance"].get("device", "cpu"))
     _refuse_other(out, header)  # before the lock, which leaves a file behind
     with locked(out):
         done = _done(out, header)
@@ -119,7 +143,18 @@ def evaluate(
         summary = _summarise(header, rows, skipped)
         write_json(out / "summary.json", summary)
     means = {key: value for key, value in summary["means"].items() if value is not None}
-    return Summary(out, name, len(rows), means, skipped, notes)
+    return Summary(out, name, len(rows), means, skipped, [*notes, *_notes(summary)])
+
+
+def _notes(summary: dict[str, Any]) -> list[str]:
+    """What the user should know of how the pictures were restored, a line each."""
+    notes = [
+        f"{counted(count, 'picture')} restored in tiles of {side} px: too large for the memory"
+        for side, count in summary["tiles"].items()
+    ]
+    if "repeats" in summary and summary["images"] and not summary["spread"]:
+        notes.append(f"{summary['model']} draws no noise: every picture was restored once")
+    return notes
 
 
 def _header(
@@ -153,7 +188,7 @@ def _refuse_other(out: Path, header: dict[str, Any]) -> None:
         raise UserError(f"{out}: is not empty and holds no result; choose another --out")
     before = read_json(out / "summary.json")
     for key in SAME:
-        if _identity(before.get(key)) != _identity(header[key]):
+        if _identity(before.get(key)) != _identity(header.get(key)):
             raise UserError(f"{out}: holds a result of another {key}; choose another --out")
 
 
@@ -223,10 +258,11 @@ def _score(
     """One picture restored and scored: its row of results.jsonl, and the pictures by role."""
     blur, sharp = (_picture(dataset, row, role) for role in ("blur", "sharp"))
     began = time.perf_counter()
-    restored = restore.restore(blur, row)
-    elapsed = (time.perf_counter() - began) * 1e3
+    draws = _draws(restore, blur, row, header.get("repeats", 1))
+    elapsed = (time.perf_counter() - began) * 1e3 / len(draws)
     scores = {
-        metric: compute(metric, restored, sharp, header["protocol"]) for metric in header["metrics"]
+        metric: [compute(metric, draw.image, sharp, header["protocol"]) for draw in draws]
+        for metric in header["metrics"]
     }
     scored = {
         "model": header["model"],
@@ -234,12 +270,35 @@ def _score(
         "split": header["data"]["split"],
         "protocol": header["protocol"],
         "id": row["id"],
-        "metrics": scores,
+        "metrics": {metric: statistics.fmean(values) for metric, values in scores.items()},
         "severity": row.get("severity_mean_px"),
         "groups": {name: row[column] for name, column in GROUPS.items() if column in row},
         "milliseconds": round(elapsed, 3) if restore.timed else None,
+        "figures": _means([draw.figures for draw in draws]),
+        "tile": draws[0].tile,
     }
-    return scored, {"blur": blur, "sharp": sharp, "restored": restored}
+    if len(draws) > 1:
+        scored["spread"] = {metric: statistics.stdev(values) for metric, values in scores.items()}
+    return scored, {"blur": blur, "sharp": sharp, "restored": draws[0].image}
+
+
+def _draws(
+    restore: Restorer, blur: np.ndarray, row: dict[str, Any], repeats: int
+) -> list[Restored]:
+    """A picture restored under so many draws of noise; once where none is drawn."""
+    draws = []
+    for number in range(repeats):
+        with drawing(number) as draw:
+            draws.append(restore.restore(blur, row))
+        if not draw.used:
+            break
+    return draws
+
+
+def _means(tables: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The mean of each name over the tables that have it."""
+    names = dict.fromkeys(name for table in tables for name in table)
+    return {name: statistics.fmean(t[name] for t in tables if name in t) for name in names}
 
 
 def _picture(dataset: BlurDataset, row: dict[str, Any], role: str) -> np.ndarray:
@@ -274,6 +333,9 @@ def _summarise(
             for metric in header["metrics"]
         },
         "milliseconds_median": statistics.median(times) if times else None,
+        "figures": _means([row.get("figures", {}) for row in rows]),
+        "spread": _means([row.get("spread", {}) for row in rows]),
+        "tiles": dict(Counter(str(row["tile"]) for row in rows if row.get("tile"))),
         **peak_memory(header["provenance"].get("device", "cpu")),
         "samples": sorted(sample_ids([row["id"] for row in (*rows, *skipped)])),
         "skipped": skipped,

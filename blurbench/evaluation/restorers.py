@@ -11,6 +11,7 @@ import numpy as np
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import image_files, read_bytes, read_image
+from blurbench.inference import Restored
 
 Row = Mapping[str, Any]  # one line of a data set's metadata.jsonl
 
@@ -31,7 +32,7 @@ class Restorer(ABC):
         return []
 
     @abstractmethod
-    def restore(self, blur: np.ndarray, row: Row) -> np.ndarray:
+    def restore(self, blur: np.ndarray, row: Row) -> Restored:
         """(H, W, 3) uint8 blurred -> restored, same shape."""
 
 
@@ -44,9 +45,9 @@ class Identity(Restorer):
         """The baseline under its usual name, or another."""
         super().__init__(name)
 
-    def restore(self, blur: np.ndarray, row: Row) -> np.ndarray:  # noqa: ARG002
+    def restore(self, blur: np.ndarray, row: Row) -> Restored:  # noqa: ARG002
         """Give `blur` back."""
-        return blur
+        return Restored(blur)
 
 
 class ModelRestorer(Restorer):
@@ -58,14 +59,14 @@ class ModelRestorer(Restorer):
     def __init__(
         self,
         name: str,
-        function: Callable[[np.ndarray], np.ndarray],
+        function: Callable[[np.ndarray], Restored],
         provenance: dict[str, Any] | None = None,
     ) -> None:
-        """`function` takes and gives (H, W, 3) uint8."""
+        """`function` takes (H, W, 3) uint8 and gives the same shape."""
         super().__init__(name, provenance)
         self.function = function
 
-    def restore(self, blur: np.ndarray, row: Row) -> np.ndarray:  # noqa: ARG002
+    def restore(self, blur: np.ndarray, row: Row) -> Restored:  # noqa: ARG002
         """Run the function."""
         return self.function(blur)
 
@@ -120,7 +121,7 @@ class FolderRestorer(Restorer):
             "\n".join(sorted(f"{id} {sha256(read_bytes(p))}" for id, p in pairs)).encode()
         )
 
-    def restore(self, blur: np.ndarray, row: Row) -> np.ndarray:
+    def restore(self, blur: np.ndarray, row: Row) -> Restored:
         """Read the row's file; UserError if missing, doubled, damaged or of another size."""
         paths = self.files.get(self.names[row["id"]], [])
         if not paths:
@@ -134,7 +135,7 @@ class FolderRestorer(Restorer):
                 f"{paths[0]}: {image.shape[1]}x{image.shape[0]} px, "
                 f"expected {blur.shape[1]}x{blur.shape[0]}"
             )
-        return image
+        return Restored(image)
 
 
 def _blur_stem(row: Row) -> str:
@@ -147,17 +148,23 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def trained(run: Path, name: str | None, device: str | None) -> ModelRestorer:
-    """The model of a finished run; UserError where the folder is none."""
-    from blurbench.inference.deblur import load_run
+def trained(
+    checkpoint: Path,
+    name: str | None,
+    device: str | None,
+    model: str | None = None,
+    preset: str = "paper",
+) -> ModelRestorer:
+    """A finished run, or a file of weights of `model`; UserError where it is none."""
+    from blurbench.inference.deblur import load_checkpoint
     from blurbench.models.base import parameter_count
     from blurbench.models.cost import gmacs
 
-    loaded = load_run(run, device)
+    loaded = load_checkpoint(checkpoint, device, model, preset)
     provenance = {
         **loaded.provenance,
         "device": str(loaded.device),
         "params": parameter_count(*loaded.model.inference_modules()),
         "gmacs_256": round(gmacs(loaded.model), 3),
     }
-    return ModelRestorer(name or loaded.name, loaded, provenance)
+    return ModelRestorer(name or loaded.name, loaded.restore, provenance)

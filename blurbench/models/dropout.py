@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-# 2^32 over the golden ratio, odd: spreads draws over the 32 bits that PyTorch's CPU generator reads.
+# 2^32 over the golden ratio, odd: spreads draws over the 32 bits that the CPU generator reads.
 GOLDEN = 0x9E3779B1
 
 

@@ -3,13 +3,22 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from blurbench.errors import UserError
-from blurbench.evaluation.evaluate import evaluate, restorers, sample_ids
+from blurbench.evaluation import evaluate as module
+from blurbench.evaluation.evaluate import evaluate, evaluate_runs, sample_ids
 from blurbench.evaluation.restorers import FolderRestorer, Identity, ModelRestorer
 from blurbench.files import read_json, read_jsonl, sha256, write_bytes, write_json
 from blurbench.images import encode, read_image
+from blurbench.inference import Restored
 from blurbench.metrics import compute
+from blurbench.models.dropout import drawing, with_dropout
+
+
+def function(name, restore, provenance=None):
+    """A model that is a function of (H, W, 3) uint8."""
+    return ModelRestorer(name, lambda blur: Restored(restore(blur)), provenance)
 
 
 def scores(out):
@@ -35,7 +44,7 @@ def test_identity_scores_what_is_on_disk(data_set, tmp_path):
 
 
 def test_the_summary_says_what_was_measured_with_what(data_set, tmp_path):
-    restore = ModelRestorer("copy", lambda blur: blur.copy(), {"preset": "tiny"})
+    restore = function("copy", lambda blur: blur.copy(), {"preset": "tiny"})
     evaluate(data_set, tmp_path, restore=restore, name="copy")
     summary = read_json(tmp_path / "summary.json")
     assert summary["complete"] is True
@@ -52,7 +61,7 @@ def test_the_summary_says_what_was_measured_with_what(data_set, tmp_path):
 
 def test_every_model_keeps_the_same_few_samples(data_set, tmp_path):
     evaluate(data_set, tmp_path / "a", restore=Identity(), name="a")
-    dark = ModelRestorer("b", lambda blur: blur // 2)
+    dark = function("b", lambda blur: blur // 2)
     evaluate(data_set, tmp_path / "b", restore=dark, name="b")
     kept = [sorted(p.name for p in (tmp_path / name / "samples").iterdir()) for name in "ab"]
     assert kept[0] == kept[1]
@@ -72,7 +81,7 @@ def test_a_model_that_fails_on_one_picture_loses_only_that(data_set, tmp_path):
             raise RuntimeError("no memory\nfor this one")
         return blur[:-1] if len(calls) == 6 else blur
 
-    summary = evaluate(data_set, tmp_path, restore=ModelRestorer("flaky", flaky), name="flaky")
+    summary = evaluate(data_set, tmp_path, restore=function("flaky", flaky), name="flaky")
     assert summary.images == 8
     assert summary.skipped == [
         {"id": "crop-3", "why": "RuntimeError: no memory for this one"},
@@ -91,8 +100,8 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(data_set, tmp_path):
         seen.append(blur)
         return blur // 2
 
-    def evaluate_with(function, out):
-        evaluate(data_set, out, restore=ModelRestorer("half", function), name="half")
+    def evaluate_with(restore, out):
+        evaluate(data_set, out, restore=function("half", restore), name="half")
 
     with pytest.raises(KeyboardInterrupt):
         evaluate_with(interrupted, tmp_path / "out")
@@ -142,16 +151,77 @@ def test_unknown_names_are_refused_before_anything_is_written(data_set, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_what_the_command_line_asks_for(tmp_path):
-    [(identity, out)] = restorers((), None, None, tmp_path, None)
-    assert (identity.kind, identity.name, out) == ("identity", "identity", tmp_path)
-    (tmp_path / "mine").mkdir()
-    with pytest.raises(UserError, match="holds no pictures"):
-        restorers((), tmp_path / "mine", None, tmp_path, None)
-    with pytest.raises(UserError, match="no such folder"):
-        restorers((), tmp_path / "nowhere", None, tmp_path, None)
+def test_a_run_that_cannot_be_loaded_costs_the_others_nothing(data_set, tmp_path, monkeypatch):
+    def load(run, name, _device):
+        if run.name == "torn":
+            raise UserError(f"{run}: this training is not finished")
+        return function(name, lambda blur: blur // 2)
+
+    monkeypatch.setattr(module, "trained", load)
+    runs = [tmp_path / name for name in ("a", "torn", "b")]
+    done = list(evaluate_runs(data_set, tmp_path / "out", runs, "cpu", metrics=("psnr",)))
+    assert [one.failed for one in done] == [0, 1, 0]
+    assert str(done[1]) == f"not evaluated: {runs[1]}: this training is not finished"
+    assert scores(tmp_path / "out" / "a") == scores(tmp_path / "out" / "b") != {}
+    with pytest.raises(UserError, match="none of the runs"):
+        list(evaluate_runs(data_set, tmp_path / "out", runs[1:2], "cpu"))
     with pytest.raises(UserError, match="same name"):
-        restorers((tmp_path / "a" / "run", tmp_path / "b" / "run"), None, None, tmp_path, None)
+        list(evaluate_runs(data_set, tmp_path, [runs[0], tmp_path / "c" / "a"], "cpu"))
+
+
+def noisy(blur):
+    """(H, W, 3) uint8 with another grey level for each draw of noise."""
+    dropout = torch.nn.Dropout(0.5).eval()
+    pixels = torch.from_numpy(blur.transpose(2, 0, 1)[None] / 255)
+    kept = with_dropout(dropout, lambda x: dropout(torch.ones_like(x)), pixels)
+    return np.where(kept[0].numpy().transpose(1, 2, 0) > 0, blur, blur // 2)
+
+
+def test_scores_of_a_model_that_draws_noise_are_means_over_its_draws(data_set, tmp_path):
+    evaluate(data_set, tmp_path / "one", restore=function("n", noisy), name="n")
+    three = evaluate(
+        data_set, tmp_path / "three", restore=function("n", noisy), name="n", repeats=3
+    )
+    rows = list(read_jsonl(tmp_path / "three" / "results.jsonl"))
+    summary = read_json(tmp_path / "three" / "summary.json")
+    assert three.notes == []
+    assert all(row["spread"]["psnr"] > 0 for row in rows)
+    assert summary["spread"]["psnr"] == pytest.approx(np.mean([r["spread"]["psnr"] for r in rows]))
+    blur = read_image(data_set / "test" / "blur" / "crop-0.png")
+    sharp = read_image(data_set / "test" / "sharp" / "crop-0.png")
+    drawn = []
+    for number in range(3):
+        with drawing(number):
+            drawn.append(compute("psnr", noisy(blur), sharp))
+    assert rows[0]["metrics"]["psnr"] == pytest.approx(np.mean(drawn), abs=1e-9)
+    assert rows[0]["spread"]["psnr"] == pytest.approx(np.std(drawn, ddof=1), abs=1e-9)
+    assert scores(tmp_path / "one")["crop-0"]["psnr"] == pytest.approx(drawn[0], abs=1e-9)
+    with pytest.raises(UserError, match="another repeats"):
+        evaluate(data_set, tmp_path / "three", restore=function("n", noisy), name="n")
+
+
+def test_a_model_that_draws_nothing_is_restored_once_and_says_so(data_set, tmp_path):
+    calls = []
+    restore = function("m", lambda blur: calls.append(0) or blur)
+    summary = evaluate(data_set, tmp_path, restore=restore, name="m", repeats=5)
+    assert len(calls) == 10
+    assert summary.notes == ["m draws no noise: every picture was restored once"]
+
+
+def test_what_a_model_counted_and_the_tiles_it_went_by_are_kept(data_set, tmp_path):
+    counts = iter(range(10))
+
+    def restore(blur):
+        number = next(counts)
+        return Restored(blur, {"loops": float(number)}, tile=512 if number < 3 else None)
+
+    summary = evaluate(data_set, tmp_path, restore=ModelRestorer("m", restore), name="m")
+    rows = list(read_jsonl(tmp_path / "results.jsonl"))
+    assert [row["figures"]["loops"] for row in rows] == list(range(10))
+    assert [row["tile"] for row in rows] == [512] * 3 + [None] * 7
+    whole = read_json(tmp_path / "summary.json")
+    assert (whole["figures"], whole["tiles"]) == ({"loops": 4.5}, {"512": 3})
+    assert summary.notes == ["3 pictures restored in tiles of 512 px: too large for the memory"]
 
 
 def test_rows_are_plain_json(data_set, tmp_path):
@@ -211,10 +281,10 @@ def test_rows_that_lack_something_are_scored_again(data_set, tmp_path):
 def test_two_evaluations_never_write_one_result_at_once(data_set, tmp_path):
     def meddle(blur):
         with pytest.raises(UserError, match="another process is writing here"):
-            evaluate(data_set, tmp_path, restore=ModelRestorer("m", np.copy), name="m")
+            evaluate(data_set, tmp_path, restore=function("m", np.copy), name="m")
         return blur
 
-    summary = evaluate(data_set, tmp_path, restore=ModelRestorer("m", meddle), name="m")
+    summary = evaluate(data_set, tmp_path, restore=function("m", meddle), name="m")
     assert summary.skipped == []
 
 
@@ -232,7 +302,7 @@ def test_what_is_printed_counts_pictures_even_where_there_are_none(make_data_set
         raise RuntimeError("no memory")
 
     data = make_data_set(tmp_path / "set", count=1)
-    none = evaluate(data, tmp_path / "m2", restore=ModelRestorer("m2", broken), name="m2")
+    none = evaluate(data, tmp_path / "m2", restore=function("m2", broken), name="m2")
     assert str(none).startswith(f"m2: no picture could be scored ({tmp_path / 'm2'})\n")
     one = evaluate(data, tmp_path / "one", restore=Identity(), name="one")
     assert " over 1 picture (" in str(one)

@@ -23,7 +23,7 @@ def test_pictures_are_paired_by_name_and_never_by_order(tmp_path):
         save(tmp_path / "deep" / f"{name}.png", level)
     folder = FolderRestorer(tmp_path)
     assert folder.prepare(pairs) == []
-    assert [int(folder.restore(BLUR, row)[0, 0, 0]) for row in pairs] == [1, 2, 0]
+    assert [int(folder.restore(BLUR, row).image[0, 0, 0]) for row in pairs] == [1, 2, 0]
 
 
 def test_the_name_of_the_blurred_file_will_do_where_only_one_row_has_it(tmp_path):
@@ -37,8 +37,8 @@ def test_the_name_of_the_blurred_file_will_do_where_only_one_row_has_it(tmp_path
     save(tmp_path / "street-0001.png", 3)
     folder = FolderRestorer(tmp_path)
     assert folder.prepare(pairs) == [f"{tmp_path}: 0001 belong to no pair"]
-    assert folder.restore(BLUR, pairs[0])[0, 0, 0] == 3
-    assert folder.restore(BLUR, pairs[2])[0, 0, 0] == 2
+    assert folder.restore(BLUR, pairs[0]).image[0, 0, 0] == 3
+    assert folder.restore(BLUR, pairs[2]).image[0, 0, 0] == 2
     with pytest.raises(UserError, match="no picture named forest-0001"):
         folder.restore(BLUR, pairs[1])
 
@@ -52,7 +52,7 @@ def test_missing_doubled_damaged_and_wrong_sizes_are_named(tmp_path):
     (tmp_path / "text.jpg").write_text("not a picture")
     folder = FolderRestorer(tmp_path)
     folder.prepare(pairs)
-    assert folder.restore(BLUR, pairs[0]).shape == BLUR.shape
+    assert folder.restore(BLUR, pairs[0]).image.shape == BLUR.shape
     for row, message in zip(
         pairs[1:],
         ["no picture named missing", r"double\.png, double\.webp", r"large\.png: 16x13", "text"],

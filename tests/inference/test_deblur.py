@@ -7,69 +7,10 @@ import pytest
 import torch
 
 from blurbench.errors import UserError
-from blurbench.files import write_json
-from blurbench.images import encode, read_image
-from blurbench.inference.deblur import deblur_files, load_run, pick_device
+from blurbench.inference import deblur as module
+from blurbench.inference.deblur import TrainedModel, load_checkpoint, load_run, pick_device
 from blurbench.models import build
 from blurbench.models.weights import save_tensors
-
-
-@pytest.fixture
-def finished(tmp_path: Path) -> Path:
-    """A run folder of an untrained tiny unet."""
-    torch.manual_seed(0)
-    model = build("unet", preset="tiny")
-    run = tmp_path / "run"
-    write_json(
-        run / "config.json",
-        {
-            "model": "unet",
-            "preset": "tiny",
-            "config": model.config.model_dump(mode="json"),
-            "steps": 1,
-            "seed": 0,
-            "data": {"digest": "0", "recipe": "none"},
-        },
-    )
-    save_tensors(run / "model.safetensors", model.state_dict())
-    save_tensors(run / "last.safetensors", model.state_dict())
-    return run
-
-
-def picture(path: Path, height: int, width: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(
-        encode(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8))
-    )
-
-
-def test_a_folder_keeps_names_sizes_and_goes_on_after_a_bad_file(
-    finished: Path, tmp_path: Path
-) -> None:
-    picture(tmp_path / "in" / "a.png", 33, 50)
-    picture(tmp_path / "in" / "sub" / "b.png", 16, 17)
-    (tmp_path / "in" / "text.jpg").write_text("no picture")
-    result = deblur_files(tmp_path / "in", finished, tmp_path / "out", "cpu")
-    assert read_image(tmp_path / "out" / "a.png").shape == (33, 50, 3)
-    assert read_image(tmp_path / "out" / "sub" / "b.png").shape == (16, 17, 3)
-    assert len(result.made) == 2
-    assert len(result.failed) == 1
-    assert "text.jpg" in result.failed[0]
-
-
-def test_one_picture_to_one_file(finished: Path, tmp_path: Path) -> None:
-    picture(tmp_path / "a.png", 20, 20)
-    deblur_files(tmp_path / "a.png", finished, tmp_path / "b.png", "cpu")
-    assert read_image(tmp_path / "b.png").shape == (20, 20, 3)
-
-
-def test_pictures_that_would_overwrite_each_other_are_refused(
-    finished: Path, tmp_path: Path
-) -> None:
-    picture(tmp_path / "in" / "a.png", 16, 16)
-    picture(tmp_path / "in" / "a.bmp", 16, 16)
-    with pytest.raises(UserError, match="suffix"):
-        deblur_files(tmp_path / "in", finished, tmp_path / "out", "cpu")
 
 
 def test_weights_of_another_model_are_refused(finished: Path) -> None:
@@ -91,24 +32,6 @@ def test_a_config_of_something_else_is_one_line(finished: Path, content: str) ->
         load_run(finished, "cpu")
 
 
-def test_the_users_own_pictures_are_never_overwritten(finished: Path, tmp_path: Path) -> None:
-    picture(tmp_path / "in" / "a.png", 16, 16)
-    before = (tmp_path / "in" / "a.png").read_bytes()
-    (tmp_path / "link").symlink_to(tmp_path / "in")
-    for out in (tmp_path / "in", tmp_path / "link"):
-        with pytest.raises(UserError, match="overwrite"):
-            deblur_files(tmp_path / "in", finished, out, "cpu")
-    with pytest.raises(UserError, match="overwrite"):
-        deblur_files(tmp_path / "in" / "a.png", finished, tmp_path / "in" / "a.png", "cpu")
-    assert (tmp_path / "in" / "a.png").read_bytes() == before
-
-
-def test_another_suffix_than_png_is_refused(finished: Path, tmp_path: Path) -> None:
-    picture(tmp_path / "a.png", 16, 16)
-    with pytest.raises(UserError, match="PNG"):
-        deblur_files(tmp_path / "a.png", finished, tmp_path / "b.jpg", "cpu")
-
-
 @pytest.mark.parametrize("device", ["foo", "cuda:99"])
 def test_a_device_that_is_not_there_is_one_line(device: str) -> None:
     with pytest.raises(UserError, match="--device"):
@@ -119,3 +42,84 @@ def test_the_same_picture_gives_the_same_bytes(finished: Path) -> None:
     image = np.random.default_rng(1).integers(0, 256, (24, 31, 3), np.uint8)
     model = load_run(finished, "cpu")
     assert np.array_equal(model(image), load_run(finished, "cpu")(image))
+
+
+def sampled(model: TrainedModel, most: int, seen: list[int]) -> TrainedModel:
+    """A model that says it has no memory for more than `most` pixels."""
+
+    def deblur(blur: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+        seen.append(blur.shape[-1] * blur.shape[-2])
+        if seen[-1] > most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return blur, {"pictures": 1.0}
+
+    model.model.deblur_counted = deblur  # type: ignore[method-assign]
+    return model
+
+
+def test_tiles_get_smaller_until_the_memory_suffices(finished: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
+    seen: list[int] = []
+    restored = sampled(load_run(finished, "cpu"), 150**2, seen).restore(image)
+    assert seen[:2] == [300 * 400, 256 * 256]
+    assert restored.tile == 128
+    assert restored.figures == {"pictures": len(seen) - 2}
+    assert np.array_equal(restored.image, image)
+
+
+def test_what_fits_into_no_tile_is_told_as_it_is(finished: Path) -> None:
+    image = np.zeros((300, 400, 3), np.uint8)
+    with pytest.raises(RuntimeError, match="allocate"):
+        sampled(load_run(finished, "cpu"), 10, []).restore(image)
+
+
+def test_another_error_than_of_memory_is_not_tried_again(finished: Path) -> None:
+    model, seen = load_run(finished, "cpu"), []
+
+    def broken(blur: torch.Tensor) -> None:
+        seen.append(blur)
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    model.model.deblur_counted = broken  # type: ignore[method-assign, assignment]
+    with pytest.raises(RuntimeError, match="mat1"):
+        model.restore(np.zeros((300, 400, 3), np.uint8))
+    assert len(seen) == 1
+
+
+def test_on_the_cpu_tiles_are_chosen_by_what_a_pixel_takes(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_run(finished, "cpu")
+    assert 200 < model.bytes_per_pixel < 2000
+    for pixels, sides in (
+        (4000 * 3000, [4000, 1024, 512, 256, 128]),
+        (4000 * 3000 - 1, [1024, 512, 256, 128]),
+        (512 * 512, [512, 256, 128]),
+        (10, [128]),
+    ):
+        monkeypatch.setattr(module, "budget", lambda n=pixels: n * model.bytes_per_pixel)
+        assert model.sides(3000, 4000) == sides
+    assert model.sides(300, 400) == [400, 256, 128]
+
+
+def test_weights_of_a_public_file_need_a_name(finished: Path, tmp_path: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (24, 31, 3), np.uint8)
+    wanted = load_run(finished, "cpu")
+    weights = tmp_path / "public.pth"
+    torch.save({"params": wanted.model.state_dict()}, weights)
+    with pytest.raises(UserError, match="--model NAME"):
+        load_checkpoint(weights, "cpu")
+    found = load_checkpoint(weights, "cpu", "unet", "tiny")
+    assert np.array_equal(found(image), wanted(image))
+    assert found.provenance["preset"] == "tiny"
+    with pytest.raises(UserError, match="not weights of unet, preset paper"):
+        load_checkpoint(weights, "cpu", "unet")
+
+
+def test_a_part_of_a_model_is_not_taken_for_all_of_it(tmp_path: Path) -> None:
+    model = build("umsn", preset="tiny")
+    networks = dict(model.named_children())
+    part = next(n for n in networks.values() if n in model.inference_modules())
+    torch.save(part.state_dict(), tmp_path / "part.pth")
+    with pytest.raises(UserError, match="only a part of umsn"):
+        load_checkpoint(tmp_path / "part.pth", "cpu", "umsn", "tiny")

@@ -1,0 +1,100 @@
+"""How much memory a restoration takes, how much there is, and whether it ran out."""
+
+import os
+import weakref
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from blurbench.models.base import Model
+
+# What a picture may take, whatever there is: 12 megapixels then go through any model within 6 GB,
+# and 1280x720 px through most of them whole.
+MOST = 4 * 2**30
+# Of tensors, the resident memory is 1.2 to 1.7 times: workspaces of convolutions, malloc's slack.
+SLACK = 1.7
+PROBE = 128  # px; what a model takes for each pixel is measured on such a square
+CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
+def budget() -> int:
+    """Bytes that one restoration on the CPU may take: half of what is free, 4 GiB at most."""
+    return min(MOST, max(0, free_memory()) // 2)
+
+
+def free_memory(process: Path = Path("/proc")) -> int:
+    """Bytes that this process may still take."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    if not (process / "meminfo").is_file():  # not Linux
+        return os.sysconf("SC_PHYS_PAGES") * page // 2
+    lines = (process / "meminfo").read_text().splitlines()
+    available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    held = int((process / "self/statm").read_text().split()[1]) * page
+    return min([available * 2**10, *(limit - held for limit in group_limits())])
+
+
+def group_limits(root: Path = CGROUPS, own: Path = OWN_GROUPS) -> list[int]:
+    """Bytes that control groups, of a container or a SLURM job, leave to this process."""
+    limits = []
+    for line in own.read_text().splitlines() if own.is_file() else []:
+        _, kinds, name = line.split(":", 2)
+        # Version 2 has one tree of all kinds, and names none.
+        tree, file = (root / kinds, "memory.limit_in_bytes") if kinds else (root, "memory.max")
+        group = tree / name.strip("/")
+        for path in (folder / file for folder in (group, *group.parents)):
+            if path.is_relative_to(tree) and path.is_file():
+                text = path.read_text().strip()
+                limits += [int(text)] if text.isdigit() else []  # "max" is none
+    return limits
+
+
+def bytes_per_pixel(model: Model, device: torch.device) -> float:
+    """What `deblur` of a model takes, measured on a small picture."""
+    side = -(-PROBE // model.multiple) * model.multiple
+    with PeakBytes() as peak:
+        model.deblur(torch.full((1, 3, side, side), 0.5, device=device))
+    return peak.most * SLACK / side**2
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says so; on the CPU it is a plain RuntimeError."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    told = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in told or "allocate" in told)
+
+
+class PeakBytes(TorchDispatchMode):
+    """Counts the bytes of the tensors that are made inside it, and keeps the most at a time."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        super().__init__()
+        self.now = self.most = 0
+        self.alive: set[int] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run one operation and count what is new of its results."""
+        results = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(results):
+            if isinstance(tensor, Tensor):
+                self._count(tensor.untyped_storage())
+        return results
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()  # views share it
+        if key not in self.alive:
+            self.alive.add(key)
+            self.now += size
+            self.most = max(self.most, self.now)
+            weakref.finalize(storage, self._free, key, size)
+
+    def _free(self, key: int, size: int) -> None:
+        self.alive.discard(key)
+        self.now -= size
