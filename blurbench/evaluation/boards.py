@@ -11,7 +11,7 @@ from blurbench.evaluation.foreign import read_foreign
 from blurbench.evaluation.results import Key, Result, read_result
 from blurbench.evaluation.seeds import merge_seeds, spread
 from blurbench.evaluation.statistics import FEWEST, Estimate, estimates, ranks
-from blurbench.metrics import METRICS
+from blurbench.metrics import METRICS, find_metric
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,10 @@ def _place(result: Result) -> Path:
 
 def _board(key: Key, results: list[Result]) -> Board:
     _refuse_twins(results)
-    metrics = [name for name in METRICS if any(name in result.metrics for result in results)]
+    found = {name for result in results for name in result.metrics}
+    metrics = sorted(found, key=lambda name: ([*METRICS, name].index(name), name))
     scored = [result for result in results if not result.quoted]
-    ids = {name for result in scored for of in result.scores.values() for name in of}
+    ids = {name for result in scored for name in result.ids}
     images = len(ids) or max(result.images for result in results)
     complete = [one for one in scored if one.images == images and not one.unranked]
     cells = {metric: _column(metric, results, complete) for metric in metrics}
@@ -143,19 +144,22 @@ def _gains(
 
 
 def _by_model(metric: str, complete: list[Result]) -> dict[str, dict[str, float]]:
-    return {one.model: one.scores[metric] for one in complete if metric in one.scores}
+    """Scores of the models that have as many as any."""
+    scores = {one.model: one.scores[metric] for one in complete if metric in one.scores}
+    most = max(map(len, scores.values()), default=0)
+    return {model: of_model for model, of_model in scores.items() if len(of_model) == most}
 
 
 def _ranks(metric: str, complete: list[Result]) -> dict[str, int]:
     """Ranks of the models that have every picture: one that failed on hard ones has no mean."""
     scores = _by_model(metric, complete)
-    if not scores or complete[0].images < FEWEST:  # no interval, so nothing to rank by
+    if not scores or min(map(len, scores.values())) < FEWEST:  # no interval, nothing to rank by
         return {}
-    return ranks(scores, METRICS[metric].higher_is_better)
+    return ranks(scores, find_metric(metric).higher_is_better)
 
 
 def _comparison(metric: str, complete: list[Result]) -> Comparison | None:
-    return comparison(_by_model(metric, complete), METRICS[metric].higher_is_better)
+    return comparison(_by_model(metric, complete), find_metric(metric).higher_is_better)
 
 
 def _order(entry: Entry, first: str) -> tuple[bool, int, float, str]:
@@ -163,6 +167,6 @@ def _order(entry: Entry, first: str) -> tuple[bool, int, float, str]:
     score = entry.scores.get(first)
     if score is None:
         return not entry.result.is_baseline, 10**9, 0.0, entry.result.model
-    sign = -1 if METRICS[first].higher_is_better else 1
+    sign = -1 if find_metric(first).higher_is_better else 1
     rank = score.rank if score.rank is not None else 10**9
     return not entry.result.is_baseline, rank, sign * score.estimate.mean, entry.result.model

@@ -46,7 +46,7 @@ def breakdowns(results: Sequence[Result], metrics: Sequence[str]) -> list[Breakd
     """Of models that have the same pictures; only what tells pictures of a board apart."""
     if not results:
         return []
-    ids = list(next(iter(results[0].scores.values())))
+    ids = results[0].ids
     found = {"severity": severity_bins(_first(result.severity for result in results), ids)}
     for kind in TITLES:
         labels = _first(result.groups.get(kind, {}) for result in results)
@@ -102,7 +102,8 @@ def _cells(
     cells: dict[str, dict[str, list[Estimate]]] = {metric: {} for metric in metrics}
     for group in groups:  # outermost: the resamples of a group's size are drawn once
         for metric in metrics:
-            there = [result for result in results if metric in result.scores]
+            # A metric that does not apply to every picture has other groups.
+            there = [one for one in results if len(one.scores.get(metric, ())) == one.images]
             found = estimates([[r.scores[metric][name] for name in group.ids] for r in there])
             for result, one in zip(there, found, strict=True):
                 cells[metric].setdefault(result.model, []).append(one)

@@ -8,11 +8,12 @@ from blurbench.evaluation.boards import Board
 from blurbench.evaluation.breakdowns import Breakdown
 from blurbench.evaluation.comparisons import Comparison
 from blurbench.evaluation.statistics import Estimate
-from blurbench.metrics import METRICS
+from blurbench.metrics import find_metric
 
 WIDTH, HEIGHT = 660, 320  # of a chart, in units of its view box
 LEFT, RIGHT, TOP, BOTTOM = 52, 500, 12, 274  # of its axes; names stand at the right
 NAME_GAP = 15  # between two names
+DODGE = 3.0  # between the intervals of two models
 MOST_LINES = 8  # so many colours can be told apart; the table has every model
 
 
@@ -45,8 +46,10 @@ def severity_chart(board: Board, breakdown: Breakdown, metric: str) -> Chart:
     shown = list(cells)[:MOST_LINES]
     ends = [end for model in shown for cell in cells[model] for end in _ends(cell)]
     lengths = [group.position or 0.0 for group in breakdown.groups]
-    x_axis = Axis(min(lengths), max(lengths), LEFT + 12, RIGHT - 12)
+    x_axis = Axis(min(lengths), max(lengths), LEFT + 16, RIGHT - 16)
     y_axis = Axis(min(ends), max(ends), BOTTOM - 8, TOP + 8)
+    # Side by side, or the intervals of models that are close would hide each other.
+    beside = [DODGE * (i - (len(shown) - 1) / 2) for i in range(len(shown))]
     last = {model: y_axis.place(cells[model][-1].mean) for model in shown}
     names = spread_out([last[model] for model in shown])
     lines = [
@@ -54,14 +57,15 @@ def severity_chart(board: Board, breakdown: Breakdown, metric: str) -> Chart:
             model,
             0 if model in baseline else 1 + [m for m in shown if m not in baseline].index(model),
             [
-                {"x": x_axis.place(x)} | {end: y_axis.place(y) for end, y in _named(cell)}
+                {"x": round(x_axis.place(x) + aside, 1)}
+                | {end: y_axis.place(y) for end, y in _named(cell)}
                 for x, cell in zip(lengths, cells[model], strict=True)
             ],
             round(y, 1),
         )
-        for model, y in zip(shown, names, strict=True)
+        for model, y, aside in zip(shown, names, beside, strict=True)
     ]
-    how = METRICS[metric]
+    how = find_metric(metric)
     title = f"{how.title}, {how.unit}" if how.unit else how.title
     title += " (higher is better)" if how.higher_is_better else " (lower is better)"
     return Chart(

@@ -9,7 +9,7 @@ from typing import Any
 from blurbench.errors import UserError
 from blurbench.evaluation.results import Key, Result
 from blurbench.evaluation.statistics import Estimate
-from blurbench.metrics import METRICS, PROTOCOLS, known
+from blurbench.metrics import METRICS, PROTOCOLS, find_metric, known
 
 SHORTEST_DIGEST = 8
 BY_PICTURE = {"model", "id"}
@@ -61,11 +61,12 @@ def _read(path: Path) -> Iterator[tuple[str, Row]]:
 def _by_picture(path: Path, rows: list[tuple[str, Row]], here: Sequence[Result]) -> list[Result]:
     metrics = [name for name in rows[0][1] if name not in BY_PICTURE | BOARD]
     for metric in metrics:
-        if metric not in METRICS:
-            names = ", ".join(METRICS)
-            raise UserError(f"{path}: the column {metric!r} is no metric; known: {names}")
+        try:
+            find_metric(metric)
+        except UserError as error:
+            raise UserError(f"{path}: a column is no metric: {error}") from None
     if not metrics:
-        raise UserError(f"{path}: has no column of a metric; known: {', '.join(METRICS)}")
+        raise UserError(f"{path}: has no column of a metric; such as psnr")
     models: dict[tuple[str, Key], Result] = {}
     for where, row in rows:
         key, stated = _board_of(row, where, {result.key for result in here})

@@ -15,7 +15,7 @@ from blurbench.evaluation.papers import Printed, printed, tables
 from blurbench.evaluation.pictures import FOLDER
 from blurbench.evaluation.results import Result
 from blurbench.evaluation.statistics import FEWEST, Estimate
-from blurbench.metrics import METRICS, PROTOCOLS
+from blurbench.metrics import PROTOCOLS, find_metric
 
 STYLES = ("leaderboard.css", "charts.css")
 SCRIPTS = ("address.js", "tables.js", "viewer.js")
@@ -37,15 +37,15 @@ def render_page(
     functions: list[Callable[..., Any]] = [costs, leaders, made, printed_values, verdict]
     functions += [gain_bars, rank_bars, severity_chart]
     environment.globals.update({function.__name__: function for function in functions})
-    environment.globals.update(
-        metrics=METRICS, protocols=PROTOCOLS, tables=tables(), fewest=FEWEST, folder=FOLDER
-    )
+    environment.globals.update(protocols=PROTOCOLS, tables=tables(), fewest=FEWEST, folder=FOLDER)
     style, script = (
         "\n".join(loader.get_source(environment, name)[0] for name in names)
         for names in (STYLES, SCRIPTS)
     )
+    measured = {name for board in boards for name in board.metrics}
     return environment.get_template("leaderboard.html").render(
         sections=list(zip(boards, viewers, stories, strict=True)),
+        metrics={name: find_metric(name) for name in measured},
         style=style,
         script=script,
         style_hash=_hash(style),
@@ -98,7 +98,7 @@ def verdict(gain: Estimate, metric: str) -> str:
     """`better` or `worse` where chance does not explain the difference, else `even`."""
     if not gain.differs:
         return "even"
-    return "better" if (gain.mean > 0) == METRICS[metric].higher_is_better else "worse"
+    return "better" if (gain.mean > 0) == find_metric(metric).higher_is_better else "worse"
 
 
 def made(entry: Entry) -> list[tuple[str, str]]:
@@ -112,6 +112,8 @@ def made(entry: Entry) -> list[tuple[str, str]]:
         "protocol": summary["protocol"],
         "provenance": summary["provenance"],
         "seeds": {run.model: run.summary["provenance"] for run in entry.result.runs},
+        "figures": summary.get("figures"),
+        "deviation between draws": summary.get("spread"),
         "peak memory, MB": summary.get("peak_memory_mb"),
         "peak memory on the GPU, MB": summary.get("gpu_peak_memory_mb"),
         "environment": summary["environment"],

@@ -10,7 +10,7 @@ import numpy as np
 from blurbench.evaluation.boards import Board, Entry
 from blurbench.files import inside, sha256, write_bytes
 from blurbench.images import encode, read_image
-from blurbench.metrics import METRICS
+from blurbench.metrics import find_metric
 
 FOLDER = "leaderboard_files"
 # Larger pictures are cropped at their centre, for every model alike, and the more models the
@@ -142,9 +142,10 @@ def _note(entry: Entry | None, name: str) -> str:
     """The scores of one picture, in one line."""
     if entry is None:
         return ""
-    scores = {metric: of[name] for metric, of in entry.result.scores.items() if name in of}
+    found = [(find_metric(metric), of.get(name)) for metric, of in entry.result.scores.items()]
     parts = (
-        f"{METRICS[metric].title} {value:.{METRICS[metric].digits}f} {METRICS[metric].unit}"
-        for metric, value in scores.items()
+        f"{metric.title} {value:.{metric.digits}f} {metric.unit}"
+        for metric, value in found
+        if value is not None
     )
     return " · ".join(part.strip() for part in parts)

@@ -8,7 +8,7 @@ from typing import Any
 from blurbench.errors import UserError
 from blurbench.evaluation.statistics import Estimate
 from blurbench.files import read_json, read_jsonl
-from blurbench.metrics import METRICS, PROTOCOLS, known
+from blurbench.metrics import PROTOCOLS, find_metric, known
 
 BASELINE = "identity"
 # Of summary.json, beside `complete`.
@@ -33,7 +33,8 @@ class Result:
 
     folder: Path
     summary: dict[str, Any]
-    scores: dict[str, dict[str, float]]  # metric -> picture id -> score
+    # Metric -> picture id -> score; without the pictures to which a metric does not apply.
+    scores: dict[str, dict[str, float]]
     severity: dict[str, float] = field(default_factory=dict)  # picture id -> blur length, px
     groups: dict[str, dict[str, str]] = field(default_factory=dict)  # kind -> picture id -> label
     origin: str = ""  # the file it was taken from, where that is no RESULT folder
@@ -56,7 +57,12 @@ class Result:
         """How many pictures were scored."""
         if self.quoted:
             return int(self.summary["data"]["images"])
-        return len(next(iter(self.scores.values())))
+        return len(self.ids)
+
+    @property
+    def ids(self) -> list[str]:
+        """The pictures that were scored, sorted."""
+        return sorted({name for of_metric in self.scores.values() for name in of_metric})
 
     @property
     def is_baseline(self) -> bool:
@@ -79,11 +85,14 @@ def read_result(folder: Path) -> Result:
     for number, row in enumerate(read_jsonl(folder / "results.jsonl"), start=1):
         where = f"{folder / 'results.jsonl'}: line {number}"
         _take(result, row, expected, where)
-    if not result.scores or not result.images:
+    if not result.images:
         raise UserError(f"{folder}: every picture was skipped; see its failures.jsonl")
-    # The bootstrap draws by position: the order of the lines must not matter.
-    for metric, of_metric in result.scores.items():
-        result.scores[metric] = dict(sorted(of_metric.items()))
+    for metric, of_metric in list(result.scores.items()):
+        if of_metric:
+            # The bootstrap draws by position: the order of the lines must not matter.
+            result.scores[metric] = dict(sorted(of_metric.items()))
+        else:
+            del result.scores[metric]  # it applies to no picture
     return result
 
 
@@ -99,7 +108,7 @@ def _empty_result(folder: Path, summary: Any) -> Result:
         raise UserError(f"{folder / 'summary.json'}: lacks the field {error}") from None
     known(PROTOCOLS, whole["protocol"], "protocol")
     for metric in result.scores:
-        known(METRICS, metric, "metric")
+        find_metric(metric)
     return result
 
 
@@ -112,6 +121,8 @@ def _take(
         if found != expected:
             raise UserError(f"{where} belongs to another result than summary.json")
         for metric, of_metric in result.scores.items():
+            if row["metrics"][metric] is None:
+                continue
             value = float(row["metrics"][metric])
             if not math.isfinite(value):
                 raise UserError(f"{where}: {metric} is not a finite number")

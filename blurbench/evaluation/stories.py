@@ -6,7 +6,7 @@ from typing import Any
 from blurbench.evaluation.boards import Board, Entry
 from blurbench.evaluation.pictures import close_up, picture_file, sample_ids
 from blurbench.evaluation.statistics import difference, estimate
-from blurbench.metrics import METRICS
+from blurbench.metrics import find_metric
 
 SHOWN = 3  # wins, and as many losses
 
@@ -53,7 +53,7 @@ def _line(board: Board, metric: str, first: Entry, second: Entry) -> dict[str, A
 def _gaps(metric: str, first: Entry, second: Entry) -> dict[str, float]:
     """By picture that both have: how much better the first is."""
     one, other = (entry.result.scores.get(metric, {}) for entry in (first, second))
-    sign = 1 if METRICS[metric].higher_is_better else -1
+    sign = 1 if find_metric(metric).higher_is_better else -1
     return {name: sign * (one[name] - other[name]) for name in sorted(one.keys() & other.keys())}
 
 

@@ -117,3 +117,24 @@ def test_what_is_no_finished_result_is_told_in_one_line(make_result, tmp_path):
         with pytest.raises(UserError, match=message) as error:
             read_result(folder)
         assert "\n" not in str(error.value)
+
+
+def test_a_metric_may_not_apply_to_a_picture(make_result, tmp_path):
+    folders = []
+    for name, noise in (("a", 0), ("b", 1)):
+        values = psnr(20, noise)
+        rows = {
+            id: {"metrics": {"psnr": value, "psnr-hair": value + 1 if int(id[2:]) % 2 else None}}
+            for id, value in values.items()
+        }
+        changes = {"rows": rows, "metrics": ["psnr", "psnr-hair", "psnr-skin"]}
+        for row in rows.values():
+            row["metrics"]["psnr-skin"] = None
+        folders.append(make_result(tmp_path / name, name, values, **changes))
+    [board] = make_boards(folders)
+    assert board.metrics == ["psnr", "psnr-hair"]
+    for entry in board.entries:
+        assert entry.missing == 0
+        assert len(entry.result.scores["psnr-hair"]) == 10
+        assert entry.scores["psnr-hair"].rank is not None
+    assert board.comparisons["psnr-hair"].images == 10

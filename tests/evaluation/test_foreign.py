@@ -109,7 +109,7 @@ def test_a_board_of_quoted_lines_alone_makes_a_page(make_result, tmp_path):
         ("", "holds no rows"),
         ("a,b\n1,2\n", "needs the columns model and id"),
         ("model,id\na,id00\n", "has no column of a metric"),
-        ("model,id,speed\na,id00,3\n", "column 'speed' is no metric; known: psnr"),
+        ("model,id,speed\na,id00,3\n", "a column is no metric: unknown metric 'speed'"),
         ("model,id,psnr\na,id00,nan\n", "line 2: psnr: 'nan' is not a finite number"),
         ("model,id,psnr\na,id00,\n", "line 2: psnr: '' is not a finite number"),
         ("model,id,psnr\na,id00\n", "line 2: has not as many cells"),
