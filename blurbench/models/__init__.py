@@ -22,6 +22,7 @@ MODELS: dict[str, str] = {
     "nafnet": "blurbench.models.nafnet:NAFNet",
     "udeconv": "blurbench.models.udeconv:UDeconv",
     "umsn": "blurbench.models.umsn:UMSN",
+    "bn": "blurbench.models.bn:BN",
     "sp": "blurbench.models.sp:SemanticPrior",
     "unet": "blurbench.models.unet:UNet",
     "deblurgan": "blurbench.models.deblurgan:DeblurGAN",

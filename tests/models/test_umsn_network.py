@@ -13,7 +13,8 @@ from blurbench.models import build
 from blurbench.models.base import parameter_count
 from blurbench.models.umsn import UMSN
 from blurbench.models.umsn.blocks import SmoothingConv, half_size
-from blurbench.models.umsn.network import DeblurNet, Segmentation
+from blurbench.models.umsn.network import DeblurNet
+from blurbench.models.umsn.segmentation import Segmentation
 
 TOLERANCE = 1e-10
 
@@ -45,13 +46,26 @@ def test_deblurring_network_gives_the_reference_outputs(shared, size):
 
 @pytest.mark.parametrize("case", ["", "__b", "__batchstats"])
 def test_segmentation_gives_the_reference_outputs(shared, case):
-    network = load_reference(build("umsn", "code").segmentation, shared, "umsn_SN")
+    model = build("umsn", "code", sn_batch_stats=False)
+    network = load_reference(model.segmentation, shared, "umsn_SN")
     network.train(case == "__batchstats")
     arrays = reference_arrays(shared, f"umsn_SN{case}")
     with torch.no_grad():
         full, half = (network.activate(logits) for logits in network(arrays["x"]))
     assert relative_error(full, arrays["y0"]) < TOLERANCE
     assert relative_error(half, arrays["y1"]) < TOLERANCE
+
+
+def test_preset_code_segments_each_picture_with_its_own_statistics(tiny):
+    own = build("umsn", "tiny", sn_batch_stats=True)
+    own.load_state_dict(tiny.state_dict())
+    x = torch.rand(2, 3, 32, 40) * 2 - 1
+    with torch.no_grad():
+        found = own.segmentation.maps(x)
+        tiny.segmentation.train()
+        alone = torch.cat([tiny.segmentation.maps(picture) for picture in x.split(1)])
+    assert torch.allclose(found, alone, atol=1e-5)
+    assert build("umsn", "code").config.sn_batch_stats
 
 
 @pytest.mark.parametrize("size", ["", "__b"])

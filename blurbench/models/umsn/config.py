@@ -1,29 +1,25 @@
 """The settings of UMSN, and its presets."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from blurbench.models.base import ModelConfig
 
 Four = tuple[float, float, float, float]
 
+# `inner` of BN that brings it to the 7,615,342 parameters that UMSN's F-Nets and BN have.
+INNER = {"bn": 212 / 64, "maps": 214 / 64, "nested": 214 / 64}
 
-class UmsnConfig(ModelConfig):
-    """Widths, losses and stages of UMSN; the defaults are the released code's."""
+
+class BaseNetConfig(ModelConfig):
+    """Width, losses and optimiser of BN, alone or in UMSN; the defaults are the released code's."""
 
     width: int = Field(64, ge=8, multiple_of=2, description="channels of BN")
-    fnet_width: int = Field(16, ge=3, description="channels of each F-Net")
-    fnet_out: int = Field(16, ge=1, description="channels each F-Net hands on to BN")
-    sn_width: int = Field(64, ge=4, description="channels of the segmentation network")
+    inner: float = Field(3, ge=1, description="channels inside BN's ResBlocks, over their outputs'")
     refine_width: int = Field(16, ge=1, description="channels that make residuals and maps")
-    cn_width: int = Field(16, ge=1, description="channels of the confidence network")
-    unused_tensors: bool = Field(False, description="hold the released files' unused tensors")
     identity_start: bool = Field(True, description="begin by copying the input")
 
-    sn_loss: Literal["cross_entropy", "bce"] = "cross_entropy"
-    class_weights: Four = Field((1.2, 1.2, 3.6, 1.2), description="weight of each class")
-    confidence_lambda: float = Field(0.015, ge=0, description="lambda of eq. 4")
     half_scale_weight: float = Field(0.33, ge=0, description="weight of the half-size output")
     gradient_weights: tuple[float, float] = Field((0.15, 0.08), description="full and half size")
     loss_scale: float = Field(1.0, gt=0, description="factor on the whole loss")
@@ -33,16 +29,42 @@ class UmsnConfig(ModelConfig):
     perceptual_half_layers: tuple[str, ...] = Field((), description="for the half-size output")
     perceptual_weights: str = Field("imagenet", description="imagenet, random, or a file")
 
+    rate: float = Field(2e-4, gt=0, description="but for SN's stages")
+    beta1: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+
+
+class UmsnConfig(BaseNetConfig):
+    """What UMSN has beside BN."""
+
+    streams: bool = Field(True, description="four F-Nets in front of BN")
+    nested: bool = Field(True, description="residuals of residuals (NRL)")
+    confidence: bool = Field(True, description="eq. 4 with CN; false: L1")
+    fnet_width: int = Field(16, ge=3, description="channels of each F-Net")
+    fnet_out: int = Field(16, ge=1, description="channels each F-Net hands on to BN")
+    sn_width: int = Field(64, ge=4, description="channels of the segmentation network")
+    cn_width: int = Field(16, ge=1, description="channels of the confidence network")
+    unused_tensors: bool = Field(False, description="hold the released files' unused tensors")
+
+    sn_loss: Literal["cross_entropy", "bce"] = "cross_entropy"
+    sn_batch_stats: bool = Field(
+        False, description="SN normalises each picture by itself after training too"
+    )
+    class_weights: Four = Field((1.2, 1.2, 3.6, 1.2), description="weight of each class")
+    confidence_lambda: float = Field(0.015, ge=0, description="lambda of eq. 4")
     shares: Four = Field(
         (60, 30, 50, 100),
         description="steps of SN on sharp and on blurred faces, F-Nets, whole network",
     )
     sn_rates: tuple[float, float] = Field((2e-4, 1e-5), description="on sharp, on blurred faces")
-    rate: float = Field(2e-4, gt=0, description="of the F-Nets and of the whole network")
-    beta1: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "cosine"] = "constant"
-    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.unused_tensors and not (self.streams and self.nested and self.confidence):
+            raise ValueError("unused_tensors are those of the whole UMSN")
+        return self
 
 
 # Section IV-A, eqs. 4-6 and appendix A: no class weights, nothing added to the loss.
@@ -56,6 +78,19 @@ PAPER = UmsnConfig(
     gradient_weights=(0, 0),
 )
 
+# Table VI. The paper widens the networks without F-Nets to as many parameters as UMSN has, inside
+# their ResBlocks, and prints no width.
+NO_CONFIDENCE = PAPER.model_copy(update={"confidence": False})
+NESTED = NO_CONFIDENCE.model_copy(
+    update={
+        "streams": False,
+        "steps": 190_000,
+        "shares": (60, 30, 0, 100),
+        "inner": INNER["nested"],
+    }
+)
+MAPS = NESTED.model_copy(update={"nested": False, "inner": INNER["maps"]})
+
 # As released, but: batches of 16 and every gradient used (its zero_grad and step, both on even
 # iterations only, throw every other batch away), constant rates (its epochs count an unreleased
 # set), and ImageNet's VGG16 for VGG-Face. Its F-Net stage is never reached, so it has no share.
@@ -65,6 +100,7 @@ CODE = UmsnConfig(
     unused_tensors=True,
     identity_start=False,
     sn_loss="bce",
+    sn_batch_stats=True,
     loss_scale=2.0,
     perceptual_weight=1.8e-4,
     perceptual_norm="l1",
@@ -97,4 +133,11 @@ TINY = UmsnConfig(
     clip=1.0,
 )
 
-PRESETS = {"paper": PAPER, "code": CODE, "tiny": TINY}
+PRESETS = {
+    "paper": PAPER,
+    "code": CODE,
+    "maps": MAPS,
+    "nested": NESTED,
+    "no-confidence": NO_CONFIDENCE,
+    "tiny": TINY,
+}

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from blurbench.models.perceptual import VggFeatures
 from blurbench.models.umsn.blocks import half_size
-from blurbench.models.umsn.config import UmsnConfig
+from blurbench.models.umsn.config import BaseNetConfig, UmsnConfig
 
 EPSILON = 1e-8  # keeps log C finite
 
@@ -64,27 +64,45 @@ def perceptual_loss(
 
 
 def deblurring_loss(
-    restored: tuple[Tensor, Tensor], sharp: Tensor, maps: Tensor, confidence: Tensor, c: UmsnConfig
+    restored: tuple[Tensor, Tensor],
+    sharp: Tensor,
+    maps: Tensor,
+    confidence: Tensor | None,
+    c: UmsnConfig,
 ) -> Tensor:
-    """Eq. 6 but for L_p, and what the released code adds: half size and gradients.
+    """Eq. 6 but for L_p, and what the released code adds.
 
-    `restored` at full and half size; `maps` of the sharp image; `confidence` (N, 4, 3).
+    `restored` at full and half size; `maps` of the sharp image; `confidence` (N, 4, 3), or none
+    for an L1 in place of eq. 4.
     """
-    full, half = restored
-    errors = class_errors(full, sharp, maps)
+    if confidence is None:
+        return plain_loss(restored, sharp, c)
+    errors = class_errors(restored[0], sharp, maps)
     loss = confidence_loss(errors, confidence, c.class_weights, c.confidence_lambda)
+    return c.loss_scale * (loss + added_losses(restored, sharp, c))
+
+
+def plain_loss(restored: tuple[Tensor, Tensor], sharp: Tensor, c: BaseNetConfig) -> Tensor:
+    """L1, and what the released code adds; `restored` at full and half size."""
+    return c.loss_scale * (F.l1_loss(restored[0], sharp) + added_losses(restored, sharp, c))
+
+
+def added_losses(restored: tuple[Tensor, Tensor], sharp: Tensor, c: BaseNetConfig) -> Tensor:
+    """L1 at half size and of gradients: no part of the paper's losses."""
+    full, half = restored
     small = half_size(sharp)
+    loss = sharp.new_zeros(())
     if c.half_scale_weight:
         loss = loss + c.half_scale_weight * F.l1_loss(half, small)
     pairs = (full, sharp), (half, small)
     for weight, (image, target) in zip(c.gradient_weights, pairs, strict=True):
         if weight:
             loss = loss + weight * gradient_loss(image, target)
-    return c.loss_scale * loss
+    return loss
 
 
 def network_perceptual_loss(
-    features: VggFeatures, restored: tuple[Tensor, Tensor], sharp: Tensor, c: UmsnConfig
+    features: VggFeatures, restored: tuple[Tensor, Tensor], sharp: Tensor, c: BaseNetConfig
 ) -> Tensor:
     """L_p of both sizes, with its weights."""
     full, half = restored

@@ -2,10 +2,9 @@
 
 from torch import Tensor
 
-from blurbench.models.umsn.network import (
-    ConfidenceNet,
-    DeblurNet,
-    Segmentation,
+from blurbench.models.umsn.network import ConfidenceNet, DeblurNet
+from blurbench.models.umsn.segmentation import Segmentation
+from blurbench.models.umsn.unused import (
     add_unused_to_confidence,
     add_unused_to_network,
     add_unused_to_segmentation,

@@ -1,6 +1,5 @@
 """UMSN: the model and its four stages of training (section IV-A)."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -8,29 +7,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blurbench.models.base import Batch, Losses, Model, Stage, Update
+from blurbench.models.base import Batch, Losses, Maps, Stage, pad
 from blurbench.models.perceptual import VggFeatures
-from blurbench.models.schedules import constant, cosine
 from blurbench.models.umsn import losses
+from blurbench.models.umsn.base import PAPER, BaseNetModel, signed
+from blurbench.models.umsn.blocks import CLASSES, half_size
 from blurbench.models.umsn.config import PRESETS, UmsnConfig
-from blurbench.models.umsn.network import (
-    CLASSES,
-    DeblurNet,
-    Segmentation,
-    add_unused_to_network,
-    add_unused_to_segmentation,
-)
+from blurbench.models.umsn.explain import around_grey, class_pictures, residual_pictures
+from blurbench.models.umsn.network import DeblurNet
+from blurbench.models.umsn.segmentation import Segmentation
+from blurbench.models.umsn.unused import add_unused_to_network, add_unused_to_segmentation
 
 
-class UMSN(Model):
+class UMSN(BaseNetModel):
     """Four class streams and a base network, guided by the face parts that SN predicts."""
 
     Config = UmsnConfig
     PRESETS = PRESETS
-    PAPER = (
-        "R. Yasarla, F. Perazzi and V. M. Patel, Deblurring Face Images Using Uncertainty Guided"
-        " Multi-Stream Semantic Networks, IEEE Transactions on Image Processing, 2020"
-    )
+    PAPER = PAPER
     LICENCE = "authors' code: MIT; VGG-Face weights have terms of their own"
     NEEDS = ("mask",)
 
@@ -39,21 +33,24 @@ class UMSN(Model):
     def __init__(self, config: UmsnConfig) -> None:
         """Build SN and the deblurring network."""
         super().__init__(config)
-        # SN halves the image twice; 8, because instance norm refuses the 1x1 maps of a 4x4 image.
-        self.multiple = 8
-        softmax = config.sn_loss == "cross_entropy"
-        self.segmentation = Segmentation(config.sn_width, config.refine_width, softmax)
+        c = config
+        softmax = c.sn_loss == "cross_entropy"
+        self.segmentation = Segmentation(c.sn_width, c.refine_width, softmax, c.sn_batch_stats)
         self.network = DeblurNet(
-            config.width,
-            config.fnet_width,
-            config.fnet_out,
-            config.refine_width,
-            config.cn_width,
+            c.width,
+            c.fnet_width,
+            c.fnet_out,
+            c.refine_width,
+            c.cn_width,
+            c.inner,
+            c.nested,
+            c.streams,
+            c.confidence,
         )
-        if config.unused_tensors:
+        if c.unused_tensors:
             add_unused_to_segmentation(self.segmentation)
             add_unused_to_network(self.network)
-        if config.identity_start:
+        if c.identity_start:
             for network in (self.network, *self.network.fnets()):
                 network.start_as_identity()
 
@@ -63,6 +60,38 @@ class UMSN(Model):
         restored, _ = self.network(x, self.segmentation.maps(x))
         return (restored + 1) / 2
 
+    @torch.no_grad()
+    def face_maps(self, image: Tensor) -> Tensor:
+        """SN alone: (N, 3, H, W) in [0, 1], any size -> class maps (N, 4, H, W) in [0, 1].
+
+        Background; skin; brows, eyes, nose, lips and teeth; hair.
+        """
+        padded, (height, width) = pad(image, self.multiple)
+        return self.segmentation.maps(signed(padded))[..., :height, :width]
+
+    @torch.no_grad()
+    def face_confidence(self, blur: Tensor, sharp: Tensor) -> Tensor:
+        """C of each class as in Table VII: two (N, 3, H, W) in [0, 1], sides >= 16 -> (N, 4)."""
+        restored, maps = signed(self.deblur(blur)), self.face_maps(sharp)
+        return self.network.confidence(restored, signed(sharp), maps).mean(2)
+
+    @torch.no_grad()
+    def explain(self, blur: Tensor) -> Maps:
+        """Class maps (Fig. 7), residuals at both sizes and of each class (Fig. 12), half size."""
+        padded, (height, width) = pad(blur, self.multiple)
+        x = signed(padded)
+        maps = self.segmentation.maps(x)
+        r, r_half = self.network.residuals(x, maps)
+        half = (self.network.clean(half_size(x) - r_half) + 1) / 2
+        size = (slice(None), slice(0, height), slice(0, width))
+        half_cut = (slice(None), slice(0, -(-height // 2)), slice(0, -(-width // 2)))
+        return {
+            **class_pictures(maps[0][size]),
+            **residual_pictures(r[0][size], maps[0][size]),
+            "residual_half": around_grey(r_half[0][half_cut]),
+            "restored_half": half[0][half_cut].clamp(0, 1).cpu(),
+        }
+
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """SN, the F-Nets without their heads, and BN."""
         return (self.segmentation, *self.network.restoring_modules())
@@ -70,7 +99,8 @@ class UMSN(Model):
     def stages(self) -> tuple[Stage, ...]:
         """SN on sharp, then on blurred faces; the F-Nets; the whole network with CN."""
         c, features = self.config, self.load_features()
-        restoring = (*self.network.restoring_modules(), self.network.conf_ker)
+        judge = (self.network.conf_ker,) if c.confidence else ()
+        restoring = (*self.network.restoring_modules(), *judge)
         sn, fnets = (self.segmentation,), self.network.fnets()
         updates = (
             ("sn-sharp", sn, partial(self.segmentation_losses, "sharp"), c.sn_rates[0]),
@@ -81,33 +111,8 @@ class UMSN(Model):
         return tuple(
             Stage(name, share, (self.update(name, modules, loss, rate),))
             for share, (name, modules, loss, rate) in zip(c.shares, updates, strict=True)
-            if share
+            if share and modules
         )
-
-    def update(
-        self, name: str, modules: tuple[nn.Module, ...], loss: Callable[[Batch], Losses], lr: float
-    ) -> Update:
-        """Adam as the preset has it."""
-        c = self.config
-        return Update(
-            name,
-            modules,
-            loss,
-            lr,
-            betas=(c.beta1, 0.999),
-            weight_decay=c.weight_decay,
-            schedule=cosine(0.01) if c.schedule == "cosine" else constant,
-            clip=c.clip,
-        )
-
-    def load_features(self) -> VggFeatures | None:
-        """VGG16 of the perceptual loss, where the preset has one; UserError without its weights."""
-        c = self.config
-        if not c.perceptual_weight:
-            return None
-        layers = (*c.perceptual_layers, *c.perceptual_half_layers)
-        device = next(self.parameters()).device
-        return VggFeatures(layers, c.perceptual_weights).to(device)
 
     def segmentation_losses(self, image: Literal["sharp", "blur"], batch: Batch) -> Losses:
         """SN's loss on the sharp or the blurred faces."""
@@ -141,7 +146,9 @@ class UMSN(Model):
         # The paper has no labels here: SN gives the maps of both images.
         maps, sharp_maps = self.maps(torch.cat([blur, sharp])).chunk(2)
         restored = self.network(blur, maps)
-        confidence = self.network.confidence(restored[0], sharp, sharp_maps)
+        confidence = None
+        if self.config.confidence:
+            confidence = self.network.confidence(restored[0], sharp, sharp_maps)
         loss = losses.deblurring_loss(restored, sharp, sharp_maps, confidence, self.config)
         found = {"l1": F.l1_loss(restored[0], sharp)}
         if features is not None:
@@ -149,16 +156,12 @@ class UMSN(Model):
                 features, restored, sharp, self.config
             )
             loss = loss + found["perceptual"]
-        for number, value in enumerate(confidence.mean((0, 2)), start=1):
-            found[f"confidence_{number}"] = value
+        if confidence is not None:
+            for number, value in enumerate(confidence.mean((0, 2)), start=1):
+                found[f"confidence_{number}"] = value
         return {"loss": loss, **found}
 
     @torch.no_grad()
     def maps(self, x: Tensor) -> Tensor:
         """SN's maps of images in [-1, 1], without gradients."""
         return self.segmentation.maps(x)
-
-
-def signed(image: Tensor) -> Tensor:
-    """[0, 1] -> [-1, 1]."""
-    return image * 2 - 1

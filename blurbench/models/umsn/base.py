@@ -1,0 +1,57 @@
+"""What UMSN and its base network share as models."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from blurbench.models.base import Batch, Losses, Model, Update
+from blurbench.models.perceptual import VggFeatures
+from blurbench.models.schedules import constant, cosine
+from blurbench.models.umsn.config import BaseNetConfig
+
+PAPER = (
+    "R. Yasarla, F. Perazzi and V. M. Patel, Deblurring Face Images Using Uncertainty Guided"
+    " Multi-Stream Semantic Networks, IEEE Transactions on Image Processing, 2020"
+)
+
+
+class BaseNetModel(Model):
+    """A model that restores with BN, whatever guides it."""
+
+    config: BaseNetConfig
+
+    def __init__(self, config: BaseNetConfig) -> None:
+        """Leave the networks to the model."""
+        super().__init__(config)
+        # SN halves the image twice; 8, because instance norm refuses the 1x1 maps of a 4x4 image.
+        self.multiple = 8
+
+    def update(
+        self, name: str, modules: tuple[nn.Module, ...], loss: Callable[[Batch], Losses], lr: float
+    ) -> Update:
+        """Adam as the preset has it."""
+        c = self.config
+        return Update(
+            name,
+            modules,
+            loss,
+            lr,
+            betas=(c.beta1, 0.999),
+            weight_decay=c.weight_decay,
+            schedule=cosine(0.01) if c.schedule == "cosine" else constant,
+            clip=c.clip,
+        )
+
+    def load_features(self) -> VggFeatures | None:
+        """VGG16 of the perceptual loss, where the preset has one; UserError without its weights."""
+        c = self.config
+        if not c.perceptual_weight:
+            return None
+        layers = (*c.perceptual_layers, *c.perceptual_half_layers)
+        device = next(self.parameters()).device
+        return VggFeatures(layers, c.perceptual_weights).to(device)
+
+
+def signed(image: Tensor) -> Tensor:
+    """[0, 1] -> [-1, 1]."""
+    return image * 2 - 1
