@@ -280,7 +280,8 @@ def of_weights(command: Callable[..., Any]) -> Callable[..., Any]:
 @cli.command()
 @click.option("--data", type=PLACE, required=True, help="The data set: a folder, or a URL.")
 @click.option("--out", type=FOLDER, required=True, help="The result folder.")
-@click.option("--checkpoint", "runs", type=FOLDER, multiple=True, help="A run folder; or several.")
+@click.option("--checkpoint", "runs", type=FOLDER, multiple=True, help="A run folder, or several.")
+@click.argument("more", type=FOLDER, nargs=-1, metavar="")
 @of_weights
 @click.option("--restored", type=FOLDER, help="Anybody's restored pictures, paired by name.")
 @click.option("--identity", is_flag=True, help="The blurred pictures themselves: the baseline.")
@@ -296,33 +297,31 @@ def evaluate(
     data: Path | str,
     out: Path,
     runs: tuple[Path, ...],
+    more: tuple[Path, ...],  # of --checkpoint A B C
     model: str | None,
     preset: str,
     restored: Path | None,
     identity: bool,
     name: str | None,
-    protocol: str,
     metrics: str,
-    split: str,
-    repeats: int,
     device: str | None,
+    **options: Any,
 ) -> int:
     """Score runs, restored pictures or the blurred ones against the sharp ones."""
     if (len(runs) > 0) + (restored is not None) + identity != 1:
         raise click.UsageError("Give one of --checkpoint, --restored and --identity.")
+    if more and not runs:
+        raise click.UsageError(f"{more[0]}: several runs go behind --checkpoint.")
+    runs += more
     if (name or model) and len(runs) > 1:
         raise click.UsageError("--name and --model go with one --checkpoint.")
     from blurbench.evaluation import evaluate as evaluation
     from blurbench.evaluation.restorers import FolderRestorer, Identity, Restorer, trained
 
-    options: dict[str, Any] = {
-        "protocol": protocol,
-        "metrics": tuple(metrics.split(",")),
-        "split": split,
-    }
+    options["metrics"] = tuple(metrics.split(","))
     if len(runs) > 1:
         failed = 0
-        for done in evaluation.evaluate_runs(data, out, runs, device, repeats=repeats, **options):
+        for done in evaluation.evaluate_runs(data, out, runs, device, **options):
             click.echo(done)
             failed += done.failed
         return 1 if failed else 0
@@ -331,9 +330,7 @@ def evaluate(
         restore = trained(runs[0], name, device, model, preset)
     else:
         restore = FolderRestorer(restored, name) if restored else Identity(name or "identity")
-    summary = evaluation.evaluate(
-        data, out, restore=restore, name=restore.name, repeats=repeats, **options
-    )
+    summary = evaluation.evaluate(data, out, restore=restore, name=restore.name, **options)
     click.echo(summary)
     return 1 if summary.failed else 0
 
@@ -366,16 +363,14 @@ def deblur(
     preset: str,
     out: Path,
     device: str | None,
-    tile: int | None,
-    tta: bool,
-    explain: Path | None,
+    **options: Any,
 ) -> int:
     """Restore one picture or a folder of them; no sharp reference needed."""
     from blurbench.inference.deblur import load_checkpoint
     from blurbench.inference.folder import deblur_files
 
     loaded = load_checkpoint(checkpoint, device, model, preset)
-    result = deblur_files(source, loaded, out, tile=tile, tta=tta, explain=explain)
+    result = deblur_files(source, loaded, out, **options)
     for message in result.failed:
         click.echo(f"failed: {message}", err=True)
     click.echo("\n".join([f"{len(result.made)} restored into {out}", *result.notes]))

@@ -40,6 +40,20 @@ BAD = {
     "unknown model": ("train", "--model", "nosuch", "--data", "{tmp}/empty", "--out", "{tmp}/o"),
     "seed too large": ("train", "--model", "unet", "--data", "x", "--out", "y", "--seed", "9" * 20),
     "no data": ("train", "--model", "unet", "--out", "y"),
+    "runs of no checkpoint": ("evaluate", "--data", "x", "--out", "y", "--identity", "run"),
+    "a name for two": (
+        "evaluate",
+        "--data",
+        "x",
+        "--out",
+        "y",
+        "--checkpoint",
+        "a",
+        "b",
+        "--name",
+        "c",
+    ),
+    "weights of nobody": ("deblur", "x", "--checkpoint", "{tmp}/bad.toml", "--out", "{tmp}/o"),
     "two restorers": ("evaluate", "--data", "x", "--out", "y", "--identity", "--restored", "z"),
 }
 
