@@ -23,6 +23,7 @@ MODELS: dict[str, str] = {
     "udeconv": "blurbench.models.udeconv:UDeconv",
     "umsn": "blurbench.models.umsn:UMSN",
     "bn": "blurbench.models.bn:BN",
+    "shen-face": "blurbench.models.shen_face:ShenFace",
     "sp": "blurbench.models.sp:SemanticPrior",
     "unet": "blurbench.models.unet:UNet",
     "deblurgan": "blurbench.models.deblurgan:DeblurGAN",
