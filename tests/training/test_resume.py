@@ -1,0 +1,65 @@
+"""Real models, stopped and resumed: a GAN with a critic of several steps, and four stages."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from toy import SMALL, ToyPairs, weights
+
+from blurbench.models import build
+from blurbench.training.batches import TrainingPairs
+from blurbench.training.checkpoint import checkpoints
+from blurbench.training.runner import Runner
+
+UMSN = {"width": 8, "fnet_width": 3, "fnet_out": 1, "sn_width": 4, "cn_width": 1, "refine_width": 1}
+CASES: dict[str, dict[str, Any]] = {
+    "deblurgan": {**SMALL["deblurgan"], "dropout": 0.5},
+    "igan": {**SMALL["igan"], "dropout": True},
+    "umsn": {**UMSN, "shares": (1, 1, 1, 1), "ema": 0.9},
+}
+STEPS = 8  # two a stage for UMSN
+
+
+class MaskedPairs(ToyPairs):
+    """Noise pictures with masks."""
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        labels = (self.sharp[index, 0] * 4).long()
+        mask = torch.nn.functional.one_hot(labels, 4).permute(2, 0, 1).float()
+        return {**super().__getitem__(index), "mask": mask}
+
+
+def make(folder: Path, name: str) -> Runner:
+    torch.manual_seed(0)
+    size = 32 if name != "deblurgan" else 24
+    model = build(name, preset="tiny", batch_size=2, crop_size=size, **CASES[name])
+    pairs: Any = MaskedPairs(count=4, size=size)
+    folder.mkdir(exist_ok=True)
+    training = TrainingPairs(pairs, model.config, seed=5)
+    accelerator = Accelerator(cpu=True)
+    return Runner(folder, model, training, None, pairs, STEPS, accelerator, checkpoint_seconds=0.0)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_stopped_anywhere_it_ends_with_the_same_bits(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blurbench.training.runner.save_samples", lambda *_: None)
+    make(tmp_path / "whole", name).run()
+    for stop_at in (1, 4, 7, STEPS):  # 4 is the end of a stage
+        broken = make(tmp_path / "broken", name)
+        step = broken._step
+
+        def step_then_stop(*given: Any, run: Runner = broken, step: Any = step) -> None:
+            step(*given)
+            run.stop.asked = run.at.step + 1 == stop_at  # noqa: B023
+
+        broken._step = step_then_stop  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            broken.run()
+        assert int(checkpoints(tmp_path / "broken")[-1].name) == stop_at
+    make(tmp_path / "broken", name).run()
+    for file in ("last.safetensors", "model.safetensors"):
+        assert weights(tmp_path / "whole", file) == weights(tmp_path / "broken", file)
