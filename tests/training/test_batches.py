@@ -6,6 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import ToyPairs
 
+from blurbench.data.dataset import OnTheFlyDataset
+from blurbench.data.manifest import load_recipe
+from blurbench.data.sources import open_for
 from blurbench.models.base import ModelConfig
 from blurbench.training.batches import TrainingPairs, augment, batches, crop, step_seed
 
@@ -75,3 +78,17 @@ def test_small_pictures_are_mirrored_up_to_the_crop() -> None:
 def test_step_seeds_differ_by_seed_step_and_process() -> None:
     seeds = {step_seed(s, t, p) for s in range(3) for t in range(3) for p in range(3)}
     assert len(seeds) == 27
+
+
+def test_pairs_blurred_on_the_fly_are_the_same_with_workers_and_after_a_resume() -> None:
+    recipe = load_recipe("demo")
+    source = open_for(recipe, "builtin:photos")
+    config = ModelConfig(steps=1, batch_size=2, crop_size=32)
+
+    def drawn(first: int, workers: int) -> list[torch.Tensor]:
+        pairs = TrainingPairs(OnTheFlyDataset(recipe, source, "train"), config, seed=3)
+        return [batch["blur"] for batch in batches(pairs, first, 4, 0, 1, workers)]
+
+    whole, tail = drawn(0, 0), drawn(2, 2)
+    assert all(torch.equal(a, b) for a, b in zip(whole[2:], tail, strict=True))
+    assert not torch.equal(whole[0], whole[2])
