@@ -22,6 +22,7 @@ GAINS = {
     "mssnet": 0.6,
     "nafnet_w32": 0.8,
     "nafnet_w64": 0.8,
+    "restormer": 0.8,
 }
 # Their only tensors of one number are names of one shared PReLU; the last name's value is kept.
 LAST_ALIAS = {

@@ -20,6 +20,7 @@ MODELS: dict[str, str] = {
     "mprnet": "blurbench.models.mprnet:MPRNet",
     "mssnet": "blurbench.models.mssnet:MSSNet",
     "nafnet": "blurbench.models.nafnet:NAFNet",
+    "restormer": "blurbench.models.restormer:Restormer",
     "udeconv": "blurbench.models.udeconv:UDeconv",
     "umsn": "blurbench.models.umsn:UMSN",
     "bn": "blurbench.models.bn:BN",

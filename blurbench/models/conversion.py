@@ -32,6 +32,7 @@ RELEASED: dict[str, str] = {
     "pix2pix_D70": "blurbench.models.pix2pix:PatchDiscriminator",
     "pix2pix_unet128_G": "blurbench.models.pix2pix:unet_128",
     "pix2pix_unet256_G": "blurbench.models.pix2pix:UnetGenerator",
+    "restormer": "blurbench.models.restormer:Network",
     "udeconv_burst": "blurbench.models.udeconv:Network",
     "umsn_CN": "blurbench.models.umsn.released:ReleasedConfidence",
     "umsn_G": "blurbench.models.umsn.released:ReleasedDeblurNet",
