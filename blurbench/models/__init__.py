@@ -83,7 +83,7 @@ def parse(value: Any, current: Any) -> Any:
     """What a command-line string means for a field that holds `current`."""
     if not isinstance(value, str):
         return value
-    if value.lower() == "none":
+    if value.lower() == "none" and not isinstance(current, str):  # to text it is a word
         return None
     return value.split(",") if isinstance(current, tuple) else value
 

@@ -1,5 +1,6 @@
 """A finished run on anybody's pictures."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,12 @@ def test_a_part_of_a_model_is_not_taken_for_all_of_it(tmp_path: Path) -> None:
     torch.save(part.state_dict(), tmp_path / "part.pth")
     with pytest.raises(UserError, match="only a part of umsn"):
         load_checkpoint(tmp_path / "part.pth", "cpu", "umsn", "tiny")
+
+
+def test_every_preset_is_built_again_from_what_a_run_keeps_of_it() -> None:
+    with torch.device("meta"):
+        for preset in ("paper", "tiny"):
+            model = build("unet", preset=preset)
+            kept = json.loads(model.config.model_dump_json())
+            assert build("unet", preset=preset, **kept).config == model.config
+    assert build("unet", preset="tiny", norm="none").config.norm == "none"
