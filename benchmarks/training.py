@@ -5,7 +5,7 @@
 
 CPU time of one thread, both in turns, medians. Crops and mirrors are made in both; the runner also
 seeds, schedules, adds up losses and writes its log. Pictures to look at, validation and checkpoints
-come by the clock or once, and are left out. Presets average their weights; `--set ema=none` does not.
+come by the clock or once: left out. Presets average their weights; `--set ema=none` does not.
 """
 
 import os
