@@ -174,6 +174,9 @@ class ShenFace(Model):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if isinstance(module, ResBlock):
                 nn.init.zeros_(module.conv2.weight)
+        for last in (self.network.coarse[-1], self.network.fine[-1]):
+            assert isinstance(last, nn.Conv2d)
+            last.weight.data.mul_(0.1)  # or the first pictures would be ten times too bright
 
     def maps(self, blur: Tensor) -> Tensor:
         """Class maps (N, 4, H, W) that add up to 1."""
