@@ -50,6 +50,9 @@ def fft_loss(restored: Tensor, sharp: Tensor) -> Tensor:
     return torch.view_as_real(torch.fft.fft2(restored - sharp)).abs().mean()
 
 
+# Its gradient of a gradient cannot be compiled. The public torch.compiler.disable does the same,
+# but imports the compiler, which takes seconds, at once.
+@torch._disable_dynamo
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor],
     sharp: Tensor,
