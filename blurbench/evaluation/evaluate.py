@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import statistics
 import time
 from collections import Counter
@@ -17,15 +18,17 @@ from blurbench.data.records import pixel_hash
 from blurbench.errors import UserError
 from blurbench.evaluation import counted
 from blurbench.evaluation.environment import environment, forget_gpu_peak, peak_memory
+from blurbench.evaluation.photographs import Photographs, open_data, refuse_comparing
 from blurbench.evaluation.restorers import Restorer, trained
 from blurbench.files import inside, locked, read_json, sha256, write_bytes, write_json, write_jsonl
 from blurbench.images import encode
 from blurbench.inference import Restored
-from blurbench.metrics import METRICS, PROTOCOLS, compute, known
+from blurbench.metrics import PROTOCOLS, compute, find_metric, known
 from blurbench.models.dropout import drawing
 from blurbench.progress import progress
 from blurbench.stores import Place, base_name
 
+Data = BlurDataset | Photographs
 RECIPE_HASH = "recipe_sha256"
 SAMPLES = 8
 SHOWN = 10  # skipped pictures that are printed; failures.jsonl has all
@@ -54,8 +57,8 @@ class Summary:
     def __str__(self) -> str:
         """A line of means, then a line for each picture that was skipped, and for each note."""
         means = ", ".join(
-            f"{METRICS[key].title} {value:.{METRICS[key].digits}f} {METRICS[key].unit}".rstrip()
-            for key, value in self.means.items()
+            f"{metric.title} {value:.{metric.digits}f} {metric.unit}".rstrip()
+            for metric, value in ((find_metric(key), value) for key, value in self.means.items())
         )
         if self.images:
             lines = [f"{self.model}: {means} over {counted(self.images, 'picture')} ({self.out})"]
@@ -124,8 +127,9 @@ def evaluate(
     """
     known(PROTOCOLS, protocol, "protocol")
     for metric in metrics:
-        known(METRICS, metric, "metric")
-    dataset = BlurDataset(data, split)
+        find_metric(metric)
+    dataset = open_data(data, split)
+    refuse_comparing(dataset, metrics)
     notes = restore.prepare(dataset.rows)
     header = _header(dataset, restore, name, protocol, metrics)
     if repeats > 1:  # left out where there is one: as in results from before there were any
@@ -158,7 +162,7 @@ def _notes(summary: dict[str, Any]) -> list[str]:
 
 
 def _header(
-    dataset: BlurDataset, restore: Restorer, name: str, protocol: str, metrics: Sequence[str]
+    dataset: Data, restore: Restorer, name: str, protocol: str, metrics: Sequence[str]
 ) -> dict[str, Any]:
     """What is scored and how: the head of summary.json."""
     recipe = json.dumps(dataset.recipe, sort_keys=True)
@@ -221,7 +225,7 @@ def _is_whole(row: Any, metrics: Sequence[str]) -> bool:
 
 
 def _score_all(
-    dataset: BlurDataset,
+    dataset: Data,
     restore: Restorer,
     header: dict[str, Any],
     out: Path,
@@ -253,15 +257,17 @@ def _score_all(
 
 
 def _score(
-    dataset: BlurDataset, row: dict[str, Any], restore: Restorer, header: dict[str, Any]
+    dataset: Data, row: dict[str, Any], restore: Restorer, header: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """One picture restored and scored: its row of results.jsonl, and the pictures by role."""
-    blur, sharp = (_picture(dataset, row, role) for role in ("blur", "sharp"))
+    roles = ("blur",) if isinstance(dataset, Photographs) else ("blur", "sharp")
+    pictures = {role: _picture(dataset, row, role) for role in roles}
+    blur, sharp = pictures["blur"], pictures.get("sharp")
     began = time.perf_counter()
     draws = _draws(restore, blur, row, header.get("repeats", 1))
     elapsed = (time.perf_counter() - began) * 1e3 / len(draws)
     scores = {
-        metric: [compute(metric, draw.image, sharp, header["protocol"]) for draw in draws]
+        metric: [compute(metric, draw.values, sharp, header["protocol"]) for draw in draws]
         for metric in header["metrics"]
     }
     scored = {
@@ -270,7 +276,7 @@ def _score(
         "split": header["data"]["split"],
         "protocol": header["protocol"],
         "id": row["id"],
-        "metrics": {metric: statistics.fmean(values) for metric, values in scores.items()},
+        "metrics": {metric: _applying(statistics.fmean(of)) for metric, of in scores.items()},
         "severity": row.get("severity_mean_px"),
         "groups": {name: row[column] for name, column in GROUPS.items() if column in row},
         "milliseconds": round(elapsed, 3) if restore.timed else None,
@@ -278,8 +284,14 @@ def _score(
         "tile": draws[0].tile,
     }
     if len(draws) > 1:
-        scored["spread"] = {metric: statistics.stdev(values) for metric, values in scores.items()}
-    return scored, {"blur": blur, "sharp": sharp, "restored": draws[0].image}
+        spread = {m: statistics.stdev(of) for m, of in scores.items() if not math.isnan(of[0])}
+        scored["spread"] = spread
+    return scored, {**pictures, "restored": draws[0].image}
+
+
+def _applying(value: float) -> float | None:
+    """None for NaN: the metric does not apply to this picture."""
+    return None if math.isnan(value) else value
 
 
 def _draws(
@@ -295,13 +307,17 @@ def _draws(
     return draws
 
 
-def _means(tables: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The mean of each name over the tables that have it."""
-    names = dict.fromkeys(name for table in tables for name in table)
-    return {name: statistics.fmean(t[name] for t in tables if name in t) for name in names}
+def _means(tables: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The mean of each name over the tables that have a number for it."""
+    found: dict[str, list[float]] = {}
+    for table in tables:
+        for name, value in table.items():
+            if value is not None:
+                found.setdefault(name, []).append(value)
+    return {name: statistics.fmean(values) for name, values in found.items()}
 
 
-def _picture(dataset: BlurDataset, row: dict[str, Any], role: str) -> np.ndarray:
+def _picture(dataset: Data, row: dict[str, Any], role: str) -> np.ndarray:
     """A picture of the data set; UserError where the digest stands for other pixels."""
     image = dataset.picture(row, role)
     if pixel_hash(image) != row[f"{role}_pixels"]:
@@ -328,10 +344,7 @@ def _summarise(
         **header,
         "complete": True,
         "images": len(rows),
-        "means": {
-            metric: statistics.fmean(row["metrics"][metric] for row in rows) if rows else None
-            for metric in header["metrics"]
-        },
+        "means": dict.fromkeys(header["metrics"]) | _means([row["metrics"] for row in rows]),
         "milliseconds_median": statistics.median(times) if times else None,
         "figures": _means([row.get("figures", {}) for row in rows]),
         "spread": _means([row.get("spread", {}) for row in rows]),

@@ -79,6 +79,13 @@ METRICS: dict[str, Metric] = {
     "mad": pyiqa("MAD", higher_is_better=False, name="mad"),
     "ms_ssim": pyiqa("MS-SSIM", higher_is_better=True, name="ms_ssim"),
     "cw_ssim": pyiqa("CW-SSIM", higher_is_better=True, name="cw_ssim"),
+    "blur-effect": Metric(
+        "blurbench.metrics.sharpness:blur_effect",
+        "Blur effect",
+        higher_is_better=False,
+        digits=3,
+        reference=False,
+    ),
     "niqe": pyiqa("NIQE", higher_is_better=False, name="niqe", reference=False),
     "ilniqe": pyiqa("IL-NIQE", higher_is_better=False, name="ilniqe", reference=False),
     "brisque": pyiqa("BRISQUE", higher_is_better=False, name="brisque", reference=False),
