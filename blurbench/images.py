@@ -117,5 +117,9 @@ def to_float(image: np.ndarray) -> np.ndarray:
 
 def to_uint8(image: Any) -> np.ndarray:
     """(3, H, W) float in [0, 1], array or tensor -> (H, W, 3) uint8, clipped and rounded."""
-    array = np.asarray(image, np.float32)
-    return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+    return to_levels(np.asarray(image, np.float32)).transpose(1, 2, 0)
+
+
+def to_levels(values: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] -> uint8 of the same shape, clipped and rounded."""
+    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)

@@ -93,8 +93,8 @@ class TrainedModel:
     def _restore(
         self, blur: np.ndarray, side: int, advance: Callable[[int, int], None]
     ) -> Restored:
-        image, figures = restore_in_tiles(blur, self._run, side, self.model.multiple, advance)
-        return Restored(image, figures, side if side < max(blur.shape[:2]) else None)
+        values, figures = restore_in_tiles(blur, self._run, side, self.model.multiple, advance)
+        return Restored(values, figures, side if side < max(blur.shape[:2]) else None)
 
     def _run(self, blur: Tensor) -> tuple[Tensor, Figures]:
         """One tile on the device."""

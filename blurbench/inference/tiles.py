@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from blurbench.errors import UserError
-from blurbench.images import to_float, to_uint8
+from blurbench.images import to_float
 from blurbench.models.base import Figures
 
 # (1, 3, h, w) in [0, 1] -> restored, same shape, and what was counted on the way.
@@ -36,14 +36,14 @@ def restore_in_tiles(
     multiple: int,
     advance: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[np.ndarray, Figures]:
-    """(H, W, 3) uint8 -> restored, same shape, and the sum of what `restore` counted.
+    """(H, W, 3) uint8 -> restored, float32 in [0, 1], and the sum of what `restore` counted.
 
-    Beside the two pictures it holds one row of tiles as float32. `advance` is told how many tiles
+    Beside the two pictures it holds one row of tiles. `advance` is told how many tiles
     of how many are done.
     """
     height, width = blur.shape[:2]
     rows, columns = spans(height, tile, multiple), spans(width, tile, multiple)
-    restored, figures = np.empty_like(blur), Counter[str]()
+    restored, figures = np.empty(blur.shape, np.float32), Counter[str]()
     strip = np.zeros((3, 0, width), np.float32)
     for number, row in enumerate(rows):
         carried, strip = strip, np.zeros((3, row.stop - row.start, width), np.float32)
@@ -56,7 +56,7 @@ def restore_in_tiles(
             advance(done, len(rows) * len(columns))
         # Rows that no later tile adds to are done; the others are carried on.
         stop = rows[number + 1].start if number + 1 < len(rows) else height
-        restored[row.start : stop] = to_uint8(strip[:, : stop - row.start])
+        restored[row.start : stop] = strip[:, : stop - row.start].transpose(1, 2, 0)
         strip = strip[:, stop - row.start :]
     return restored, dict(figures)
 

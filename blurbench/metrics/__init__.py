@@ -62,9 +62,10 @@ def graded(restored: np.ndarray, levels: Levels) -> np.ndarray:
     """A picture in [0, 1] as grey levels 0 to 255; uint8 stays as it is."""
     if not np.issubdtype(restored.dtype, np.floating):
         return restored
-    values = np.clip(restored.astype(np.float64), 0, 1) * 255
+    # In the picture's own precision, as it is rounded when it is written to a file.
+    values = np.clip(restored, 0, 1) * 255
     if levels == "exact":
-        return values
+        return values.astype(np.float64)
     return (np.rint(values) if levels == "rounded" else np.floor(values)).astype(np.uint8)
 
 
