@@ -45,6 +45,7 @@ AUTHORS: dict[str, tuple[float, float | None]] = {
     "umsn_G": (3.68694, 12.82652),
     "umsn_SN": (2.12915, 7.42993),
     "udeconv": (1.1477, 3.05535),
+    "restormer": (7.0875, 40.06466),
     "nafnet:w32": (0.55736, 2.13345),
     "nafnet": (1.66673, 5.53106),
 }
