@@ -1,0 +1,14 @@
+"""Captions: as trees of seven nodes, their vocabularies, and how good they are."""
+
+from typing import Any
+
+__all__ = ["Tree", "parse_caption"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when first used: the command line's help needs none of it."""
+    if name in ("Tree", "parse_caption"):
+        from blurbench.captions import trees
+
+        return getattr(trees, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

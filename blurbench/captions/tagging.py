@@ -1,0 +1,158 @@
+"""A sentence as words, each with the one reading that its neighbours leave."""
+
+import re
+from functools import cache
+
+from blurbench.captions.language import (
+    ADJECTIVE,
+    AUXILIARY,
+    CONJUNCTION,
+    DETERMINER,
+    NOUN,
+    PREPOSITION,
+    SKIP,
+    VERB,
+    Word,
+    english,
+    listed,
+    word,
+)
+
+QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "“": " ", "”": " ", '"': " ", "_": " "})
+MARKS = re.compile(r"[.,;:!?()\[\]/]+")
+HYPHENED = re.compile(r"\b\w+(?:-\w+)*-\w+(?:ed|ing|en)\b")  # "snow-covered"
+TOKEN = re.compile(r"[^\W_][\w']*|,|&")
+COMMA = ","
+
+
+def split(text: str) -> list[str]:
+    """Words in small letters; marks inside the sentence become commas, set phrases one word."""
+    text = HYPHENED.sub(" ", text.lower().translate(QUOTES)).replace("-", " ")
+    text = MARKS.sub(" , ", re.sub(r"(?<=\d)[.,:](?=\d)", "", text)).strip(" ,")
+    return TOKEN.findall(_phrases().sub(_replace, " ".join(text.split())))
+
+
+@cache
+def _table() -> dict[str, str]:
+    of_measure = {f"{measure} of": "" for measure in sorted(listed("measures"))}
+    table: dict[str, str] = english()["compounds"] | english()["phrases"] | of_measure
+    return table
+
+
+@cache
+def _phrases() -> re.Pattern[str]:
+    # Of two phrases that begin alike the longer one is meant.
+    phrases = sorted(_table(), key=len, reverse=True)
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, phrases))})\b")
+
+
+def _replace(found: re.Match[str]) -> str:
+    return _table()[found.group()]
+
+
+def tag(texts: list[str]) -> list[tuple[Word, str]]:
+    """Each word with its kind here."""
+    words = [word(text) for text in map(_plain, texts)]
+    kinds = [SKIP if each.text == COMMA else each.kind for each in words]
+    for index, text in enumerate(texts):
+        if text == COMMA:
+            kinds[index] = CONJUNCTION
+        elif "'" in text:
+            kinds[index] = _of_apostrophe(text)
+    for index, each in enumerate(words):
+        if kinds[index] in (NOUN, VERB, ADJECTIVE) and "'" not in texts[index]:
+            kinds[index] = _settle(each, index, words, kinds)
+    _join_adjectives(kinds)
+    return list(zip(words, kinds, strict=True))
+
+
+def _plain(text: str) -> str:
+    return text.partition("'")[0] or text
+
+
+def _of_apostrophe(text: str) -> str:
+    """ "man's" says whose; "it's" and "who's" are auxiliaries; "isn't" too."""
+    start, _, end = text.partition("'")
+    if word(start).kind == SKIP or end == "t" or start.endswith("n"):
+        return AUXILIARY if end != "s" or word(start).kind == SKIP else ADJECTIVE
+    return ADJECTIVE
+
+
+def _settle(each: Word, index: int, words: list[Word], kinds: list[str]) -> str:
+    """Noun, verb or adjective, by what stands before (already settled) and after."""
+    before = kinds[index - 1] if index else ""
+    after = kinds[index + 1] if index + 1 < len(kinds) else ""
+    if each.verb is None or (each.kind == ADJECTIVE and not each.is_participle):
+        return _adjective_or_noun(each, before, kinds[index + 1 : index + 3])
+    if each.is_participle and each.verb != each.text:
+        return _participle(each, index, words, kinds, before, after)
+    return _finite(each, index, words, kinds, before, after)
+
+
+def _adjective_or_noun(each: Word, before: str, after: list[str]) -> str:
+    # "an orange on a plate", "an adult and a child"
+    alone = not after or after[0] in (PREPOSITION, AUXILIARY, VERB)
+    alone = alone or after == [CONJUNCTION, DETERMINER]
+    if each.kind == ADJECTIVE and before in (DETERMINER, ADJECTIVE) and alone and each.noun:
+        return NOUN
+    return each.kind
+
+
+def _participle(
+    each: Word, index: int, words: list[Word], kinds: list[str], before: str, after: str
+) -> str:
+    """Of a word in -ing, -ed or -en."""
+    if each.text in listed("nouns"):
+        return NOUN
+    heads = after in (NOUN, ADJECTIVE)
+    previous = words[index - 1] if index else None
+    if each.text in listed("nouns_in_ing"):
+        is_verb = before == AUXILIARY or (before == NOUN and after == DETERMINER)
+        return VERB if is_verb else NOUN
+    if before == NOUN and heads and each.text in listed("joined_participles"):
+        kinds[index - 1] = ADJECTIVE
+        return ADJECTIVE
+    if before in (DETERMINER, ADJECTIVE, PREPOSITION) and heads:
+        return ADJECTIVE
+    if not each.text.endswith("ing"):
+        joined = index == 0 or before in (CONJUNCTION, VERB)
+        return ADJECTIVE if joined and heads else VERB
+    if before == DETERMINER and previous and previous.text not in ("one", "other", "others"):
+        return NOUN if after != DETERMINER else VERB
+    follows = previous is not None and previous.verb in listed("postures")
+    return ADJECTIVE if before == VERB and heads and not follows else VERB
+
+
+def _finite(
+    each: Word, index: int, words: list[Word], kinds: list[str], before: str, after: str
+) -> str:
+    """Of ride, rides or rode, most of which are nouns as well."""
+    passive = each.text in listed("invariable") and after in (PREPOSITION, "")
+    if each.noun is None or (passive and before in (NOUN, AUXILIARY)):
+        return VERB
+    previous = words[index - 1] if index else None
+    is_caption_verb = each.verb in listed("verbs")
+    if previous and previous.text == "to" and (each.text == each.verb):
+        return VERB if is_caption_verb and after != "" else each.kind
+    if previous and previous.text == "to":
+        return NOUN
+    subject = before == NOUN or (before == SKIP and NOUN in kinds[:index])
+    if not subject or previous is None:
+        joins = (
+            before == CONJUNCTION and VERB in kinds[:index] and after in (DETERMINER, PREPOSITION)
+        )
+        return VERB if joins and is_caption_verb else NOUN
+    inflected = each.text != each.verb
+    several = previous.is_plural or CONJUNCTION in kinds[max(0, index - 4) : index]
+    agrees = several != inflected or before == SKIP
+    if is_caption_verb and (agrees or (inflected and after == PREPOSITION)):
+        return VERB
+    return VERB if agrees and after == DETERMINER else NOUN
+
+
+def _join_adjectives(kinds: list[str]) -> None:
+    """Skip what stands between adjectives of one noun: "white and gold toilet"."""
+    for index in range(1, len(kinds) - 1):
+        between = kinds[index - 1] == ADJECTIVE and kinds[index + 1] in (ADJECTIVE, NOUN)
+        if kinds[index] == CONJUNCTION and between:
+            kinds[index] = ADJECTIVE
