@@ -34,7 +34,14 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.filters.update(compact=compact, counted=counted, p_value=p_value)
-    functions: list[Callable[..., Any]] = [costs, leaders, made, printed_values, verdict]
+    functions: list[Callable[..., Any]] = [
+        costs,
+        leaders,
+        made,
+        printed_values,
+        verdict,
+        has_no_reference,
+    ]
     functions += [gain_bars, rank_bars, severity_chart]
     environment.globals.update({function.__name__: function for function in functions})
     environment.globals.update(protocols=PROTOCOLS, tables=tables(), fewest=FEWEST, folder=FOLDER)
@@ -92,6 +99,11 @@ def leaders(board: Board) -> list[Entry]:
 def p_value(value: float) -> str:
     """`0.034`, or `< 0.001`."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def has_no_reference(board: Board) -> bool:
+    """Whether no number of the board compares with a sharp picture."""
+    return not any(find_metric(metric).reference for metric in board.metrics)
 
 
 def verdict(gain: Estimate, metric: str) -> str:

@@ -47,19 +47,23 @@ def viewer(board: Board, out: Path) -> dict[str, Any]:
     return {"labels": [labels[i] for i in kept], "samples": samples}
 
 
+def label(entry: Entry) -> str:
+    """What the viewer calls the pictures of an entry."""
+    return "blurred" if entry.result.is_baseline else entry.result.model
+
+
 def close_up(first: Entry, second: Entry, name: str, out: Path) -> list[tuple[str, str]]:
     """Label and picture of blur, two models and sharp, where the first gains most on the second."""
+    one, other = label(first), label(second)
     sources = {
         "blurred": _first([first, second], name, "blur"),
-        first.result.model: picture_file(first, name),
-        second.result.model: picture_file(second, name),
+        one: picture_file(first, name),
+        other: picture_file(second, name),
         "sharp": _first([first, second], name, "sharp"),
     }
-    images = {label: read_image(file) for label, file in sources.items() if file}
-    place = _where_first_gains(
-        images[first.result.model], images[second.result.model], images.get("sharp")
-    )
-    return [(label, _write(image[place], out)) for label, image in images.items()]
+    images = {source: read_image(file) for source, file in sources.items() if file}
+    place = _where_first_gains(images[one], images[other], images.get("sharp"))
+    return [(source, _write(image[place], out)) for source, image in images.items()]
 
 
 def _where_first_gains(first: np.ndarray, second: np.ndarray, sharp: np.ndarray | None) -> Any:

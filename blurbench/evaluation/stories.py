@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.evaluation.boards import Board, Entry
-from blurbench.evaluation.pictures import close_up, picture_file, sample_ids
+from blurbench.evaluation.pictures import close_up, label, picture_file, sample_ids
 from blurbench.evaluation.statistics import difference, estimate
 from blurbench.metrics import find_metric
 
@@ -25,6 +25,7 @@ def story(board: Board, compare: tuple[str, str] | None, out: Path) -> dict[str,
     gaps = _gaps(metric, first, second)
     return {
         "models": compare,
+        "labels": [label(first), label(second)],
         "lines": told,
         "metric": metric,
         "wins": _extremes(gaps, first, second, out),

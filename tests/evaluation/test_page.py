@@ -29,6 +29,32 @@ OPTIONS = (
 # chrome: is the browser's own start page, which may still be loading.
 LOCAL = ("file:", "data:", "chrome:")
 
+# Contrast of every colour of text used on the page against what lies behind it.
+CONTRASTS = """
+const levels = (text) => text.match(/[0-9.]+/g).map(Number);
+const light = (text) => {
+  const [r, g, b] = levels(text).slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+};
+const behind = (element) => {
+  for (let each = element; each; each = each.parentElement) {
+    const colour = getComputedStyle(each).backgroundColor;
+    if (levels(colour)[3] !== 0) return colour;
+  }
+};
+const found = {};
+for (const element of document.querySelectorAll("main *, header *, footer *")) {
+  const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  if (!own || !element.checkVisibility() || element.closest("script, .divider")) continue;
+  const style = getComputedStyle(element);
+  const [a, b] = [light(element.closest("svg") ? style.fill : style.color), light(behind(element))];
+  const ratio = Math.max(a, b) / Math.min(a, b);
+  found[element.tagName + "." + (element.getAttribute("class") ?? "")] = ratio;
+}
+return found;
+"""
+
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
@@ -62,6 +88,7 @@ def page(driver, make_result, tmp_path):
             restored_by="model" if index else "identity",
             samples=["id1", "id2"],
             provenance={"params": 10 * index} if index > 3 else {},
+            rows={f"id{number}": {"severity": 5.0 * (number // 2)} for number in range(8)},
         )
         for name in ("id1", "id2"):
             for role, shade in (("blur", 10), ("sharp", 20), ("restored", 30 + 10 * index)):
@@ -70,7 +97,9 @@ def page(driver, make_result, tmp_path):
         folders.append(folder)
     driver.get_log("performance")
     driver.get_log("browser")
-    driver.get(leaderboard(folders, tmp_path / "out").page.as_uri())
+    compare = ("zebra", HOSTILE)
+    driver.get("about:blank")
+    driver.get(leaderboard(folders, tmp_path / "out", compare).page.as_uri())
     wait(driver, lambda: shown(driver, "under") and shown(driver, "over"))
     return driver
 
@@ -99,6 +128,12 @@ def order(driver):
 def heading(driver, text):
     headings = driver.find_elements("css selector", "table.ranking thead th")
     return next(one for one in headings if one.text.startswith(text))
+
+
+def type_filter(driver, text):
+    """Into the field that is shown for eight models or more."""
+    script = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))"
+    driver.execute_script(script, one(driver, ".filter input"), text)
 
 
 def test_it_opens_from_disk_in_silence(page):
@@ -189,10 +224,93 @@ def test_zoom_enlarges_both_layers_alike(page):
 def test_the_filter_keeps_what_matches(page):
     field = one(page, ".filter input")
     assert field.is_displayed() == (len(MEANS) >= 8)
-    page.execute_script(
-        "arguments[0].value = 'M'; arguments[0].dispatchEvent(new Event('input'))", field
-    )
+    type_filter(page, "M")
     assert order(page) == ["=cmd()", "m3", "m2", "m1"]
+
+
+def test_the_address_keeps_sort_filter_and_pictures(page):
+    from selenium.webdriver.support.ui import Select
+
+    heading(page, "PSNR").find_element("tag name", "button").click()
+    heading(page, "PSNR").find_element("tag name", "button").click()
+    type_filter(page, "m")
+    Select(one(page, "select.right")).select_by_visible_text(HOSTILE)
+    page.find_elements("css selector", ".samples label")[1].click()
+    page.find_elements("css selector", ".zoom label")[2].click()
+    address = page.current_url
+    assert "<" not in address
+    page.get("about:blank")
+    page.get(address)
+    wait(page, lambda: shown(page, "under") and shown(page, "over"))
+    assert order(page) == ["m1", "m2", "m3", "=cmd()"]
+    assert heading(page, "PSNR").get_attribute("aria-sort") == "ascending"
+    assert one(page, ".captions .right").text == f"{HOSTILE} PSNR 23.20 dB"
+    assert one(page, "img.under").rect["width"] == 160
+    page.execute_script("location.hash = '#sort-1=rank:ascending&left-1=nobody&zoom-1=9'")
+    wait(page, lambda: order(page) == BY_RANK)
+    assert one(page, ".captions .left").text.startswith("blurred")
+    assert page.get_log("browser") == []
+
+
+def test_every_model_can_be_seen_at_the_place_of_the_zoom(page):
+    assert page.find_elements("css selector", ".tiles img") == []
+    page.find_elements("css selector", ".zoom label")[3].click()
+    one(page, ".tiles summary").click()
+    wait(page, lambda: len(page.find_elements("css selector", ".tiles img")) == 2 + 6)
+    widths = "return ['.pan', '.tiles .window'].map(s => document.querySelector(s).clientWidth)"
+    pan, window = page.execute_script(widths)
+    tiles = page.find_elements("css selector", ".tiles img")
+    for tile in tiles:
+        assert tile.rect["width"] == pytest.approx(window * 320 / pan, abs=1)
+    offset = "return arguments[0].offsetLeft"
+    left = one(page, ".layers").rect["x"] - one(page, ".pan").rect["x"]
+    assert page.execute_script(offset, tiles[0]) == pytest.approx(left * window / pan, abs=1)
+    one(page, ".tiles button:last-child").click()
+    assert one(page, ".captions .right strong").text == "m1"
+    assert one(page, '.tiles [aria-pressed="true"]').text.startswith("m1")
+
+
+def test_a_picture_of_the_comparison_opens_in_the_slider(page):
+    views = page.find_elements("css selector", ".extreme figcaption")
+    assert {"zebra", HOSTILE, "blurred", "sharp"} <= {view.text for view in views}
+    page.find_elements("css selector", "a.look-at")[-1].click()
+    texts = [one(page, f".captions .{side}").text for side in ("left", "right")]
+    assert texts == ["zebra PSNR 25.20 dB", f"{HOSTILE} PSNR 23.20 dB"]
+    assert "sample-1=id2" in page.current_url
+
+
+def test_the_curves_and_the_matrix_are_drawn(page):
+    assert len(page.find_elements("css selector", ".chart svg polyline")) == 7
+    assert one(page, ".chart .series-1 text").text == "zebra"
+    one(page, ".comparisons summary").click()
+    first = [row.text.split("\n")[0] for row in page.find_elements("css selector", ".matrix tr")]
+    assert first[1].startswith("1 zebra")
+    assert "100 %" in one(page, ".matrix tbody tr").text
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_on_a_phone_nothing_sticks_out_and_all_text_can_be_read(page, dark):
+    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        for details in page.find_elements("css selector", "details"):
+            page.execute_script("arguments[0].open = true", details)
+        assert page.execute_script("return document.documentElement.scrollWidth") == 390
+        assert min(page.execute_script(CONTRASTS).values()) >= 4.5  # WCAG 2, level AA
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_every_control_has_a_name(page):
+    for control in page.find_elements("css selector", "button, input, select, a, [tabindex], svg"):
+        hidden = control.find_elements("xpath", "ancestor-or-self::*[@aria-hidden='true']")
+        if control.is_displayed() and not hidden:
+            assert control.accessible_name, control.get_attribute("outerHTML")
+    for image in page.find_elements("css selector", "img"):
+        assert image.get_attribute("alt") is not None
 
 
 def test_a_name_leads_to_how_the_line_was_made(page):
