@@ -1,15 +1,20 @@
 """`builtin:photos`: the colour photographs that the scikit-image wheel carries, cut into crops."""
 
 import importlib.util
+import tomllib
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from blurbench.data.items import BuiltinItem, Labels
+from blurbench.data.labelling import Wanted
 from blurbench.errors import UserError
 from blurbench.images import read_image
 
 KIND = "crops of the colour photographs in the scikit-image wheel"
-HAS_MASKS = False
+HAS = frozenset({"captions", "shot types"})
 
 # Severe motion flow is cropped by up to 37 px on each side, which leaves 76 px of 150; and 150
 # fits the smallest photograph (chelsea, 451x300) twice in height.
@@ -45,6 +50,35 @@ SPLIT_OF: dict[str, str] = {
     for index in range(rows * columns)
     if f"{name}/{index:02d}" not in FLAT
 }
+
+
+def items(wanted: Wanted) -> list[BuiltinItem]:
+    """Every crop, with captions and a shot type where they are wanted.
+
+    UserError where more captions are wanted than the five that there are.
+    """
+    return [
+        BuiltinItem(id, split, load, masked=False, labels=labels(id, wanted))
+        for id, split in sorted(SPLIT_OF.items())
+    ]
+
+
+def labels(id: str, wanted: Wanted) -> Labels:
+    """The columns of crop `id` that are wanted."""
+    name, index = id.split("/")
+    told = _told()[name.partition("_")[0]][index]  # one text for both eyes of the motorcycle
+    found: Labels = {"shot_type": told["shot"]} if wanted.shots else {}
+    if wanted.captions:
+        count, there = wanted.captions.count, told["captions"]
+        if count > len(there):
+            raise UserError(f"builtin:photos: has {len(there)} captions of each, not {count}")
+        found["captions"] = there[:count]
+    return found
+
+
+@cache
+def _told() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
 def load(id: str) -> tuple[np.ndarray, None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from blurbench.data import caption_files
 from blurbench.data.caption_files import read_captions
 from blurbench.data.identities import read_identities
-from blurbench.data.items import Picture
+from blurbench.data.items import Picture, SourceItem
 from blurbench.data.label_files import Files, Told
 from blurbench.data.manifest import Captions, Recipe
 from blurbench.data.shot_labels import read_shots
@@ -64,10 +64,14 @@ def label(
             words["captioned"] = str(sum(not each.problem for each in captions.told.values()))
     labelled = [_labelled(each, [known[each.id] for known in told]) for each in pictures]
     if told:
-        # Other labels of the same pictures make another data set.
-        text = json.dumps([each.labels for each in labelled], sort_keys=True)
-        words["labels_sha256"] = sha256(text.encode())
+        words |= labels_hash(labelled)
     return labelled, words
+
+
+def labels_hash(items: Sequence[SourceItem]) -> dict[str, str]:
+    """Words on the labels of a source: other labels of the same pictures make another data set."""
+    text = json.dumps([each.labels for each in items], sort_keys=True)
+    return {"labels_sha256": sha256(text.encode())}
 
 
 def _labelled(picture: Picture, told: Sequence[Told]) -> Picture:

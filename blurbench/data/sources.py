@@ -12,7 +12,6 @@ from blurbench.data.face_labels import LAYOUTS, Layout, find_layout
 from blurbench.data.frames import VIDEO_SUFFIXES, Asked, folder_windows, video_windows
 from blurbench.data.identities import IDENTITY_FILE
 from blurbench.data.items import (
-    BuiltinItem,
     FileItem,
     Picture,
     Sharp,
@@ -21,7 +20,7 @@ from blurbench.data.items import (
     StoredItem,
 )
 from blurbench.data.label_files import Files
-from blurbench.data.labelling import Wanted, label
+from blurbench.data.labelling import Wanted, label, labels_hash
 from blurbench.data.manifest import Recipe
 from blurbench.errors import UserError
 from blurbench.images import IMAGE_SUFFIXES, image_files
@@ -109,16 +108,14 @@ def _builtin(spec: str, wanted: Wanted, frames: Asked | None) -> Source:
     if spec not in BUILTIN:
         raise UserError(f"{spec}: no such built-in source; there are {_builtin_names()}")
     module = BUILTIN[spec]
-    if wanted.masks and not module.HAS_MASKS:
+    if wanted.masks and "face labels" not in module.HAS:
         raise UserError(f"{spec}: has no face labels; use builtin:procedural-faces")
-    lacking = ["clips of frames"] if frames else [n for n in wanted.names if n != "face labels"]
+    lacking = ["clips of frames"] if frames else [n for n in wanted.names if n not in module.HAS]
     if lacking:
         raise UserError(f"{spec}: has no {lacking[0]}; give a folder of your own")
-    items = tuple(
-        BuiltinItem(id, split, module.load, wanted.masks)
-        for id, split in sorted(module.SPLIT_OF.items())
-    )
-    return Source(spec, items, {"kind": module.KIND, **_counts(items)})
+    items = tuple(module.items(wanted))
+    hashed = labels_hash(items) if any(item.labels for item in items) else {}
+    return Source(spec, items, {"kind": module.KIND, **hashed, **_counts(items)})
 
 
 def _folder(spec: str, wanted: Wanted, frames: Asked | None) -> Listed:
@@ -234,7 +231,7 @@ def _counts(items: Sequence[SourceItem]) -> dict[str, str]:
     return {"images": str(len(items)), **{name: str(n) for name, n in sorted(counts.items())}}
 
 
-# Name -> the module that lists (SPLIT_OF), reads (load) and describes (KIND, HAS_MASKS) it.
+# Name -> the module that lists (items), reads (load) and describes (KIND, HAS) it.
 BUILTIN: dict[str, ModuleType] = {
     "builtin:photos": builtin_photos,
     "builtin:procedural-faces": procedural_faces,

@@ -5,7 +5,10 @@ from skimage import data as skimage_data
 
 from blurbench.data import builtin_photos
 from blurbench.data.builtin_photos import CROP, FLAT, PHOTO_SPLIT, PHOTOS, SPLIT_OF, load
-from blurbench.data.sources import open_source
+from blurbench.data.labelling import Wanted
+from blurbench.data.manifest import Captions, load_recipe
+from blurbench.data.shot_labels import SHOT_TYPES
+from blurbench.data.sources import open_for, open_source
 from blurbench.errors import UserError
 
 
@@ -68,3 +71,30 @@ def test_wheel_without_the_file_is_a_readable_line(monkeypatch, tmp_path):
     monkeypatch.setattr(builtin_photos, "_wheel_folder", lambda: tmp_path)
     with pytest.raises(UserError, match=r"coffee\.png: cannot be read"):
         load("coffee/03")
+
+
+def test_every_crop_has_five_captions_and_a_shot_type():
+    wanted = Wanted(shots=True, captions=Captions(count=5))
+    for item in builtin_photos.items(wanted):
+        assert item.labels["shot_type"] in SHOT_TYPES, item.id
+        sentences = item.labels["captions"]
+        assert len(set(sentences)) == 5, item.id
+        for sentence in sentences:
+            assert sentence[0].isupper(), sentence
+            assert sentence.endswith("."), sentence
+            assert 4 <= len(sentence.split()) <= 14, sentence
+
+
+def test_labels_come_only_when_a_recipe_asks_for_them():
+    assert not any(item.labels for item in open_source("builtin:photos").items)
+    assert "labels_sha256" not in open_source("builtin:photos").description
+    captioned = open_for(load_recipe("sev-blurdata"), "builtin:photos")
+    assert {tuple(item.labels) for item in captioned.items} == {("captions",)}
+    stills = open_for(load_recipe("concert"), "builtin:photos")
+    assert {tuple(item.labels) for item in stills.items} == {("shot_type",)}
+    assert stills.description["labels_sha256"] != captioned.description["labels_sha256"]
+
+
+def test_no_more_captions_than_there_are():
+    with pytest.raises(UserError, match="has 5 captions of each, not 6"):
+        builtin_photos.items(Wanted(captions=Captions(count=6)))

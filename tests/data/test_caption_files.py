@@ -163,8 +163,8 @@ def test_source_without_captions_goes_without_unless_they_are_required(tmp_path)
     required = tiny_data.flow_recipe(captions={"count": 2, "required": True})
     with pytest.raises(UserError, match="no captions of these pictures here; looked for dataset_"):
         open_for(required, spec)
-    with pytest.raises(UserError, match="builtin:photos: has no captions"):
-        open_for(required, "builtin:photos")
+    with pytest.raises(UserError, match="builtin:procedural-faces: has no captions"):
+        open_for(required, "builtin:procedural-faces")
     assert captions(open_source(spec)) == {"a.jpg": None}
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from blurbench.data.face_labels import CLASS_COUNT, HAIR, SKIN
-from blurbench.data.procedural_faces import SIZE, SPLIT_OF, draw, load
+from blurbench.data.manifest import load_recipe
+from blurbench.data.procedural_faces import PICTURES, SIZE, SPLIT_OF, draw, load
 from blurbench.data.procedural_faces.brush import Canvas, Noise, blob, box, ellipse, lens
 from blurbench.data.procedural_faces.parameters import draw_identity
-from blurbench.data.sources import open_source
+from blurbench.data.sources import open_for, open_source
 from blurbench_kernels import random
 
 SOME = [*range(0, 200, 9)]
@@ -98,6 +99,17 @@ def test_another_picture_of_a_face_keeps_the_person():
         mean = image[labels == HAIR].mean(axis=0)
         hues.append(mean / mean.sum())
     np.testing.assert_allclose(*hues, atol=0.03)
+
+
+def test_identities_come_with_ten_pictures_each():
+    source = open_for(load_recipe("umsn-recognition"), "builtin:procedural-faces")
+    assert len(source.items) == 200 * PICTURES
+    assert [item.id for item in source.items[:2]] == ["face/0000/00", "face/0000/01"]
+    for item in source.items:
+        assert item.labels == {"identity": item.group}
+        assert item.split == SPLIT_OF[item.group]
+    np.testing.assert_array_equal(load("face/0004/00")[0], load("face/0004")[0])
+    np.testing.assert_array_equal(load("face/0004/03")[0], draw(4, 3)[0])
 
 
 def test_ellipse_covers_its_area():

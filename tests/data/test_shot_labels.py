@@ -108,9 +108,9 @@ def test_clip_in_two_of_the_splits_of_the_source_is_refused(tmp_path):
     }
 
 
-def test_builtin_source_has_no_shot_types():
-    with pytest.raises(UserError, match="builtin:photos: has no shot types"):
-        open_for(RECIPE, "builtin:photos")
+def test_drawn_faces_have_no_shot_types():
+    with pytest.raises(UserError, match="builtin:procedural-faces: has no shot types"):
+        open_for(RECIPE, "builtin:procedural-faces")
 
 
 STILLS = st.builds(

@@ -2,24 +2,43 @@
 
 import numpy as np
 
+from blurbench.data.items import BuiltinItem
+from blurbench.data.labelling import Wanted
 from blurbench.data.procedural_faces import features
 from blurbench.data.procedural_faces.brush import Canvas, Noise
 from blurbench.data.procedural_faces.parameters import draw_identity, draw_picture
 from blurbench_kernels import random
 
 KIND = "synthetic faces drawn by blurbench (no photographs, no persons)"
-HAS_MASKS = True
+HAS = frozenset({"face labels", "identities"})
 
 SIZE = 256
 SPLIT_OF: dict[str, str] = {
     f"face/{index:04d}": "train" if index < 160 else "val" if index < 180 else "test"
     for index in range(200)
 }
+PICTURES = 10  # of each face, where identities are wanted: a probe and nine others
+
+
+def items(wanted: Wanted) -> list[BuiltinItem]:
+    """Every face once; or ten pictures of each, such as "face/0007/03", where identities count."""
+    if not wanted.identities:
+        return [
+            BuiltinItem(id, split, load, wanted.masks) for id, split in sorted(SPLIT_OF.items())
+        ]
+    return [
+        BuiltinItem(f"{id}/{n:02d}", split, load, wanted.masks, group=id, labels={"identity": id})
+        for id, split in sorted(SPLIT_OF.items())
+        for n in range(PICTURES)
+    ]
 
 
 def load(id: str) -> tuple[np.ndarray, np.ndarray]:
-    """(256, 256, 3) uint8 RGB and (256, 256) uint8 labels 0..3 of a face such as "face/0007"."""
-    return draw(int(id.split("/")[1]))
+    """(256, 256, 3) uint8 RGB and (256, 256) uint8 labels 0..3 of a face such as "face/0007".
+
+    "face/0007/03" is another picture of the same face, and "face/0007/00" the same picture.
+    """
+    return draw(*map(int, id.split("/")[1:]))
 
 
 def draw(identity: int, picture: int = 0) -> tuple[np.ndarray, np.ndarray]:
