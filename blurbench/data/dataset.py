@@ -50,18 +50,25 @@ class BlurDataset(Dataset[dict[str, Any]]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """`blur`, `sharp` float32 (3, H, W) in [0, 1], `id`; `mask` one-hot float32 (4, H, W)."""
+        """`blur`, `sharp` float32 (3, H, W) in [0, 1], `id`; `mask` one-hot float32 (4, H, W).
+
+        `captions` are a list of sentences.
+        """
         row = self.rows[index]
         mask = self.picture(row, "mask") if self.has("mask") else None
-        return _item(row["id"], self.picture(row, "blur"), self.picture(row, "sharp"), mask)
+        return _item(row["id"], self.picture(row, "blur"), self.picture(row, "sharp"), mask, row)
 
     def sample(self, index: int, epoch: int) -> dict[str, Any]:  # noqa: ARG002
         """Item `index`; a stored pair is the same in every epoch."""
         return self[index]
 
     def has(self, label: str) -> bool:
-        """Whether every pair carries this label, such as "mask"."""
-        return bool(self.rows) and f"{label}_file_name" in self.rows[0]
+        """Whether every pair carries this label, such as "mask" or "captions"."""
+        return bool(self.rows) and (f"{label}_file_name" in self.rows[0] or label in self.rows[0])
+
+    def captions(self) -> list[list[str]]:
+        """The sentences of each pair, without its pictures."""
+        return [row.get("captions") or [] for row in self.rows]
 
     def picture(self, row: dict[str, Any], kind: str) -> np.ndarray:
         """A row's `blur` or `sharp` as (H, W, 3) uint8, or its `mask` as (H, W) labels."""
@@ -128,7 +135,7 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
             except UserError as error:
                 problem = problem or error
             else:
-                return _item(pair.id, pair.blur, pair.sharp, pair.mask)
+                return _item(pair.id, pair.blur, pair.sharp, pair.mask, pair.row)
         raise UserError(f"no picture of split {self.split!r} can be used; one is {problem}")
 
     def pair(self, index: int, replica: int) -> Pair:
@@ -139,6 +146,10 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
     def has(self, label: str) -> bool:
         """Whether every pair carries this label, such as "mask"."""
         return label in self.recipe.labels or label in self.items[0].labels
+
+    def captions(self) -> list[list[str]]:
+        """The sentences of each source image, without reading it."""
+        return [item.labels.get("captions") or [] for item in self.items]
 
     @cached_property
     def digest(self) -> str:
@@ -160,7 +171,9 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
         return sharp
 
 
-def _item(id: str, blur: np.ndarray, sharp: np.ndarray, mask: np.ndarray | None) -> dict[str, Any]:
+def _item(
+    id: str, blur: np.ndarray, sharp: np.ndarray, mask: np.ndarray | None, row: dict[str, Any]
+) -> dict[str, Any]:
     item: dict[str, Any] = {
         "id": id,
         "blur": torch.from_numpy(to_float(blur)),
@@ -169,4 +182,6 @@ def _item(id: str, blur: np.ndarray, sharp: np.ndarray, mask: np.ndarray | None)
     if mask is not None:
         classes = np.arange(CLASS_COUNT, dtype=np.uint8)[:, None, None]
         item["mask"] = torch.from_numpy((mask == classes).astype(np.float32))
+    if "captions" in row:
+        item["captions"] = row["captions"]
     return item

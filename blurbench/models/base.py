@@ -5,12 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 # blur, sharp: (N, 3, H, W) in [0, 1]; mask: (N, 4, H, W) one-hot, where the data set has masks.
 Batch = dict[str, Tensor]
+# One pair of a data set, its epoch, a random stream -> the tensors to crop and mirror together,
+# and those to leave as they are.
+Reader = Callable[[dict[str, Any], int, np.random.Generator], tuple[Batch, Batch]]
 # Minimised is the entry "loss"; the others are only logged. All are scalars.
 Losses = dict[str, Tensor]
 # What a model counted while it restored one picture, by name: worth a column in results.
@@ -97,6 +101,14 @@ class Model(nn.Module, ABC):
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """The networks that `restore` runs: no critic, no teacher."""
 
+    def reader(self) -> Reader:
+        """How training makes tensors of a pair; loader processes get a copy of it."""
+        return read_pictures
+
+    def compute(self, picture: Tensor) -> None:
+        """All that inference does with (N, 3, H, W) in [0, 1], to count what it costs."""
+        self.restore(picture)
+
     def restore_counted(self, blur: Tensor) -> tuple[Tensor, Figures]:
         """`restore`, and what a model counts on the way, summed over the pictures."""
         return self.restore(blur), {}
@@ -117,6 +129,13 @@ class Model(nn.Module, ABC):
         padded, (height, width) = pad(blur, self.multiple)
         restored, figures = self.restore_counted(padded.contiguous(memory_format=self.LAYOUT))
         return restored[..., :height, :width].clamp(0, 1), figures
+
+
+def read_pictures(
+    sample: dict[str, Any], _epoch: int, _rng: np.random.Generator
+) -> tuple[Batch, Batch]:
+    """The pictures of a pair, and its mask where there is one."""
+    return {name: value for name, value in sample.items() if torch.is_tensor(value)}, {}
 
 
 def pad(image: Tensor, multiple: int) -> tuple[Tensor, tuple[int, int]]:

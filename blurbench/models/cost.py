@@ -8,11 +8,11 @@ from blurbench.models.base import Model, parameter_count
 
 
 def gmacs(model: Model, height: int = 256, width: int = 256) -> float:
-    """Billions of multiply-accumulates of `restore` on one (3, H, W) picture; convolutions only."""
+    """Billions of multiply-accumulates that one (3, H, W) picture takes; convolutions only."""
     device = next(model.parameters()).device
     picture = torch.zeros(1, 3, height, width, device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model.restore(picture)
+        model.compute(picture)
     return counter.get_total_flops() / 2 / 1e9
 
 

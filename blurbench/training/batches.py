@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from blurbench.models.base import Batch, ModelConfig
+from blurbench.models.base import Batch, ModelConfig, Reader, read_pictures
 
 # Purposes of the random streams.
-ORDER, AUGMENT, STEP = range(3)
+ORDER, AUGMENT, STEP, LABEL = range(4)
 
 
 class Pairs(Protocol):
@@ -20,15 +20,17 @@ class Pairs(Protocol):
         """Number of pairs in one epoch."""
 
     def sample(self, index: int, epoch: int) -> dict[str, Any]:
-        """`blur`, `sharp` float32 (3, H, W) in [0, 1]; `mask` (4, H, W) where there are masks."""
+        """As of `BlurDataset`: `blur`, `sharp`, and what labels there are."""
 
 
 class TrainingPairs(Dataset[Batch]):
     """Position in the endless sequence of training pairs -> the cropped and mirrored pair."""
 
-    def __init__(self, pairs: Pairs, config: ModelConfig, seed: int) -> None:
+    def __init__(
+        self, pairs: Pairs, config: ModelConfig, seed: int, read: Reader = read_pictures
+    ) -> None:
         """Shuffle each epoch of `pairs` with `seed`."""
-        self.pairs, self.config, self.seed = pairs, config, seed
+        self.pairs, self.config, self.seed, self.read = pairs, config, seed, read
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def __getitem__(self, position: int) -> Batch:
@@ -38,8 +40,10 @@ class TrainingPairs(Dataset[Batch]):
             rng = np.random.default_rng((self.seed, ORDER, epoch))
             self._epoch, self._order = epoch, rng.permutation(len(self.pairs))
         sample = self.pairs.sample(int(self._order[rank]), epoch)
-        images = {name: value for name, value in sample.items() if torch.is_tensor(value)}
-        return augment(images, self.config, np.random.default_rng((self.seed, AUGMENT, position)))
+        rng = np.random.default_rng((self.seed, LABEL, position))
+        images, labels = self.read(sample, epoch, rng)
+        rng = np.random.default_rng((self.seed, AUGMENT, position))
+        return augment(images, self.config, rng) | labels
 
 
 def augment(images: Batch, config: ModelConfig, rng: np.random.Generator) -> Batch:
