@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -328,3 +329,35 @@ def test_without_script_the_tables_are_still_there(page):
         assert not one(page, ".viewer").is_displayed()
     finally:
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_fifty_models_on_a_thousand_pictures_open_sort_and_filter_within_two_seconds(
+    driver, make_result, tmp_path
+):
+    rng = np.random.default_rng(0)
+    hard, lengths = rng.normal(25, 3, 1000), rng.uniform(2, 40, 1000)
+    rows = {
+        f"id{i:03}": {"severity": length, "groups": {"family": "ab"[i % 2]}}
+        for i, length in enumerate(lengths)
+    }
+    folders = []
+    for index in range(50):
+        values = hard + 0.1 * index + rng.normal(0, 0.5, 1000)
+        psnr = {name: float(value) for name, value in zip(rows, values, strict=True)}
+        changes = {"rows": rows, "samples": ["id001", "id002"]}
+        folder = make_result(tmp_path / f"r{index}", f"model {index}", psnr, **changes)
+        for name in changes["samples"]:
+            for role in ("blur", "sharp", "restored"):
+                image = rng.integers(0, 255, (8, 8, 3), np.uint8)
+                write_bytes(folder / "samples" / f"{name}__{role}.png", encode(image))
+        folders.append(folder)
+    address = leaderboard(folders, tmp_path / "out").page.as_uri()
+    began = time.perf_counter()
+    driver.get(address)
+    wait(driver, lambda: shown(driver, "under") and shown(driver, "over"))
+    heading(driver, "PSNR").find_element("tag name", "button").click()
+    type_filter(driver, "model 4")
+    one(driver, ".comparisons summary").click()
+    assert len(driver.find_elements("css selector", ".matrix tbody tr")) == 50
+    assert time.perf_counter() - began < 2
+    assert order(driver) == [f"model {i}" for i in (*range(49, 39, -1), 4)]

@@ -51,6 +51,8 @@ def test_the_csv_holds_a_line_a_model_with_intervals_and_gains(results, tmp_path
     assert float(best["psnr_gain_mean"]) == pytest.approx(2)
     assert (best["params"], best["milliseconds"], best["preset"]) == ("7841123", "12.5", "tiny")
     assert rows[0]["psnr_gain_mean"] == ""
+    assert [row["psnr_mean_rank"] for row in rows] == ["3", "1", "2"]
+    assert {row["seeds"] + row["taken_from"] + row["psnr_printed"] for row in rows} == {""}
     assert {row["digest"] for row in rows} == {"d" * 64}
     assert "leaderboard.html" in str(summary)
 
@@ -60,6 +62,44 @@ def test_no_name_reaches_the_page_as_markup(results, tmp_path):
     assert "alert(1)" in page
     assert HOSTILE not in page
     assert not re.search(r"https?://", page)
+
+
+def test_the_close_up_is_where_the_first_is_nearer_to_the_sharp_picture(make_result, tmp_path):
+    sharp = np.full((400, 600, 3), 100, np.uint8)
+    folders = []
+    # Each is wrong at a place of its own; the loser's is the one to show.
+    for model, (top, left) in {"good": (20, 20), "bad": (300, 450)}.items():
+        restored = sharp.copy()
+        restored[top : top + 30, left : left + 30] = 160
+        changes = {"samples": ["id1"], "restored_by": "model"}
+        folder = make_result(tmp_path / model, model, psnr(20 + (model == "good")), **changes)
+        for role, image in (("blur", sharp), ("sharp", sharp), ("restored", restored)):
+            write_bytes(folder / "samples" / f"id1__{role}.png", encode(image))
+        folders.append(folder)
+    page = leaderboard(folders, tmp_path / "out", compare=("good", "bad")).page
+    views = re.findall(r'src="(.*?)" alt="id1, (\w+)"', page.read_text(encoding="utf-8"))
+    files = {label: read_image(tmp_path / "out" / name) for name, label in views}
+    assert {image.shape for image in files.values()} == {(192, 256, 3)}
+    assert (files["bad"] == 160).sum() == 30 * 30 * 3
+    assert (files["good"] == 100).all()
+
+
+def test_the_number_a_paper_prints_stands_beside_ours(make_result, tmp_path):
+    data = {"recipe": "gopro", "split": "test", "digest": "d" * 64, "images": 8}
+    for preset, expected in (("paper", "30.29 (sp-1)"), ("tiny", "")):
+        folder = make_result(
+            tmp_path / preset,
+            "my run",
+            psnr(20),
+            data=data,
+            provenance={"model": "unet", "preset": preset},
+        )
+        summary = leaderboard([folder], tmp_path / f"{preset} out")
+        [row] = csv.DictReader(summary.csv.open(encoding="utf-8"))
+        assert row["psnr_printed"].split("; ")[0] == expected
+        assert ("printed 30.29" in summary.page.read_text(encoding="utf-8")) == bool(expected)
+    other = make_result(tmp_path / "val", "a", psnr(20), data={**data, "split": "val"})
+    assert "printed 30" not in leaderboard([other], tmp_path / "c").page.read_text(encoding="utf-8")
 
 
 def test_the_page_asks_for_nothing_but_pictures_beside_it(results, tmp_path):
@@ -104,11 +144,19 @@ def test_a_sample_id_cannot_lead_out_of_its_result(make_result, tmp_path):
         leaderboard([folder], tmp_path / "out")
 
 
-def test_comparing_two_models_tells_the_paired_difference(results, tmp_path):
+def test_comparing_two_models_tells_the_paired_difference_with_pictures(results, tmp_path):
     page = leaderboard(results, tmp_path, compare=(HOSTILE, "identity")).page
     text = page.read_text(encoding="utf-8")
     assert "against identity" in text
     assert "8 : 0" in text
+    assert "Where &lt;script&gt;alert(1)&lt;/script&gt; wins most" in text
+    assert "Where identity wins most" not in text
+    assert "<code>id0</code> +2.00 dB (not stored)" in text
+    assert re.findall(r"<code>(id\d)</code> <strong>", text) == ["id1", "id2"]
+    named = set(re.findall(r"[0-9a-f]{20}\.webp", text))
+    assert named == {path.name for path in (tmp_path / "leaderboard_files").iterdir()}
+    close = [read_image(tmp_path / "leaderboard_files" / name).shape for name in named]
+    assert set(close) == {(12, 768, 3), (12, 256, 3)}
     with pytest.raises(UserError, match="no board has both 'identity' and 'nobody'"):
         leaderboard(results, tmp_path, compare=("identity", "nobody"))
 
