@@ -230,6 +230,14 @@ def of_weights(command: Callable[..., Any]) -> Callable[..., Any]:
     return model(preset(command))
 
 
+def parse_tools(using: tuple[str, ...]) -> dict[str, str]:
+    """TOOL=VALUE pairs."""
+    pairs = [item.partition("=") for item in using]
+    if wrong := [tool for tool, equals, value in pairs if not (equals and value)]:
+        raise UserError(f"--using {wrong[0]}: write it as TOOL=VALUE")
+    return {tool: value for tool, _, value in pairs}
+
+
 @cli.command()
 @click.option("--data", type=PLACE, required=True, help="The data set: a folder, or a URL.")
 @click.option("--out", type=FOLDER, required=True, help="The result folder.")
@@ -245,6 +253,9 @@ def of_weights(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--repeats", type=click.IntRange(1), default=1, help="Draws of a model's noise to average."
 )
+@click.option(
+    "--using", multiple=True, metavar="TOOL=VALUE", help="A network that some --metrics need."
+)
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
 def evaluate(
     data: Path | str,
@@ -257,6 +268,7 @@ def evaluate(
     identity: bool,
     name: str | None,
     metrics: str,
+    using: tuple[str, ...],
     device: str | None,
     **options: Any,
 ) -> int:
@@ -271,7 +283,7 @@ def evaluate(
     from blurbench.evaluation import evaluate as evaluation
     from blurbench.evaluation.restorers import FolderRestorer, Identity, Restorer, trained
 
-    options["metrics"] = tuple(metrics.split(","))
+    options |= {"metrics": tuple(metrics.split(",")), "using": parse_tools(using)}
     if len(runs) > 1:
         failed = 0
         for done in evaluation.evaluate_runs(data, out, runs, device, **options):
@@ -293,7 +305,7 @@ def evaluate(
 @click.option("--out", type=FOLDER, required=True)
 @click.option("--compare", nargs=2, metavar="A B", help="Two models, picture by picture.")
 def leaderboard(results: tuple[Path, ...], out: Path, compare: tuple[str, str] | None) -> int:
-    """Rank RESULT folders: leaderboard.csv and leaderboard.html."""
+    """Rank RESULT folders, and CSV files of scores: leaderboard.csv and leaderboard.html."""
     from blurbench.evaluation import report
 
     click.echo(report.leaderboard(list(results), out, compare=compare))
