@@ -187,7 +187,7 @@ class DeblurGAN(Model):
 
     def critic_losses(self, batch: Batch) -> Losses:
         """Wasserstein distance to be widened, and the penalty on the critic's slope."""
-        c, sharp, restored = self.config, signed(batch["sharp"]), self.restored_once(batch["blur"])
+        c, sharp, restored = self.config, signed(batch["sharp"]), self.restored_once(batch)
         # One pass for both: instance norm keeps the pictures apart.
         fake, real = self.critic(torch.cat([restored, sharp])).chunk(2)
         share = torch.rand(len(sharp), 1, 1, 1, device=sharp.device, dtype=sharp.dtype)
@@ -195,19 +195,26 @@ class DeblurGAN(Model):
         distance = real.mean() - fake.mean()
         return {"loss": c.gp_weight * penalty - distance, "distance": distance, "penalty": penalty}
 
+    def restored(self, batch: Batch) -> Tensor:
+        """The generator's output in [-1, 1]."""
+        return self.generator(signed(batch["blur"]))
+
     @torch.no_grad()
-    def restored_once(self, blur: Tensor) -> Tensor:
+    def restored_once(self, batch: Batch) -> Tensor:
         """The generator's output in [-1, 1], one for all steps of the critic on a batch."""
         # Another draw of the dropout for each step would cost a third of the time.
-        if self.judged is None or self.judged[0] is not blur:
-            self.judged = blur, self.generator(signed(blur))
+        if self.judged is None or self.judged[0] is not batch["blur"]:
+            self.judged = batch["blur"], self.restored(batch)
         return self.judged[1]
 
     def generator_losses(self, features: VggFeatures | None, batch: Batch) -> Losses:
         """What the critic thinks of the restored pictures, and their distance to the sharp ones."""
+        return self.image_losses(features, self.restored(batch), signed(batch["sharp"]))
+
+    def image_losses(self, features: VggFeatures | None, restored: Tensor, sharp: Tensor) -> Losses:
+        """The generator's losses, of restored and sharp pictures in [-1, 1]."""
         self.judged = None  # the generator is about to change
-        c, sharp = self.config, signed(batch["sharp"])
-        restored = self.generator(signed(batch["blur"]))
+        c = self.config
         found = {"adversarial": -self.critic(restored).mean(), "l1": F.l1_loss(restored, sharp)}
         loss = found["adversarial"] + c.l1_weight * found["l1"]
         if features is not None:
