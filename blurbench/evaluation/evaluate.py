@@ -6,7 +6,7 @@ import math
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from blurbench.data.records import pixel_hash
 from blurbench.errors import UserError
 from blurbench.evaluation import counted
 from blurbench.evaluation.environment import environment, forget_gpu_peak, peak_memory
+from blurbench.evaluation.labels import Labels, scored
 from blurbench.evaluation.photographs import Photographs, open_data, refuse_comparing
 from blurbench.evaluation.restorers import Restorer, trained
 from blurbench.files import inside, locked, read_json, sha256, write_bytes, write_json, write_jsonl
 from blurbench.images import encode
 from blurbench.inference import Restored
-from blurbench.metrics import PROTOCOLS, compute, find_metric, known
+from blurbench.metrics import PROTOCOLS, compute, find_metric, known, make_ready
 from blurbench.models.dropout import drawing
 from blurbench.progress import progress
 from blurbench.stores import Place, base_name
@@ -35,7 +36,7 @@ SHOWN = 10  # skipped pictures that are printed; failures.jsonl has all
 # Labels that boards break down by -> their columns in metadata.jsonl, where a data set has them.
 GROUPS = {"family": "kernel_family", "shot_type": "shot_type", "blur_type": "blur_type"}
 # A result made with another one of these is another result.
-SAME = ("model", "restored_by", "data", "protocol", "metrics", "provenance", "repeats")
+SAME = ("model", "restored_by", "data", "protocol", "metrics", "provenance", "repeats", "using")
 
 
 @dataclass(frozen=True)
@@ -118,30 +119,36 @@ def evaluate(
     metrics: Sequence[str] = ("psnr", "ssim"),
     split: str = "test",
     repeats: int = 1,
+    using: Mapping[str, str] | None = None,
 ) -> Summary:
     """Score every picture of a split into the result folder `out`; a second call resumes it.
 
-    `repeats`: of a model that draws noise, the scores are means over so many draws. A picture that
-    cannot be restored or scored is skipped and listed. Raises UserError for unknown names and for
-    an `out` that holds another result.
+    `repeats`: of a model that draws noise, the scores are means over so many draws. `using`: the
+    networks that some metrics need, by the names in `labels.TOOLS`. A picture that cannot be
+    restored or scored is skipped and listed. Raises UserError for unknown names, missing tools and
+    labels, and for an `out` that holds another result.
     """
     known(PROTOCOLS, protocol, "protocol")
     for metric in metrics:
-        find_metric(metric)
+        make_ready(metric)
     dataset = open_data(data, split)
     refuse_comparing(dataset, metrics)
+    device = restore.provenance.get("device", "cpu")
+    labels = Labels(dataset, metrics, using or {}, device)
+    dataset.rows = scored(dataset.rows)
     notes = restore.prepare(dataset.rows)
     header = _header(dataset, restore, name, protocol, metrics)
-    if repeats > 1:  # left out where there is one: as in results from before there were any
-        header["repeats"] = repeats
-    forget_gpu_peak(header["provenance"].get("device", "cpu"))
+    # Left out where there is nothing to say: as in results from before there was.
+    header |= {"repeats": repeats} if repeats > 1 else {}
+    header |= {"using": labels.provenance} if using else {}
+    forget_gpu_peak(device)
     _refuse_other(out, header)  # before the lock, which leaves a file behind
     with locked(out):
         done = _done(out, header)
         header["data_folder"] = base_name(data)
         header["data_title"] = str(dataset.recipe.get("title", ""))
         write_json(out / "summary.json", {**header, "complete": False})
-        rows, skipped = _score_all(dataset, restore, header, out, done)
+        rows, skipped = _score_all(dataset, restore, labels, header, out, done)
         write_jsonl(out / "results.jsonl", rows)
         write_jsonl(out / "failures.jsonl", skipped)
         summary = _summarise(header, rows, skipped)
@@ -227,6 +234,7 @@ def _is_whole(row: Any, metrics: Sequence[str]) -> bool:
 def _score_all(
     dataset: Data,
     restore: Restorer,
+    labels: Labels,
     header: dict[str, Any],
     out: Path,
     done: dict[str, dict[str, Any]],
@@ -243,7 +251,7 @@ def _score_all(
             if row["id"] in done:
                 continue
             try:
-                scored, pictures = _score(dataset, row, restore, header)
+                scored, pictures = _score(dataset, row, restore, labels, header)
             except Exception as error:  # one bad picture, or a model that fails on it
                 skipped.append({"id": row["id"], "why": _one_line(error)})
             else:
@@ -257,7 +265,7 @@ def _score_all(
 
 
 def _score(
-    dataset: Data, row: dict[str, Any], restore: Restorer, header: dict[str, Any]
+    dataset: Data, row: dict[str, Any], restore: Restorer, labels: Labels, header: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """One picture restored and scored: its row of results.jsonl, and the pictures by role."""
     roles = ("blur",) if isinstance(dataset, Photographs) else ("blur", "sharp")
@@ -266,8 +274,9 @@ def _score(
     began = time.perf_counter()
     draws = _draws(restore, blur, row, header.get("repeats", 1))
     elapsed = (time.perf_counter() - began) * 1e3 / len(draws)
+    of_row, protocol = labels.of(row, blur), header["protocol"]
     scores = {
-        metric: [compute(metric, draw.values, sharp, header["protocol"]) for draw in draws]
+        metric: [compute(metric, draw.values, sharp, protocol, **of_row) for draw in draws]
         for metric in header["metrics"]
     }
     scored = {

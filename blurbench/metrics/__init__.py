@@ -9,9 +9,18 @@ import numpy as np
 
 from blurbench.errors import UserError
 from blurbench.metrics.protocols import PROTOCOLS, Levels, Protocol
-from blurbench.metrics.table import METRICS, Metric
+from blurbench.metrics.table import METRICS, PYIQA, Metric
 
-__all__ = ["METRICS", "PROTOCOLS", "Metric", "Protocol", "compute", "find_metric", "known"]
+__all__ = [
+    "METRICS",
+    "PROTOCOLS",
+    "Metric",
+    "Protocol",
+    "compute",
+    "find_metric",
+    "known",
+    "make_ready",
+]
 
 ENTRY_POINTS = "blurbench.metrics"  # other packages add metrics here, as `Metric` objects
 
@@ -49,6 +58,15 @@ def find_metric(name: str) -> Metric:
         found: Metric = added[name].load()
         return found
     raise UserError(f"unknown metric {name!r}; known: {', '.join([*METRICS, *added])}")
+
+
+def make_ready(name: str) -> None:
+    """Load what a metric needs beside pictures and labels: UserError now where it is missing."""
+    metric = find_metric(name)
+    if metric.function == PYIQA:
+        from blurbench.metrics.perceptual import load
+
+        load(metric.options["name"])
 
 
 def known(table: Mapping[str, Any], name: str, kind: str) -> Any:

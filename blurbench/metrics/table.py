@@ -6,6 +6,8 @@ from typing import Any
 
 from blurbench.metrics.classes import FACE_CLASSES
 
+PYIQA = "blurbench.metrics.perceptual:score"
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -23,8 +25,7 @@ class Metric:
 
 def pyiqa(title: str, higher_is_better: bool, name: str, reference: bool = True) -> Metric:
     """A metric of the pyiqa package."""
-    function = "blurbench.metrics.perceptual:score"
-    return Metric(function, title, higher_is_better, reference=reference, options={"name": name})
+    return Metric(PYIQA, title, higher_is_better, reference=reference, options={"name": name})
 
 
 def by_class(function: str, title: str, unit: str, digits: int, part: int, **extra: Any) -> Metric:
