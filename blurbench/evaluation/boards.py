@@ -79,12 +79,26 @@ def _refuse_twins(results: Sequence[Result]) -> None:
             )
 
 
+def _refuse_other_tools(results: Sequence[Result]) -> None:
+    """One face network's recognition rate does not compare with another's."""
+    seen: dict[str, Result] = {}
+    for result in results:
+        for tool, which in result.summary.get("using", {}).items():
+            other = seen.setdefault(tool, result)
+            if other.summary["using"][tool] != which:
+                raise UserError(
+                    f"{_place(other)} and {_place(result)} were scored with another {tool}; "
+                    "evaluate one of them again, with the --using of the other"
+                )
+
+
 def _place(result: Result) -> Path:
     return result.folder / result.origin
 
 
 def _board(key: Key, results: list[Result]) -> Board:
     _refuse_twins(results)
+    _refuse_other_tools(results)
     found = {name for result in results for name in result.metrics}
     metrics = sorted(found, key=lambda name: ([*METRICS, name].index(name), name))
     scored = [result for result in results if not result.quoted]

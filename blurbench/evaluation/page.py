@@ -124,6 +124,7 @@ def made(entry: Entry) -> list[tuple[str, str]]:
         "protocol": summary["protocol"],
         "provenance": summary["provenance"],
         "seeds": {run.model: run.summary["provenance"] for run in entry.result.runs},
+        "using": summary.get("using"),
         "figures": summary.get("figures"),
         "deviation between draws": summary.get("spread"),
         "peak memory, MB": summary.get("peak_memory_mb"),

@@ -138,3 +138,12 @@ def test_a_metric_may_not_apply_to_a_picture(make_result, tmp_path):
         assert len(entry.result.scores["psnr-hair"]) == 10
         assert entry.scores["psnr-hair"].rank is not None
     assert board.comparisons["psnr-hair"].images == 10
+
+
+def test_scores_of_different_tools_are_not_put_side_by_side(make_result, tmp_path):
+    tools = {"one": {"embedding": {"sha256": "a"}}, "two": {"embedding": {"sha256": "b"}}}
+    folders = [make_result(tmp_path / k, k, psnr(20), using=using) for k, using in tools.items()]
+    plain = make_result(tmp_path / "plain", "plain", psnr(20))
+    assert len(make_boards([folders[0], plain])) == 1
+    with pytest.raises(UserError, match=r"one and .*two were scored with another embedding"):
+        make_boards([*folders, plain])
