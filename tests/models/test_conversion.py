@@ -13,7 +13,8 @@ import blurbench.models
 from blurbench.errors import UserError
 from blurbench.models import build, convert
 from blurbench.models.conversion import RELEASED, load_released, released_network
-from blurbench.models.umsn.network import ConfidenceNet, add_unused_to_confidence
+from blurbench.models.umsn.network import ConfidenceNet
+from blurbench.models.umsn.unused import add_unused_to_confidence
 from blurbench.models.weights import save_tensors
 
 NAME = "umsn_CN"  # the smallest
