@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["Tree", "parse_caption"]
+__all__ = ["Tree", "parse_caption", "score"]
 
 
 def __getattr__(name: str) -> Any:
@@ -11,4 +11,8 @@ def __getattr__(name: str) -> Any:
         from blurbench.captions import trees
 
         return getattr(trees, name)
+    if name == "score":
+        from blurbench.captions.scores import score
+
+        return score
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
