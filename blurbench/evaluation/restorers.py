@@ -161,6 +161,11 @@ def trained(
     from blurbench.models.cost import gmacs
 
     loaded = load_checkpoint(checkpoint, device, model, preset)
+    if not loaded.model.RESTORES:
+        raise UserError(
+            f"{checkpoint}: {loaded.name} describes pictures and restores none; see"
+            " `blurbench captions generate` and `captions score`"
+        )
     provenance = {
         **loaded.provenance,
         "device": str(loaded.device),

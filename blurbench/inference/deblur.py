@@ -18,6 +18,7 @@ from blurbench.inference.memory import budget, bytes_per_pixel, out_of_memory
 from blurbench.inference.tiles import restore_in_tiles
 from blurbench.models import build
 from blurbench.models.base import Figures, Model
+from blurbench.models.captioners.base import Captioned
 from blurbench.models.conversion import best_fit, read_checkpoint
 from blurbench.models.weights import load_weights
 
@@ -136,6 +137,8 @@ def load_run(run: Path, device: str | None = None) -> TrainedModel:
         raise UserError(f"{run}: this training is not finished; go on with train --resume")
     model = build(config["model"], preset=config["preset"], **config["config"])
     load_weights(model, run / "model.safetensors")
+    if isinstance(model, Captioned):
+        model.load_language(run)
     provenance = {
         "run": run.name,
         "run_hash": sha256((run / "config.json").read_bytes())[:12],

@@ -80,6 +80,7 @@ class Model(nn.Module, ABC):
     # What a user must know about the authors' code and weights; ours is under LICENSE.
     LICENCE: ClassVar[str] = "not stated"
     NEEDS: ClassVar[tuple[str, ...]] = ()  # labels a training set must carry: "mask", "captions"
+    RESTORES: ClassVar[bool] = True  # False: it only says what is in a picture
     # channels_last takes a third off plain convolutions, and adds a quarter beside instance norm.
     LAYOUT: ClassVar[torch.memory_format] = torch.contiguous_format
 

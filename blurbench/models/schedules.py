@@ -31,3 +31,12 @@ def falling(start: float) -> Schedule:
         return min(1.0, (1 - progress) / (1 - start))
 
     return factor
+
+
+def stepped(factor: float, steps: int) -> Schedule:
+    """1, and `factor` times less at the end of each of `steps` equal parts of the stage."""
+
+    def rate(progress: float) -> float:
+        return float(factor ** int(progress * steps))
+
+    return rate

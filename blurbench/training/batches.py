@@ -105,4 +105,4 @@ def cut(batch: Batch, config: ModelConfig) -> list[tuple[float, Batch]]:
     """
     pieces = zip(*(value.chunk(config.accumulate) for value in batch.values()), strict=True)
     parts = [dict(zip(batch, piece, strict=True)) for piece in pieces]
-    return [(len(part["blur"]) / config.batch_size, part) for part in parts]
+    return [(len(next(iter(part.values()))) / config.batch_size, part) for part in parts]

@@ -30,7 +30,7 @@ from blurbench.training.checkpoint import (
 from blurbench.training.log import RunLog
 from blurbench.training.processes import add_up, add_up_gradients, any_process, share_weights
 from blurbench.training.signals import stop_signals
-from blurbench.training.validation import mean_psnr, save_samples
+from blurbench.training.validation import judge, save_samples
 
 LOOKS, LOOK_EVERY = 10, 25  # validations and sample pictures in the last stage: most, steps apart
 
@@ -196,8 +196,8 @@ class Runner:
                 self.model, self.samples, self.folder / "samples" / f"{self.at.step:09d}.png"
             )
             if self.validation is not None:
-                metric = mean_psnr(self.model, self.validation)
-                self.log.add({"step": self.at.step, "stage": "validation", "psnr": metric})
+                name, metric = judge(self.model, self.validation)
+                self.log.add({"step": self.at.step, "stage": "validation", name: metric})
         if self.validation is None:
             self._save_weights("model.safetensors")
         elif self.at.best_metric is None or metric >= self.at.best_metric:

@@ -20,6 +20,7 @@ from blurbench.files import locked, sha256
 from blurbench.inference.deblur import pick_device
 from blurbench.models import build
 from blurbench.models.base import Model, parameter_count
+from blurbench.models.captioners.base import Captioned
 from blurbench.models.conversion import load_released
 from blurbench.stores import Place
 from blurbench.training.batches import TrainingPairs
@@ -36,11 +37,14 @@ class Trained:
     folder: Path
     steps: int
     parameters: int
-    best_metric: float | None  # validation PSNR in dB, where there is a val split
+    best_metric: float | None  # of the validation split, where there is one
+    metric: str = "PSNR"  # in dB; of captioners CIDEr
 
     def __str__(self) -> str:
         """One line."""
-        best = "" if self.best_metric is None else f", validation PSNR {self.best_metric:.2f} dB"
+        unit = " dB" if self.metric == "PSNR" else ""
+        best = f", validation {self.metric} {self.best_metric or 0:.2f}{unit}"
+        best = "" if self.best_metric is None else best
         return f"{self.folder}: {self.steps} steps, {self.parameters:,} parameters{best}"
 
 
@@ -70,6 +74,8 @@ def train(
     model = build(name, preset=preset, **(overrides or {}))
     pairs, validation = open_pairs(data, seed)
     check_labels(name, model, pairs)
+    if isinstance(model, Captioned):
+        model.learn_language(pairs.captions())
     check_crop(name, model, pairs)
     # Of several processes, the one that starts the others checks and locks for all.
     started = "RANK" in os.environ
@@ -82,6 +88,8 @@ def train(
     target = pick_device(device)
     if os.environ.get("RANK", "0") == "0":
         start_run(out, describe(name, preset, model, pairs, total, seed, init), resume)
+        if isinstance(model, Captioned):
+            model.save_language(out)
     with nullcontext() if started else locked(out):
         if processes > 1:
             options = {"preset": preset, "steps": steps, "seed": seed, "init": init, "out": out}
@@ -91,7 +99,7 @@ def train(
             Runner(
                 folder=out,
                 model=model,
-                pairs=TrainingPairs(pairs, model.config, seed),
+                pairs=TrainingPairs(pairs, model.config, seed, model.reader()),
                 validation=validation,
                 samples=validation or pairs,
                 steps=total,
@@ -101,11 +109,13 @@ def train(
                 checkpoint_seconds=checkpoint_seconds,
             ).run()
     best = load_progress(checkpoints(out)[-1]).best_metric
-    return Trained(out, total, parameter_count(model), best)
+    return Trained(out, total, parameter_count(model), best, "PSNR" if model.RESTORES else "CIDEr")
 
 
 def check_crop(name: str, model: Model, pairs: Pairs) -> None:
     """Refuse a crop that the network cannot halve, and pairs of several sizes without a crop."""
+    if not model.RESTORES:
+        return
     crop = model.config.crop_size
     if crop and crop % model.multiple:
         raise UserError(f"crop_size={crop}: {name} needs a multiple of {model.multiple}")
@@ -176,6 +186,7 @@ def describe(
         "seed": seed,
         "init": sha256(weights_file(init).read_bytes()) if init else None,
         "data": {"digest": pairs.digest, "recipe": pairs.recipe_name},
+        **({"vocabulary": model.known().hash} if isinstance(model, Captioned) else {}),
         "blurbench": blurbench.__version__,
     }
 

@@ -1,15 +1,18 @@
-"""How a run is doing: PSNR on the validation split, and pictures to look at."""
+"""How a run is doing: PSNR or CIDEr on the validation split, and samples to look at."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from blurbench.captions import score
 from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
-from blurbench.files import write_bytes
+from blurbench.files import write_bytes, write_text
 from blurbench.images import encode, to_uint8
 from blurbench.metrics import compute
 from blurbench.models.base import Model
+from blurbench.models.captioners.base import Captioner
 
 VALIDATION_PAIRS = 50
 SAMPLE_PAIRS = 4
@@ -33,7 +36,44 @@ def mean_psnr(model: Model, pairs: BlurDataset | OnTheFlyDataset) -> float:
     return float(np.mean(scores))
 
 
+def caption_items(
+    model: Captioner, pairs: BlurDataset | OnTheFlyDataset, indices: Iterable[int]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """References and the greedy caption of some pairs, by id."""
+    device = next(model.parameters()).device
+    references, captions = {}, {}
+    for index in indices:
+        item = pairs[index]
+        references[item["id"]] = item["captions"]
+        picture = item[model.config.input][None].to(device)
+        (captions[item["id"]],) = model.caption(picture, [item["id"]], beams=1)
+    return references, captions
+
+
+def mean_cider(model: Captioner, pairs: BlurDataset | OnTheFlyDataset) -> float:
+    """CIDEr, 0 to 10, of greedy captions of at most 50 pairs of a split."""
+    found = caption_items(model, pairs, spread(len(pairs), VALIDATION_PAIRS))
+    return score(*found, ("cider",), tokenizer="python").scores["CIDEr"] or 0.0
+
+
+def judge(model: Model, pairs: BlurDataset | OnTheFlyDataset) -> tuple[str, float]:
+    """What a run keeps the best weights by."""
+    if isinstance(model, Captioner):
+        return "cider", mean_cider(model, pairs)
+    return "psnr", mean_psnr(model, pairs)
+
+
 def save_samples(model: Model, pairs: BlurDataset | OnTheFlyDataset, path: Path) -> None:
+    """What the model makes of a few pairs: a picture, or sentences beside a person's."""
+    if not isinstance(model, Captioner):
+        save_rows(model, pairs, path)
+        return
+    references, captions = caption_items(model, pairs, spread(len(pairs), SAMPLE_PAIRS))
+    lines = [f"{id}: {captions[id]} | {references[id][0]}\n" for id in captions]
+    write_text(path.with_suffix(".txt"), "".join(lines))
+
+
+def save_rows(model: Model, pairs: BlurDataset | OnTheFlyDataset, path: Path) -> None:
     """One picture: a row of blur | restored | sharp for each of a few pairs."""
     rows = []
     for index in spread(len(pairs), SAMPLE_PAIRS):

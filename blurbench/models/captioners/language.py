@@ -1,0 +1,80 @@
+"""The words of captions and the classes of their trees, as numbers."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from blurbench.captions import parse_caption
+from blurbench.captions.words import tokenize
+from blurbench.files import sha256
+from blurbench.models.captioners.classes import Vocabulary, build_vocabulary
+from blurbench.models.captioners.decoders import END
+
+UNKNOWN = 1  # a word outside the vocabulary; never written
+
+
+@dataclass(frozen=True)
+class Language:
+    """What a model knows of language, from the captions of its training split."""
+
+    words: tuple[str, ...]  # of captions, commonest first; number 2 is the first
+    trees: Vocabulary  # entities and relations
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Word -> its number."""
+        return {word: number for number, word in enumerate(self.words, start=UNKNOWN + 1)}
+
+    def spell(self, caption: str, longest: int) -> Tensor:
+        """The numbers of a caption's first words, (longest + 1,), filled up with END."""
+        found = [self.numbers.get(word, UNKNOWN) for word in tokenize(caption).split()[:longest]]
+        return torch.tensor(found + [END] * (longest + 1 - len(found)))
+
+    def text(self, caption: Sequence[int]) -> str:
+        """The sentence that some numbers stand for."""
+        return " ".join(self.words[number - UNKNOWN - 1] for number in caption)
+
+    def allowed(self, size: int) -> Tensor:
+        """(size,): which outputs of a decoder stand for something that may be written."""
+        found = torch.zeros(size, dtype=torch.bool)
+        found[UNKNOWN + 1 : UNKNOWN + 1 + len(self.words)] = True
+        found[END] = True
+        return found
+
+    def classes(self, caption: str) -> Tensor:
+        """(7,) the classes of the nodes of its tree, 0 for null."""
+        return torch.tensor(self.trees.classes(parse_caption(caption)))
+
+    @property
+    def hash(self) -> str:
+        """Of all of it: what stands for it in the configuration of a run."""
+        return sha256(json.dumps(self.to_json()).encode())[:12]
+
+    def to_json(self) -> dict[str, Any]:
+        """What vocabulary.json holds."""
+        return {"words": list(self.words), "trees": self.trees.to_json()}
+
+    @classmethod
+    def from_json(cls, document: Any) -> "Language":
+        """Undo `to_json`."""
+        return cls(tuple(document["words"]), Vocabulary.from_json(document["trees"]))
+
+
+def learn_language(
+    captions: Iterable[Sequence[str]], words: int, count: int, entities: int, relations: int
+) -> Language:
+    """The commonest words, entities and relations of the sentences of a training split.
+
+    `words` with the unknown one, each found `count` times; `entities`, `relations` with null.
+    """
+    sentences = [sentence for each in captions for sentence in each]
+    counts = Counter(word for sentence in sentences for word in tokenize(sentence).split())
+    common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: words - 1]
+    kept = tuple(word for word, found in common if found >= count)
+    return Language(kept, build_vocabulary(map(parse_caption, sentences), entities, relations))
