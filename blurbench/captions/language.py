@@ -92,8 +92,10 @@ def word(text: str) -> Word:
     own = english()["lemmas"].get(text)
     noun = own or next(iter(known.get("NOUN", ())), None) or _singular(text, kind)
     verb = next(iter(known.get("VERB", ())), None)
-    if kind == VERB and verb is None:
-        verb = next(iter(getLemma(text, "VERB")), text)
+    if verb is None and (kind == VERB or text.endswith("ing")):
+        guess: str = next(iter(getLemma(text, "VERB")), text)
+        # "cooking" is known as a noun only, and a building is nothing that builds
+        verb = guess if kind == VERB or guess in listed("verbs") else None
     return Word(text, kind, noun, own if verb and own else verb)
 
 

@@ -13,6 +13,7 @@ from blurbench.captions.language import (
     SKIP,
     VERB,
     Word,
+    dictionary,
     english,
     listed,
     word,
@@ -23,6 +24,7 @@ MARKS = re.compile(r"[.,;:!?()\[\]/]+")
 HYPHENED = re.compile(r"\b\w+(?:-\w+)*-\w+(?:ed|ing|en)\b")  # "snow-covered"
 TOKEN = re.compile(r"[^\W_][\w']*|,|&")
 COMMA = ","
+PRONOUNS = ("one", "other", "others", "another")  # determiners that can stand alone
 
 
 def split(text: str) -> list[str]:
@@ -117,7 +119,7 @@ def _participle(
     if not each.text.endswith("ing"):
         joined = index == 0 or before in (CONJUNCTION, VERB)
         return ADJECTIVE if joined and heads else VERB
-    if before == DETERMINER and previous and previous.text not in ("one", "other", "others"):
+    if before == DETERMINER and previous and previous.text not in PRONOUNS:
         return NOUN if after != DETERMINER else VERB
     follows = previous is not None and previous.verb in listed("postures")
     return ADJECTIVE if before == VERB and heads and not follows else VERB
@@ -126,28 +128,35 @@ def _participle(
 def _finite(
     each: Word, index: int, words: list[Word], kinds: list[str], before: str, after: str
 ) -> str:
-    """Of ride, rides or rode, most of which are nouns as well."""
+    """Of ride or rides, most of which are nouns as well."""
     passive = each.text in listed("invariable") and after in (PREPOSITION, "")
     if each.noun is None or (passive and before in (NOUN, AUXILIARY)):
         return VERB
-    previous = words[index - 1] if index else None
-    is_caption_verb = each.verb in listed("verbs")
-    if previous and previous.text == "to" and (each.text == each.verb):
-        return VERB if is_caption_verb and after != "" else each.kind
-    if previous and previous.text == "to":
-        return NOUN
-    subject = before == NOUN or (before == SKIP and NOUN in kinds[:index])
-    if not subject or previous is None:
-        joins = (
-            before == CONJUNCTION and VERB in kinds[:index] and after in (DETERMINER, PREPOSITION)
-        )
-        return VERB if joins and is_caption_verb else NOUN
+    common = each.verb in listed("verbs")
+    previous = words[index - 1].text if index else ""
     inflected = each.text != each.verb
-    several = previous.is_plural or CONJUNCTION in kinds[max(0, index - 4) : index]
-    agrees = several != inflected or before == SKIP
-    if is_caption_verb and (agrees or (inflected and after == PREPOSITION)):
-        return VERB
-    return VERB if agrees and after == DETERMINER else NOUN
+    if previous == "to":
+        infinitive = not inflected and common and after
+        return VERB if infinitive else NOUN if inflected else each.kind
+    if previous in PRONOUNS and inflected:
+        return VERB if common else NOUN
+    if before == NOUN or (before == SKIP and NOUN in kinds[:index]):
+        return _after_noun(each, index, words, kinds, after)
+    after_verb = before == CONJUNCTION and VERB in kinds[:index]
+    return VERB if common and after_verb and after in (DETERMINER, PREPOSITION) else NOUN
+
+
+def _after_noun(each: Word, index: int, words: list[Word], kinds: list[str], after: str) -> str:
+    """A verb where it agrees with the noun before: a man rides, men ride, a man and a boy ride."""
+    inflected = each.text != each.verb
+    several = words[index - 1].is_plural or CONJUNCTION in kinds[max(0, index - 4) : index]
+    agrees = several != inflected or kinds[index - 1] == SKIP
+    if each.verb in listed("verbs"):
+        return VERB if agrees or (inflected and after == PREPOSITION) else NOUN
+    # "a bird pecks at fruit"; but "stop signs on"
+    rare = inflected and after == PREPOSITION and dictionary().get(each.text, "VBZ") == "VBZ"
+    rare = rare and each.text not in listed("nouns")
+    return VERB if agrees and (after == DETERMINER or rare) else NOUN
 
 
 def _join_adjectives(kinds: list[str]) -> None:

@@ -54,6 +54,10 @@ TREES = {
     "Two men ride horses": "man - - ride horse - -",
     "A man and child pose for a picture": "man and child pose_P picture - -",
     "A woman walks a dog": "woman - - walk dog - -",
+    "A bird pecks at fruit": "bird - - peck_P fruit - -",
+    "Two girls at a stove cooking food": "girl at stove cook food - -",
+    "A man naps as another looks on": "man - - look_P - - -",
+    "Street signs on a pole": "sign - - on pole - -",
     # adjectives
     "A white and gold toilet next to a sink": "toilet - - next_to sink - -",
     "An orange on a plate": "orange - - on plate - -",
