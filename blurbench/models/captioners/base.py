@@ -1,6 +1,5 @@
 """What all captioners share: their words, their training, and how they write."""
 
-import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -76,10 +75,9 @@ class Captioned(Model):
     def load_language(self, folder: Path) -> None:
         """Read vocabulary.json; UserError where it is missing or broken."""
         path = folder / VOCABULARY
-        try:
-            self.language = Language.from_json(read_json(path))
-        except (OSError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}: no vocabulary of a training ({error})") from None
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; a captioner cannot do without its words")
+        self.language = Language.from_json(read_json(path), str(path))
 
     def known(self) -> Language:
         """The vocabularies; UserError before there are any."""

@@ -72,7 +72,9 @@ def search(decoder: Decoder, state: State, beams: int, longest: int, allowed: Te
                 ended.append((score / length, texts[parent]))
             elif score > -torch.inf:
                 kept.append((score, parent, token))
-        if length > longest or not kept or len(ended) >= beams:
+        # No open beam can do better than go on to the end at no cost.
+        hopeless = ended and kept and max(ended)[0] >= kept[0][0] / (longest + 1)
+        if length > longest or not kept or hopeless:
             break
         scores = torch.tensor([score for score, _, _ in kept], device=device)
         texts = [[*texts[parent], token] for _, parent, token in kept]

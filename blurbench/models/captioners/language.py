@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from blurbench.captions import parse_caption
+from blurbench.captions import parse_caption, vocabulary
+from blurbench.captions.vocabulary import Vocabulary
 from blurbench.captions.words import tokenize
+from blurbench.errors import UserError
 from blurbench.files import sha256
-from blurbench.models.captioners.classes import Vocabulary, build_vocabulary
 from blurbench.models.captioners.decoders import END
 
 UNKNOWN = 1  # a word outside the vocabulary; never written
@@ -49,7 +50,7 @@ class Language:
 
     def classes(self, caption: str) -> Tensor:
         """(7,) the classes of the nodes of its tree, 0 for null."""
-        return torch.tensor(self.trees.classes(parse_caption(caption)))
+        return torch.tensor(self.trees.encode(parse_caption(caption)))
 
     @property
     def hash(self) -> str:
@@ -58,12 +59,16 @@ class Language:
 
     def to_json(self) -> dict[str, Any]:
         """What vocabulary.json holds."""
-        return {"words": list(self.words), "trees": self.trees.to_json()}
+        return {**self.trees.as_json(), "words": list(self.words)}
 
     @classmethod
-    def from_json(cls, document: Any) -> "Language":
-        """Undo `to_json`."""
-        return cls(tuple(document["words"]), Vocabulary.from_json(document["trees"]))
+    def from_json(cls, document: Any, where: str) -> "Language":
+        """Undo `to_json`; UserError says what is wrong, beginning with `where`."""
+        trees = vocabulary.from_json(document, where)
+        words = document.get("words")
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise UserError(f"{where}: words must be a list of words")
+        return cls(tuple(words), trees)
 
 
 def learn_language(
@@ -77,4 +82,5 @@ def learn_language(
     counts = Counter(word for sentence in sentences for word in tokenize(sentence).split())
     common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: words - 1]
     kept = tuple(word for word, found in common if found >= count)
-    return Language(kept, build_vocabulary(map(parse_caption, sentences), entities, relations))
+    trees = map(parse_caption, sentences)
+    return Language(kept, vocabulary.build(trees, entities - 1, relations - 1))

@@ -44,7 +44,8 @@ def labels(language: Language | None, node: int, y: Tensor) -> list[str]:
     """The likeliest labels of a node, with their chances."""
     if language is None:
         return []
-    names = language.trees.entities if node in ENTITIES else language.trees.relations
+    trees = language.trees
+    names = ("null", *(trees.entities if node in ENTITIES else trees.relations))
     chances, classes = y[: len(names)].topk(min(TOP, len(names)))
     return [
         f"{names[index]} {chance:.2f}"
