@@ -21,7 +21,7 @@ from blurbench.captions.language import (
 
 QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "“": " ", "”": " ", '"': " ", "_": " "})
 MARKS = re.compile(r"[.,;:!?()\[\]/]+")
-HYPHENED = re.compile(r"\b\w+(?:-\w+)*-\w+(?:ed|ing|en)\b")  # "snow-covered"
+HYPHENED = re.compile(r"\w+(?:-\w+)+")
 TOKEN = re.compile(r"[^\W_][\w']*|,|&")
 COMMA = ","
 PRONOUNS = ("one", "other", "others", "another")  # determiners that can stand alone
@@ -29,9 +29,14 @@ PRONOUNS = ("one", "other", "others", "another")  # determiners that can stand a
 
 def split(text: str) -> list[str]:
     """Words in small letters; marks inside the sentence become commas, set phrases one word."""
-    text = HYPHENED.sub(" ", text.lower().translate(QUOTES)).replace("-", " ")
+    text = HYPHENED.sub(_without_participle, text.lower().translate(QUOTES)).replace("-", " ")
     text = MARKS.sub(" , ", re.sub(r"(?<=\d)[.,:](?=\d)", "", text)).strip(" ,")
     return TOKEN.findall(_phrases().sub(_replace, " ".join(text.split())))
+
+
+def _without_participle(found: re.Match[str]) -> str:
+    """Nothing is left of "snow-covered", which says how; "close-up" are two words."""
+    return " " if found.group().endswith(("ed", "ing", "en")) else found.group()
 
 
 @cache

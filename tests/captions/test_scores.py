@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blurbench.captions import scores, words
-from blurbench.captions.java import Java
+from blurbench.captions.java import Java, scorer_folder
 from blurbench.captions.scores import score
 from blurbench.errors import UserError
 
@@ -105,8 +105,10 @@ def test_words_without_java() -> None:
 
 
 def test_words_with_java(java: Java) -> None:
+    before = set(scorer_folder("tokenizer").iterdir())
     found = words.tokenize_all(list(SPLIT), java, 60)
     assert dict(zip(SPLIT, found, strict=True)) == SPLIT
+    assert set(scorer_folder("tokenizer").iterdir()) == before  # it may be read-only
 
 
 def test_cider_of_one_image_is_no_score() -> None:

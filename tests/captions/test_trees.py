@@ -98,6 +98,12 @@ def test_any_text_has_a_tree(text: str) -> None:
     assert tree.subject1 is not None or not any(entities + relations)
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("piece", ["a-", "a", "'", "a man sits on "])
+def test_the_time_grows_with_the_length(piece: str) -> None:
+    parse_caption(piece * 10_000)  # a pattern that looks back took 7 s
+
+
 @given(st.sampled_from(sorted(TREES)), st.sampled_from(["  ", "\n", "\t", " \u2028"]))
 def test_blanks_case_and_the_full_stop_change_nothing(caption: str, blank: str) -> None:
     changed = blank.join(caption.upper().rstrip(".").split()) + " ."
