@@ -120,6 +120,8 @@ def load_checkpoint(
     path: Path, device: str | None = None, name: str | None = None, preset: str = "paper"
 ) -> TrainedModel:
     """A run, or a public file of weights of model `name`; UserError where it is neither."""
+    if name is not None and path.is_dir():
+        raise UserError(f"{path}: a run knows its model; leave out --model and --preset")
     if name is not None:
         return load_weights_file(path, name, preset, device)
     if path.is_file():

@@ -29,7 +29,7 @@ Schedule = Callable[[float], float]
 class ModelConfig(BaseModel):
     """What every preset states; a model adds its own fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int = Field(gt=0, description="optimiser steps, all stages together")
     batch_size: int = Field(gt=0)

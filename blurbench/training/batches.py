@@ -5,12 +5,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
+from blurbench.errors import UserError
 from blurbench.models.base import Batch, ModelConfig, Reader, read_pictures
 
 # Purposes of the random streams.
 ORDER, AUGMENT, STEP, LABEL = range(4)
+SEVERAL_SIZES = "crop_size=none: these pairs have several sizes; give a crop_size"
 
 
 class Pairs(Protocol):
@@ -94,8 +96,20 @@ def batches(
     # A worker that forks while OpenCV's threads run can hang; a spawned one starts clean.
     context = "spawn" if workers else None
     yield from DataLoader(
-        pairs, batch_sampler=positions, num_workers=workers, multiprocessing_context=context
+        pairs,
+        batch_sampler=positions,
+        num_workers=workers,
+        multiprocessing_context=context,
+        collate_fn=stacked,
     )
+
+
+def stacked(items: list[Batch]) -> Batch:
+    """Pairs as one batch; UserError where they differ in size, which blurring on the fly shows."""
+    if len({item["blur"].shape for item in items if "blur" in item}) > 1:
+        raise UserError(SEVERAL_SIZES)
+    batch: Batch = default_collate(items)
+    return batch
 
 
 def cut(batch: Batch, config: ModelConfig) -> list[tuple[float, Batch]]:

@@ -25,7 +25,9 @@ def start_run(folder: Path, config: dict[str, Any], resume: bool) -> None:
         )
     changed = differing(read_config(folder), config)
     if changed:
-        raise UserError(f"{folder}: made with another {', '.join(changed)}; choose another --out")
+        raise UserError(
+            f"{folder}: made with another {', '.join(changed)}; give the same, or another --out"
+        )
 
 
 def differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -219,7 +219,10 @@ def stage_bounds(stages: tuple[Stage, ...], steps: int) -> list[tuple[int, int]]
     """First and one-past-last step of each stage, in proportion to their shares."""
     if steps < len(stages):
         raise UserError(f"--steps {steps}: this model has {len(stages)} stages; give at least that")
-    total = sum(stage.share for stage in stages)
+    shares = [stage.share for stage in stages]
+    total = sum(shares)
+    if not total or min(shares) < 0:
+        raise UserError("shares: none may be below 0, nor all of them 0")
     ends, covered = [0], 0.0
     for number, stage in enumerate(stages, start=1):
         covered += stage.share

@@ -23,7 +23,7 @@ from blurbench.models.base import Model, parameter_count
 from blurbench.models.captioners.base import Captioned
 from blurbench.models.conversion import load_released
 from blurbench.stores import Place
-from blurbench.training.batches import TrainingPairs
+from blurbench.training.batches import SEVERAL_SIZES, TrainingPairs
 from blurbench.training.checkpoint import checkpoints, load_progress
 from blurbench.training.folder import start_run
 from blurbench.training.launch import child_arguments, launch
@@ -122,7 +122,7 @@ def check_crop(name: str, model: Model, pairs: Pairs) -> None:
     if crop is None and model.config.batch_size > 1 and isinstance(pairs, BlurDataset):
         sizes = {(row["height"], row["width"]) for row in pairs.rows}
         if len(sizes) > 1:
-            raise UserError("crop_size=none: these pairs have several sizes; give a crop_size")
+            raise UserError(SEVERAL_SIZES)
 
 
 def check_parts(model: Model, processes: int) -> None:

@@ -110,6 +110,8 @@ def test_weights_of_a_public_file_need_a_name(finished: Path, tmp_path: Path) ->
     torch.save({"params": wanted.model.state_dict()}, weights)
     with pytest.raises(UserError, match="--model NAME"):
         load_checkpoint(weights, "cpu")
+    with pytest.raises(UserError, match="leave out --model"):
+        load_checkpoint(weights.parent, "cpu", "unet")
     found = load_checkpoint(weights, "cpu", "unet", "tiny")
     assert np.array_equal(found(image), wanted(image))
     assert found.provenance["preset"] == "tiny"

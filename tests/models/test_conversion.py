@@ -174,6 +174,7 @@ def test_no_file_runs_code(tmp_path: Path, monkeypatch):
     [
         (b"", "not a checkpoint"),
         (b"nothing of the kind", "not a checkpoint"),
+        (b"root:x:0:0:root:/root", "not a checkpoint"),  # its unpickler raises an IndexError
         (None, "no such file"),
     ],
 )

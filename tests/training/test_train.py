@@ -77,6 +77,21 @@ def test_missing_weights_are_told_before_the_run_begins(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_pairs_of_several_sizes_need_a_crop(tmp_path: Path) -> None:
+    options = {**OPTIONS, "overrides": {**SMALL, "crop_size": None, "batch_size": 8}}
+    with pytest.raises(UserError, match="crop_size=none"):
+        train("unet", ("sev-blurdata", "builtin:photos"), tmp_path / "run", **options)
+
+
+@pytest.mark.parametrize("shares", [(0, 0, 0, 0), (-1, 0, 0, 1)])
+def test_shares_have_to_add_up_to_something(tmp_path: Path, shares: tuple[float, ...]) -> None:
+    faces = ("demo-faces", "builtin:procedural-faces")
+    options = {"preset": "tiny", "device": "cpu", "overrides": {"shares": shares}}
+    with pytest.raises(UserError, match="shares"):
+        train("umsn", faces, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
 def test_init_starts_from_given_weights(data: Path, tmp_path: Path) -> None:
     train("unet", data, tmp_path / "first", **OPTIONS)
     train("unet", data, tmp_path / "second", **OPTIONS, init=tmp_path / "first")
@@ -95,6 +110,7 @@ def test_init_starts_from_given_weights(data: Path, tmp_path: Path) -> None:
         ({"crop_size": 30}, "multiple of 4"),
         ({"crop_size": 10**6}, "4096"),
         ({"widths": (0, 8)}, "widths"),
+        ({"rate": "inf"}, "rate=inf"),
     ],
 )
 def test_settings_that_cannot_train_leave_no_run(
