@@ -1,0 +1,73 @@
+"""How often the nodes of an S3-tree are right, beside always saying the commonest label."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from blurbench.data.dataset import BlurDataset
+from blurbench.images import to_float
+from blurbench.inference.deblur import TrainedModel
+from blurbench.models.captioners.resnet import squared
+from blurbench.models.s3e import S3E, ImC, VPTree
+from blurbench.models.s3e.tree import NODES, NULL, hits
+
+
+@dataclass(frozen=True)
+class NodeAccuracy:
+    """Shares of right labels of one node, 0 to 1, over all captions of a split."""
+
+    node: str
+    labels: int  # with null
+    accuracy: float  # of the likeliest label
+    majority: float  # of the training split's commonest label
+    words: int  # labels that are not null
+    word_accuracy: float | None  # among those, of the likeliest word
+    word_majority: float | None  # of the training split's commonest word
+
+
+def node_accuracy(model: TrainedModel, split: str, data: BlurDataset) -> list[NodeAccuracy]:
+    """Of one split of a data set, against the commonest labels of `data`, its training split."""
+    network = model.model
+    assert isinstance(network, S3E | ImC | VPTree)
+    tested = data if split == data.split else BlurDataset(data.store.where(), split)
+    common = [Counter(column) for column in zip(*classes_of(network, data), strict=True)]
+    counts = np.zeros((len(NODES), 4), np.int64)
+    majority = np.zeros((len(NODES), 2), np.int64)
+    for row in tested.rows:
+        image = torch.from_numpy(to_float(tested.picture(row, network.INPUT)))[None]
+        with torch.no_grad():
+            v = network.see(squared(image.to(model.device), network.config.side))
+            read = network.tree(v) if isinstance(network, S3E) else network.read(v)
+        wanted = torch.stack([network.known().classes(text) for text in row["captions"]])
+        logits = [each.expand(len(wanted), -1).cpu() for each in read.logits]
+        counts += np.array(hits(logits, wanted))
+        for node, count in enumerate(common):
+            majority[node] += said_always(count, wanted[:, node].tolist())
+    return [
+        NodeAccuracy(
+            name,
+            int(asked),
+            right / asked,
+            often[0] / asked,
+            int(words),
+            right_words / words if words else None,
+            often[1] / words if words else None,
+        )
+        for name, (right, asked, right_words, words), often in zip(
+            NODES, counts.tolist(), majority.tolist(), strict=True
+        )
+    ]
+
+
+def classes_of(network: S3E | ImC | VPTree, data: BlurDataset) -> list[list[int]]:
+    """The seven labels of every caption."""
+    return [network.known().classes(text).tolist() for each in data.captions() for text in each]
+
+
+def said_always(count: Counter[int], wanted: list[int]) -> tuple[int, int]:
+    """Right answers of the commonest label, and of the commonest word."""
+    label = count.most_common(1)[0][0]
+    words = [each for each, _ in count.most_common() if each != NULL][:1]
+    return wanted.count(label), sum(wanted.count(word) for word in words)

@@ -1,0 +1,177 @@
+"""From captioned pictures to a trained run, and to sentences for pictures, through the files."""
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from tiny_data import flow_recipe, picture, write_photos
+
+from blurbench.captions.vocabulary import read as read_vocabulary
+from blurbench.data.dataset import BlurDataset
+from blurbench.data.shards import synthesize
+from blurbench.data.sources import open_for
+from blurbench.errors import UserError
+from blurbench.evaluation.nodes import node_accuracy
+from blurbench.evaluation.restorers import trained
+from blurbench.inference.caption_sheet import Described, alone_right, caption_sheet
+from blurbench.inference.deblur import load_run
+from blurbench.inference.describe import generate
+from blurbench.training.train import train
+
+SENTENCES = ("A man riding a wave on a board.", "A cat sitting on a table.", "Two dogs in a field.")
+SMALL = {"side": 32, "words": 40, "batch_size": 4, "language_width": 16}
+TREE = {**SMALL, "node_width": 4, "entities": 20, "relations": 10}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Pictures of coloured blocks, with two captions each."""
+    root = tmp_path_factory.mktemp("captioned")
+    source = write_photos(root / "photos", 12)
+    lines = [
+        f'{seed:03d}.png,"{SENTENCES[(seed + more) % 3]}"' for seed in range(12) for more in (0, 1)
+    ]
+    (source / "captions.csv").write_text("\n".join(["image,caption", *lines]) + "\n")
+    recipe = flow_recipe(captions={"count": 2}, replicas={"train": 1})
+    synthesize(recipe, open_for(recipe, str(source)), root / "data")
+    return root / "data"
+
+
+@pytest.fixture(scope="module")
+def runs(data, tmp_path_factory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("runs")
+    train("nic", data, root / "nic", preset="tiny", steps=4, overrides=SMALL)
+    train("s3e-imc", data, root / "imc", preset="tiny", steps=4, overrides=TREE)
+    small = {**TREE, "width": 4, "blocks": 1, "crop_size": 32}
+    train("s3e", data, root / "s3e", preset="tiny", steps=4, overrides=small)
+    return {path.name: path for path in root.iterdir()}
+
+
+def test_items_carry_their_captions(data):
+    pairs = BlurDataset(data, "train")
+    assert pairs.has("captions")
+    assert not pairs.has("mask")
+    assert pairs[0]["captions"] == pairs.captions()[0]
+    assert set(pairs[0]["captions"]) <= set(SENTENCES)
+
+
+def test_a_run_keeps_its_words(runs):
+    for run in runs.values():
+        vocabulary = read_vocabulary(run / "vocabulary.json")
+        assert {"man", "cat", "dog", "table", "field"} <= set(vocabulary.entities)
+        loaded = load_run(run)
+        assert "riding" in loaded.model.known().words
+        config = json.loads((run / "config.json").read_text())
+        assert config["vocabulary"] == loaded.model.known().hash
+        assert config["config"]["resnet_weights"] == "random"
+    log = [json.loads(line) for line in (runs["nic"] / "log.jsonl").read_text().splitlines()]
+    assert [row["cider"] for row in log if row["stage"] == "validation"]
+    assert any((runs["nic"] / "samples").glob("*.txt"))
+    assert any((runs["s3e"] / "samples").glob("*.png"))
+
+
+def test_a_run_without_its_words_is_refused(runs, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(runs["nic"], run)
+    document = json.loads((run / "vocabulary.json").read_text())
+    (run / "vocabulary.json").write_text(json.dumps({**document, "words": 3}))
+    with pytest.raises(UserError, match="words must be a list"):
+        load_run(run)
+    (run / "vocabulary.json").unlink()
+    with pytest.raises(UserError, match=r"vocabulary\.json: no such file"):
+        load_run(run)
+
+
+def test_training_goes_on_bit_for_bit(data, tmp_path):
+    options = {"preset": "tiny", "overrides": {**TREE, "steps": 4}, "checkpoint_seconds": 0.0}
+    for name in ("whole", "broken"):
+        train("s3e-imc", data, tmp_path / name, **options)
+    broken = tmp_path / "broken"
+    newest = sorted((broken / "checkpoints").iterdir())[-1]
+    shutil.rmtree(newest)
+    (broken / "last.safetensors").unlink()
+    train("s3e-imc", data, broken, resume=True, **options)
+    found = [(tmp_path / name / "last.safetensors").read_bytes() for name in ("whole", "broken")]
+    assert found[0] == found[1]
+
+
+def test_sentences_for_a_data_set(runs, data, tmp_path):
+    models = (runs["nic"], runs["imc"], runs["s3e"])
+    done = generate(data, models, tmp_path / "out", beams=1, explain=tmp_path / "seen")
+    ids = [row["id"] for row in BlurDataset(data, "test").rows]
+    assert done.pictures == len(ids) > 0
+    for name in ("nic", "imc", "s3e"):
+        said = json.loads((tmp_path / "out" / f"{name}.json").read_text())
+        assert list(said) == ids
+        assert all(sentence.split() for sentence in said.values())
+    references = json.loads((tmp_path / "out" / "references.json").read_text())
+    assert all(len(each) == 2 for each in references.values())
+    assert cv2.imread(str(tmp_path / "out" / "captions.png")).shape[1] == 1_000
+    assert {path.name for path in (tmp_path / "seen" / "imc" / ids[0]).iterdir()} == {
+        "nodes.png",
+        "features.png",
+    }
+    assert not (tmp_path / "seen" / "nic").exists()
+
+
+def test_sentences_for_own_pictures(runs, tmp_path):
+    write_photos(tmp_path / "mine" / "sub", 2)
+    (tmp_path / "mine" / "bad.png").write_bytes(b"no picture")
+    done = generate(tmp_path / "mine", (runs["nic"],), tmp_path / "out")
+    assert list(json.loads((tmp_path / "out" / "nic.json").read_text())) == ["sub/000", "sub/001"]
+    assert done.pictures == 2
+    assert "bad.png" in done.failed[0]
+    assert not (tmp_path / "out" / "references.json").exists()
+
+
+def test_captioners_restore_nothing_and_restorers_may_say_nothing(runs, data, tmp_path):
+    with pytest.raises(UserError, match="nic describes pictures and restores none"):
+        trained(runs["nic"], None, None)
+    train("unet", data, tmp_path / "unet", preset="tiny", steps=1, overrides={"crop_size": 32})
+    with pytest.raises(UserError, match="unet writes no captions"):
+        generate(data, (tmp_path / "unet",), tmp_path / "out")
+    with pytest.raises(UserError, match=r"no captions|needs a captions"):
+        train("nic", plain(tmp_path), tmp_path / "run", preset="tiny", steps=1)
+
+
+def plain(folder: Path) -> Path:
+    recipe = flow_recipe()
+    source = write_photos(folder / "plain", 4)
+    synthesize(recipe, open_for(recipe, str(source)), folder / "set")
+    return folder / "set"
+
+
+def test_nodes_are_compared_with_the_commonest_label(runs, data):
+    pairs = BlurDataset(data, "train")
+    for name in ("imc", "s3e"):
+        model = load_run(runs[name])
+        found = node_accuracy(model, "train", pairs)
+        assert [each.node for each in found] == [
+            "Subj1", "sRel1", "Obj1", "rRel", "Subj2", "sRel2", "Obj2",
+        ]  # fmt: skip
+        labels = np.array(
+            [
+                model.model.known().classes(text).numpy()
+                for each in pairs.captions()
+                for text in each
+            ]
+        )
+        for node, each in enumerate(found):
+            assert each.labels == len(labels)
+            counts = np.bincount(labels[:, node])
+            assert each.majority == pytest.approx(counts.max() / len(labels))
+            assert each.words == counts[1:].sum()
+            if each.words:
+                assert each.word_majority == pytest.approx(counts[1:].max() / each.words)
+            assert 0 <= each.accuracy <= 1
+
+
+def test_who_names_what_nobody_else_names():
+    said = {"a": "a cat on a table", "b": "a dog on a table", "c": "a table"}
+    row = Described(picture(0), said, ["A cat lies on the table."])
+    assert alone_right(row) == {"a"}
+    assert alone_right(Described(picture(0), said, None)) == set()
+    assert caption_sheet([row, row]).shape[0] == 3
