@@ -76,3 +76,47 @@ def score_captions(
     )
     click.echo(reports.printed(found, form))
     return 0
+
+
+@captions.command("generate")
+@click.argument("source", type=FOLDER)
+@click.option("--checkpoint", "runs", type=FOLDER, multiple=True, required=True, help="A run.")
+@click.argument("more", type=FOLDER, nargs=-1, metavar="")
+@click.option("--out", type=FOLDER, required=True, help="A folder.")
+@click.option("--split", default="test", show_default=True, help="Of SOURCE, if it is a data set.")
+@click.option("--beams", type=click.IntRange(1), help="1: greedy; default: the preset's.")
+@click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
+@click.option("--explain", type=FOLDER, help="A folder for what the nodes of a tree see.")
+def generate_captions(
+    source: Path,
+    runs: tuple[Path, ...],
+    more: tuple[Path, ...],  # of --checkpoint A B C
+    out: Path,
+    split: str,
+    beams: int | None,
+    device: str | None,
+    explain: Path | None,
+) -> int:
+    """Captions for SOURCE: a picture, a folder of them, or a split of a data set."""
+    from blurbench.inference import describe
+
+    done = describe.generate(
+        source, runs + more, out, split=split, beams=beams, device=device, explain=explain
+    )
+    for message in done.failed:
+        click.echo(f"failed: {message}", err=True)
+    click.echo(done)
+    return 1 if done.failed else 0
+
+
+@captions.command("nodes")
+@click.option("--data", type=FOLDER, required=True, help="A data set with captions.")
+@click.option("--checkpoint", "run", type=FOLDER, required=True, help="A run with a tree.")
+@click.option("--split", default="test", show_default=True)
+@click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
+def node_table(data: Path, run: Path, split: str, device: str | None) -> int:
+    """How often each node of a run's tree is right, with null and without."""
+    from blurbench.evaluation import nodes
+
+    click.echo(nodes.as_table(nodes.of_run(run, data, split, device)))
+    return 0

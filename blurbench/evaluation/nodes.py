@@ -2,16 +2,19 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from blurbench.data.dataset import BlurDataset
+from blurbench.errors import UserError
 from blurbench.images import to_float
-from blurbench.inference.deblur import TrainedModel
+from blurbench.inference.deblur import TrainedModel, load_run
 from blurbench.models.captioners.resnet import squared
 from blurbench.models.s3e import S3E, ImC, VPTree
 from blurbench.models.s3e.tree import NODES, NULL, hits
+from blurbench.stores import Place
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,32 @@ def node_accuracy(model: TrainedModel, split: str, data: BlurDataset) -> list[No
             NODES, counts.tolist(), majority.tolist(), strict=True
         )
     ]
+
+
+def of_run(
+    run: Path, data: Place, split: str = "test", device: str | None = None
+) -> list[NodeAccuracy]:
+    """`node_accuracy` of a run; UserError where it has no tree, or the data set no captions."""
+    model, training = load_run(run, device), BlurDataset(data, "train")
+    if not isinstance(model.model, S3E | ImC | VPTree):
+        raise UserError(f"{run}: {model.name} has no tree; s3e, s3e-imc and vp-tree have one")
+    if not training.has("captions"):
+        raise UserError(f"{training.store.where()}: this data set has no captions")
+    return node_accuracy(model, split, training)
+
+
+def as_table(rows: list[NodeAccuracy]) -> str:
+    """One line a node, in percent."""
+    head = f"{'node':<6} {'labels':>7} {'right':>6} {'commonest':>10}"
+    lines = [f"{head} {'words':>7} {'right':>6} {'commonest':>10}"]
+    for row in rows:
+        words = [row.word_accuracy, row.word_majority]
+        right, often = ("n/a" if each is None else f"{100 * each:.1f}" for each in words)
+        first = (
+            f"{row.node:<6} {row.labels:>7} {100 * row.accuracy:>6.1f} {100 * row.majority:>10.1f}"
+        )
+        lines.append(f"{first} {row.words:>7} {right:>6} {often:>10}")
+    return "\n".join(lines)
 
 
 def classes_of(network: S3E | ImC | VPTree, data: BlurDataset) -> list[list[int]]:

@@ -7,9 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from tiny_data import flow_recipe, picture, write_photos
 
 from blurbench.captions.vocabulary import read as read_vocabulary
+from blurbench.commands.captions import captions
 from blurbench.data.dataset import BlurDataset
 from blurbench.data.shards import synthesize
 from blurbench.data.sources import open_for
@@ -19,6 +21,7 @@ from blurbench.evaluation.restorers import trained
 from blurbench.inference.caption_sheet import Described, alone_right, caption_sheet
 from blurbench.inference.deblur import load_run
 from blurbench.inference.describe import generate
+from blurbench.models.s3e.tree import NODES
 from blurbench.training.train import train
 
 SENTENCES = ("A man riding a wave on a board.", "A cat sitting on a table.", "Two dogs in a field.")
@@ -149,9 +152,7 @@ def test_nodes_are_compared_with_the_commonest_label(runs, data):
     for name in ("imc", "s3e"):
         model = load_run(runs[name])
         found = node_accuracy(model, "train", pairs)
-        assert [each.node for each in found] == [
-            "Subj1", "sRel1", "Obj1", "rRel", "Subj2", "sRel2", "Obj2",
-        ]  # fmt: skip
+        assert [each.node for each in found] == list(NODES)
         labels = np.array(
             [
                 model.model.known().classes(text).numpy()
@@ -175,3 +176,18 @@ def test_who_names_what_nobody_else_names():
     assert alone_right(row) == {"a"}
     assert alone_right(Described(picture(0), said, None)) == set()
     assert caption_sheet([row, row]).shape[0] == 3
+
+
+def test_the_commands(runs, data, tmp_path):
+    run = CliRunner().invoke
+    out = str(tmp_path / "out")
+    arguments = [str(data), "--checkpoint", str(runs["nic"]), str(runs["imc"]), "--out", out]
+    done = run(captions, ["generate", *arguments, "--beams", "1"])
+    assert done.exit_code == 0, done.output
+    assert "captions.png" in done.output
+    assert (tmp_path / "out" / "imc.json").is_file()
+    done = run(captions, ["nodes", "--data", str(data), "--checkpoint", str(runs["imc"])])
+    assert done.exit_code == 0, done.output
+    assert [line.split()[0] for line in done.output.splitlines()] == ["node", *NODES]
+    done = run(captions, ["nodes", "--data", str(data), "--checkpoint", str(runs["nic"])])
+    assert "nic has no tree" in str(done.exception)
