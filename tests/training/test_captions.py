@@ -12,7 +12,7 @@ from tiny_data import flow_recipe, picture, write_photos
 
 from blurbench.captions.vocabulary import read as read_vocabulary
 from blurbench.commands.captions import captions
-from blurbench.data.dataset import BlurDataset
+from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.data.shards import synthesize
 from blurbench.data.sources import open_for
 from blurbench.errors import UserError
@@ -59,6 +59,15 @@ def test_items_carry_their_captions(data):
     assert not pairs.has("mask")
     assert pairs[0]["captions"] == pairs.captions()[0]
     assert set(pairs[0]["captions"]) <= set(SENTENCES)
+
+
+def test_pairs_blurred_on_the_fly_carry_captions_too(data):
+    recipe = flow_recipe(captions={"count": 2}, replicas={"train": 1})
+    source = open_for(recipe, str(data.parent / "photos"))
+    pairs, stored = OnTheFlyDataset(recipe, source, "train"), BlurDataset(data, "train")
+    assert pairs.has("captions")
+    assert sorted(pairs.captions()) == sorted(stored.captions())
+    assert pairs[0]["captions"] == pairs.captions()[0]
 
 
 def test_a_run_keeps_its_words(runs):
