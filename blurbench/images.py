@@ -60,7 +60,13 @@ def decode(data: bytes, name: str) -> np.ndarray:
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if bgr is None:
         raise BadImage(f"{name}: damaged or truncated image")
-    return np.ascontiguousarray(bgr[..., ::-1])
+    return swap(bgr, bgr)
+
+
+def swap(image: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
+    """RGB to BGR or back, (H, W, 3) uint8, into a new array or an old one."""
+    # Ten times faster than [..., ::-1] made contiguous, which took a tenth of an evaluation.
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, into)
 
 
 def decode_labels(data: bytes, name: str) -> np.ndarray:
@@ -95,7 +101,7 @@ def encode(image: np.ndarray, suffix: str = ".png") -> bytes:
         # Method 0 is both smaller than PNG and ten times faster than method 4.
         Image.fromarray(image).save(buffer, "WEBP", lossless=True, method=0, exact=True)
         return buffer.getvalue()
-    bgr = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
+    bgr = image if image.ndim == 2 else swap(image)
     # No compression flag on purpose: setting any doubles the time at equal size.
     ok, data = cv2.imencode(suffix, bgr)
     if not ok:
@@ -105,8 +111,7 @@ def encode(image: np.ndarray, suffix: str = ".png") -> bytes:
 
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     """(H, W, 3) uint8 RGB as JPEG of this quality, 1..100, would keep it."""
-    bgr = np.ascontiguousarray(image[..., ::-1])
-    data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    data = cv2.imencode(".jpg", swap(image), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return decode(bytes(data), "JPEG")
 
 

@@ -54,26 +54,30 @@ def _ssim_total(
 
 @jit
 def _filter_down(x: np.ndarray, y: np.ndarray, window: np.ndarray, moments: np.ndarray) -> None:
-    """Weigh 11 rows of x, y, x^2 + y^2 and xy into the four rows of `moments`.
+    """Weigh 11 rows of x + y, x - y and their squares into the four rows of `moments`.
 
-    SSIM needs only the sum of the two variances, which saves a fifth filter. Rows of one weight
-    are added as integers first, which is exact and halves the multiplications.
+    Of sum and difference SSIM needs two means and two variances, where x and y would also need
+    their covariance. Rows of one weight are added as integers first, which is exact and halves the
+    multiplications by it. Signed, for Numba reads an unsigned byte as an unsigned integer.
     """
     for j in range(x.shape[1]):
-        a, b = int(x[RADIUS, j]), int(y[RADIUS, j])
+        a, b = np.int32(x[RADIUS, j]), np.int32(y[RADIUS, j])
+        first, first_gap = a + b, a - b
         weight = window[RADIUS]
-        sum_x, sum_y = weight * a, weight * b
-        sum_squares, sum_products = weight * (a * a + b * b), weight * (a * b)
+        sums, gaps = weight * first, weight * first_gap
+        sum_squares, gap_squares = weight * (first * first), weight * (first_gap * first_gap)
         for k in range(RADIUS):
-            a, b = int(x[k, j]), int(y[k, j])
-            c, d = int(x[2 * RADIUS - k, j]), int(y[2 * RADIUS - k, j])
+            a, b = np.int32(x[k, j]), np.int32(y[k, j])
+            first, first_gap = a + b, a - b
+            a, b = np.int32(x[2 * RADIUS - k, j]), np.int32(y[2 * RADIUS - k, j])
+            last, last_gap = a + b, a - b
             weight = window[k]
-            sum_x += weight * (a + c)
-            sum_y += weight * (b + d)
-            sum_squares += weight * (a * a + b * b + c * c + d * d)
-            sum_products += weight * (a * b + c * d)
-        moments[0, j], moments[1, j] = sum_x, sum_y
-        moments[2, j], moments[3, j] = sum_squares, sum_products
+            sums += weight * (first + last)
+            gaps += weight * (first_gap + last_gap)
+            sum_squares += weight * (first * first + last * last)
+            gap_squares += weight * (first_gap * first_gap + last_gap * last_gap)
+        moments[0, j], moments[1, j] = sums, gaps
+        moments[2, j], moments[3, j] = sum_squares, gap_squares
 
 
 @jit
@@ -87,15 +91,19 @@ def _add_scores(
     for j in range(scores.size):
         centre = j + RADIUS * step
         weight = window[RADIUS]
-        mean_x, mean_y = weight * moments[0, centre], weight * moments[1, centre]
-        squares, products = weight * moments[2, centre], weight * moments[3, centre]
+        total, gap = weight * moments[0, centre], weight * moments[1, centre]
+        total_squares, gap_squares = weight * moments[2, centre], weight * moments[3, centre]
         for k in range(RADIUS):
             left, right = j + k * step, j + (2 * RADIUS - k) * step
             weight = window[k]
-            mean_x += weight * (moments[0, left] + moments[0, right])
-            mean_y += weight * (moments[1, left] + moments[1, right])
-            squares += weight * (moments[2, left] + moments[2, right])
-            products += weight * (moments[3, left] + moments[3, right])
-        cross, power = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
-        likeness = (2 * cross + c1) * (2 * (products - cross) + c2)
-        scores[j] += likeness / ((power + c1) * (squares - power + c2))
+            total += weight * (moments[0, left] + moments[0, right])
+            gap += weight * (moments[1, left] + moments[1, right])
+            total_squares += weight * (moments[2, left] + moments[2, right])
+            gap_squares += weight * (moments[3, left] + moments[3, right])
+        total, gap = total * total, gap * gap
+        total_squares, gap_squares = total_squares - total, gap_squares - gap
+        # 4 xy = (x + y)^2 - (x - y)^2 and 2 (x^2 + y^2) = (x + y)^2 + (x - y)^2.
+        likeness = ((total - gap) / 2 + c1) * ((total_squares - gap_squares) / 2 + c2)
+        scores[j] += likeness / (
+            ((total + gap) / 2 + c1) * ((total_squares + gap_squares) / 2 + c2)
+        )
