@@ -72,7 +72,7 @@ def write(
     """Write both files of table `name` into the workshop's folder; gives their paths."""
     paths = shop.out / f"{name}.csv", shop.out / f"{name}.html"
     write_text(paths[0], render_csv(name, scale, shop, outcomes))
-    write_text(paths[1], render_page(name, scale, shop, outcomes, board))
+    write_text(paths[1], render_page(table(name), scale, shop, outcomes, board))
     return paths
 
 
@@ -183,7 +183,7 @@ def sections(whole: Table, outcomes: list[Outcome]) -> list[Section]:
 
 
 def render_page(
-    name: str, scale: str, shop: Workshop, outcomes: list[Outcome], board: Path | None
+    whole: Table, scale: str, shop: Workshop, outcomes: list[Outcome], board: Path | None
 ) -> str:
     """The page: it needs no network, and its style is inside it."""
     loader = PackageLoader("blurbench.evaluation")
@@ -197,7 +197,7 @@ def render_page(
     environment.filters.update(counted=counted)
     style = "\n".join(loader.get_source(environment, each)[0] for each in STYLES)
     digest = hashlib.sha256(style.encode()).digest()
-    whole, suite = table(name), SUITES[name]
+    suite = SUITES[whole.name]
     return environment.get_template("reproduce.html").render(
         table=whole,
         suite=suite,
