@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--caption-steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-captioners", action="store_true")
+    parser.add_argument("--captioners", nargs="*", default=CAPTIONERS, choices=CAPTIONERS)
     asked = parser.parse_args()
     runs = train_all(asked)
     found = {
@@ -54,8 +54,7 @@ def train_all(asked: argparse.Namespace) -> dict[str, Path]:
     """Folders of finished runs: S3E-Deblur with and without co-training, and the captioners."""
     frozen = "frozen" if asked.preset == "paper" else f"{asked.preset}-frozen"
     plan = [("s3e", "s3e", asked.preset, asked.steps), ("s3e-frozen", "s3e", frozen, asked.steps)]
-    if not asked.no_captioners:
-        plan += [(name, name, asked.preset, asked.caption_steps) for name in CAPTIONERS]
+    plan += [(name, name, asked.preset, asked.caption_steps) for name in asked.captioners]
     runs = {}
     for folder, model, preset, steps in plan:
         runs[folder] = asked.out / "runs" / folder

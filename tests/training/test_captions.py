@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from tiny_data import flow_recipe, picture, write_photos
 
+from benchmarks import s3e
 from blurbench.captions.vocabulary import read as read_vocabulary
 from blurbench.commands.captions import captions
 from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
@@ -200,3 +201,22 @@ def test_the_commands(runs, data, tmp_path):
     assert [line.split()[0] for line in done.output.splitlines()] == ["node", *NODES]
     done = run(captions, ["nodes", "--data", str(data), "--checkpoint", str(runs["nic"])])
     assert "nic has no tree" in str(done.exception)
+
+
+def test_tables_from_one_command(data, tmp_path, monkeypatch, capsys):
+    short = {"s3e": {**TREE, "width": 4, "blocks": 1, "crop_size": 32}, "nic": SMALL}
+    trained_by = s3e.train
+    monkeypatch.setattr(
+        s3e, "train", lambda name, *a, **k: trained_by(name, *a, **k, overrides=short[name])
+    )
+    command = f"s3e.py --data {data} --out {tmp_path} --steps 2 --caption-steps 2 --captioners nic"
+    monkeypatch.setattr("sys.argv", command.split())
+    s3e.main()
+    printed = capsys.readouterr().out
+    found = json.loads((tmp_path / "table.json").read_text())
+    assert set(found["psnr"]) == {"identity", "s3e", "s3e-frozen"}
+    assert set(found["captions"]["test"]) == {"s3e", "s3e-frozen", "nic", "commonest caption"}
+    assert [row["node"] for row in found["nodes"]["train"]["s3e"]] == list(NODES)
+    assert found["settings"]["s3e"]["resnet_weights"] == "random"
+    assert (tmp_path / "table.md").read_text().strip() in printed
+    assert s3e.commonest([["A dog.", "A cat."], ["a dog"]]) == "a dog"
