@@ -20,7 +20,7 @@ from blurbench.evaluation.stand_ins import STAND_INS
 from blurbench.evaluation.suites import CONFIDENCE, SUITES, Cell, Scoring, Training
 from blurbench.evaluation.workshop import Workshop
 from blurbench.files import write_text
-from blurbench.metrics import METRICS, PROTOCOLS
+from blurbench.metrics import METRICS, PROTOCOLS, Protocol
 
 STYLES = ("leaderboard.css", "reproduce.css")
 TITLES = {"seconds": "Seconds", "iterations": "Iterations", "psnr-gain": "PSNR gain"} | {
@@ -201,7 +201,7 @@ def render_page(
     return environment.get_template("reproduce.html").render(
         table=whole,
         suite=suite,
-        protocol=PROTOCOLS[suite.protocol],
+        protocols=protocols(outcomes),
         scale=scale,
         steps=shop.steps,
         sections=sections(whole, outcomes),
@@ -216,6 +216,12 @@ def render_page(
         style_hash="sha256-" + base64.b64encode(digest).decode(),
         version=__version__,
     )
+
+
+def protocols(outcomes: list[Outcome]) -> dict[str, Protocol | None]:
+    """The protocols that were measured under; None for that of captions."""
+    names = dict.fromkeys(each.summary["protocol"] for each in outcomes if each.summary)
+    return {name: PROTOCOLS.get(name) for name in names}
 
 
 def title(metric: str) -> str:
