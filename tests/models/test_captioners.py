@@ -305,3 +305,24 @@ def test_a_captioner_restores_nothing():
     with pytest.raises(UserError, match="no vocabulary"):
         model.caption(torch.rand(1, 3, 32, 32))
     assert isinstance(model.decoder, nn.Module)
+
+
+def test_stages_of_the_papers(monkeypatch):
+    for name, names in (("nic", ["captions"]), ("s3e-imc", ["tree", "captions"])):
+        with torch.device("meta"):
+            model = build(name)
+        monkeypatch.setattr(model.resnet, "load", lambda _weights: None)
+        assert [stage.name for stage in model.stages()] == names
+        (update,) = model.stages()[-1].updates
+        rates = [update.lr * update.schedule(t) for t in (0, 0.15, 0.95)]
+        wanted = [5e-4, 4e-4, 5e-4 * 0.8**9] if name == "nic" else [1e-4, 1e-4, 1e-5]
+        assert rates == pytest.approx(wanted)
+        assert model.resnet not in update.modules
+
+
+def test_the_share_of_own_words_grows_with_the_epochs():
+    model = build("nic", "tiny", side=32, sampling=0.25, sampling_epochs=5)
+    model.learn_language(LEARNT)
+    training = TrainingPairs(CaptionedPairs(), model.config, 0, model.reader())  # type: ignore[arg-type]
+    shares = [float(training[position]["sampling"]) for position in (0, 4, 20, 80)]
+    assert shares == pytest.approx([0, 0.05, 0.25, 0.25])
