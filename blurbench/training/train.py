@@ -20,7 +20,7 @@ from blurbench.files import locked, sha256
 from blurbench.inference.deblur import pick_device
 from blurbench.models import build
 from blurbench.models.base import Model, parameter_count
-from blurbench.models.captioners.base import Captioned
+from blurbench.models.captioners.base import VOCABULARY, Captioned
 from blurbench.models.conversion import load_released
 from blurbench.stores import Place
 from blurbench.training.batches import SEVERAL_SIZES, TrainingPairs
@@ -75,7 +75,7 @@ def train(
     pairs, validation = open_pairs(data, seed)
     check_labels(name, model, pairs)
     if isinstance(model, Captioned):
-        model.learn_language(pairs.captions())
+        take_words(model, pairs, init)
     check_crop(name, model, pairs)
     # Of several processes, the one that starts the others checks and locks for all.
     started = "RANK" in os.environ
@@ -161,6 +161,14 @@ def check_labels(name: str, model: Model, pairs: Pairs) -> None:
             raise UserError(
                 f"{name} needs a {label} for every pair, and recipe {pairs.recipe_name} has none"
             )
+
+
+def take_words(model: Captioned, pairs: Pairs, init: Path | None) -> None:
+    """The vocabularies of the training split, or those that the first weights were learnt with."""
+    if init is not None and (init / VOCABULARY).is_file():
+        model.load_language(init)
+    else:
+        model.learn_language(pairs.captions())
 
 
 def weights_file(path: Path) -> Path:

@@ -98,6 +98,15 @@ def test_a_run_without_its_words_is_refused(runs, tmp_path):
         load_run(run)
 
 
+def test_weights_of_another_run_keep_their_words(runs, data, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(runs["nic"], run)
+    document = json.loads((run / "vocabulary.json").read_text())
+    (run / "vocabulary.json").write_text(json.dumps({**document, "words": ["zebra", "a"]}))
+    train("nic", data, tmp_path / "more", preset="tiny", steps=1, overrides=SMALL, init=run)
+    assert load_run(tmp_path / "more").model.known().words == ("zebra", "a")
+
+
 def test_training_goes_on_bit_for_bit(data, tmp_path):
     options = {"preset": "tiny", "overrides": {**TREE, "steps": 4}, "checkpoint_seconds": 0.0}
     for name in ("whole", "broken"):
