@@ -148,6 +148,11 @@ def pad(image: Tensor, multiple: int) -> tuple[Tensor, tuple[int, int]]:
     return nn.functional.pad(image, (0, right, 0, down), mode=mode), (height, width)
 
 
+def signed(image: Tensor) -> Tensor:
+    """[0, 1] -> [-1, 1]."""
+    return image * 2 - 1
+
+
 def parameter_count(*modules: nn.Module) -> int:
     """Number of parameters of some modules, each counted once."""
     unique = {id(p): p.numel() for module in modules for p in module.parameters()}

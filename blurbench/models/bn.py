@@ -6,10 +6,10 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blurbench.models.base import Batch, Losses, Stage
+from blurbench.models.base import Batch, Losses, Stage, signed
 from blurbench.models.perceptual import VggFeatures
 from blurbench.models.umsn import losses
-from blurbench.models.umsn.base import PAPER, BaseNetModel, signed
+from blurbench.models.umsn.base import PAPER, BaseNetModel
 from blurbench.models.umsn.config import INNER, BaseNetConfig
 from blurbench.models.umsn.network import BaseNet
 

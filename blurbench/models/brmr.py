@@ -15,7 +15,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blurbench.models.base import Batch, Figures, Losses, Maps, Stage, Update, pad
+from blurbench.models.base import Batch, Figures, Losses, Maps, Stage, Update, pad, signed
 from blurbench.models.dropout import seeded_dropout
 from blurbench.models.igan import IGAN, IGANConfig
 from blurbench.models.maps import coloured
@@ -25,7 +25,6 @@ from blurbench.models.pix2pix import (
     PatchDiscriminator,
     UnetGenerator,
     initialise,
-    signed,
 )
 from blurbench.models.schedules import falling
 

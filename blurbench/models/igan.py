@@ -13,7 +13,17 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blurbench.models.base import Batch, Losses, Maps, Model, ModelConfig, Stage, Update, pad
+from blurbench.models.base import (
+    Batch,
+    Losses,
+    Maps,
+    Model,
+    ModelConfig,
+    Stage,
+    Update,
+    pad,
+    signed,
+)
 from blurbench.models.dropout import with_dropout
 from blurbench.models.maps import coloured
 from blurbench.models.mining import Box, hottest
@@ -22,7 +32,6 @@ from blurbench.models.pix2pix import (
     UnetGenerator,
     initialise,
     patch_features,
-    signed,
 )
 from blurbench.models.schedules import falling
 

@@ -124,8 +124,3 @@ def initialise(network: nn.Module) -> None:
             nn.init.normal_(weight, mean=0.0 if weight.ndim > 1 else 1.0, std=0.02)
         if isinstance(bias, Tensor):
             nn.init.zeros_(bias)
-
-
-def signed(image: Tensor) -> Tensor:
-    """[0, 1] -> [-1, 1]."""
-    return image * 2 - 1

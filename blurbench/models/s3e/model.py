@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from blurbench.models.base import Batch, Losses, Maps, Reader, Stage, Update
+from blurbench.models.base import Batch, Losses, Maps, Reader, Stage, Update, signed
 from blurbench.models.captioners.base import Captioned
 from blurbench.models.captioners.decoders import Decoder, State
 from blurbench.models.captioners.reading import CaptionReader
@@ -17,7 +17,7 @@ from blurbench.models.captioners.resnet import FrozenResNet, squared
 from blurbench.models.deblurgan import DeblurGAN
 from blurbench.models.dropout import with_dropout
 from blurbench.models.perceptual import VggFeatures
-from blurbench.models.pix2pix import initialise, signed
+from blurbench.models.pix2pix import initialise
 from blurbench.models.s3e.captioner import LabelCaptioner
 from blurbench.models.s3e.config import PAPER, SMALL, TINY, S3EConfig
 from blurbench.models.s3e.explain import explained

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import nn
 
 from blurbench.models.base import Batch, Losses, Model, Update
 from blurbench.models.perceptual import VggFeatures
@@ -50,8 +50,3 @@ class BaseNetModel(Model):
         layers = (*c.perceptual_layers, *c.perceptual_half_layers)
         device = next(self.parameters()).device
         return VggFeatures(layers, c.perceptual_weights).to(device)
-
-
-def signed(image: Tensor) -> Tensor:
-    """[0, 1] -> [-1, 1]."""
-    return image * 2 - 1

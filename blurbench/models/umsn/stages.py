@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blurbench.models.base import Batch, Losses, Maps, Stage, pad
+from blurbench.models.base import Batch, Losses, Maps, Stage, pad, signed
 from blurbench.models.perceptual import VggFeatures
 from blurbench.models.umsn import losses
-from blurbench.models.umsn.base import PAPER, BaseNetModel, signed
+from blurbench.models.umsn.base import PAPER, BaseNetModel
 from blurbench.models.umsn.blocks import CLASSES, half_size
 from blurbench.models.umsn.config import PRESETS, UmsnConfig
 from blurbench.models.umsn.explain import around_grey, class_pictures, residual_pictures
