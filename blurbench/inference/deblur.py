@@ -136,7 +136,7 @@ def load_run(run: Path, device: str | None = None) -> TrainedModel:
     config = read_config(run)
     # Written after the last step; model.safetensors is there after the first look at a run.
     if not (run / "last.safetensors").is_file():
-        raise UserError(f"{run}: this training is not finished; go on with train --resume")
+        raise UserError(f"{run}: this training is not finished; {way_on(run, config)}")
     model = build(config["model"], preset=config["preset"], **config["config"])
     load_weights(model, run / "model.safetensors")
     if isinstance(model, Captioned):
@@ -150,6 +150,15 @@ def load_run(run: Path, device: str | None = None) -> TrainedModel:
         "config": config["config"],
     }
     return _ready(config["model"], model, provenance, device)
+
+
+def way_on(run: Path, config: dict[str, Any]) -> str:
+    """What to do with a run that is not finished, maybe because it became NaN."""
+    told, weights = "go on with train --resume", run / "model.safetensors"
+    if not weights.is_file():
+        return told
+    words = f"--checkpoint {weights} --model {config['model']} --preset {config['preset']}"
+    return f"{told}, or take its best weights so far: {words}"
 
 
 def load_weights_file(

@@ -16,11 +16,13 @@ FRAME_MS = 700  # of an animation
 
 
 def write_maps(model: TrainedModel, blur: np.ndarray, folder: Path) -> int:
-    """`folder`/MAP.png for each map of `Model.explain`, .webp where it moves; how many.
+    """`folder`/MAP.png for each map of `Model.explain`, .webp where it moves; how many files.
 
-    `blur` is (H, W, 3) uint8. A model without maps makes no folder.
+    `blur` is (H, W, 3) uint8. A model without maps makes no folder; one frame is no
+    animation, and left out.
     """
     maps = model.model.explain(torch.from_numpy(to_float(blur))[None].to(model.device))
+    maps = {name: values for name, values in maps.items() if values.ndim == 3 or len(values) > 1}
     for name, values in maps.items():
         moves = values.ndim == 4
         data = animation(values) if moves else encode(to_uint8(values.float().cpu()))

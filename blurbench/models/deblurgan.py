@@ -12,11 +12,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
+from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update, signed
 from blurbench.models.dropout import with_dropout
 from blurbench.models.losses import gradient_penalty
 from blurbench.models.perceptual import VggFeatures
-from blurbench.models.pix2pix import initialise, signed
+from blurbench.models.pix2pix import initialise
 from blurbench.models.schedules import falling
 
 CONTENT_LAYER = "conv3_3"  # of VGG19, before its ReLU
@@ -151,7 +151,7 @@ class DeblurGAN(Model):
         self.generator = Generator(config.width, config.blocks, config.dropout)
         self.critic = Critic(config.width)
         initialise(self)
-        self.judged: tuple[Tensor, Tensor] | None = None
+        self.judged: list[tuple[Tensor, Tensor]] = []  # blur, restored: each part of a batch
 
     def restore(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], sides multiples of 8 -> the same shape."""
@@ -203,9 +203,11 @@ class DeblurGAN(Model):
     def restored_once(self, batch: Batch) -> Tensor:
         """The generator's output in [-1, 1], one for all steps of the critic on a batch."""
         # Another draw of the dropout for each step would cost a third of the time.
-        if self.judged is None or self.judged[0] is not batch["blur"]:
-            self.judged = batch["blur"], self.restored(batch)
-        return self.judged[1]
+        for blur, restored in self.judged:
+            if blur is batch["blur"]:
+                return restored
+        self.judged.append((batch["blur"], self.restored(batch)))
+        return self.judged[-1][1]
 
     def generator_losses(self, features: VggFeatures | None, batch: Batch) -> Losses:
         """What the critic thinks of the restored pictures, and their distance to the sharp ones."""
@@ -213,7 +215,7 @@ class DeblurGAN(Model):
 
     def image_losses(self, features: VggFeatures | None, restored: Tensor, sharp: Tensor) -> Losses:
         """The generator's losses, of restored and sharp pictures in [-1, 1]."""
-        self.judged = None  # the generator is about to change
+        self.judged = []  # the generator is about to change
         c = self.config
         found = {"adversarial": -self.critic(restored).mean(), "l1": F.l1_loss(restored, sharp)}
         loss = found["adversarial"] + c.l1_weight * found["l1"]

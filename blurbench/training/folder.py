@@ -31,8 +31,17 @@ def start_run(folder: Path, config: dict[str, Any], resume: bool) -> None:
 
 
 def differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Names of the top-level entries that two run configurations do not share; versions aside."""
+    """Names of the entries that two run configurations do not share, `seed` or `config.rate`.
+
+    Versions aside.
+    """
     # JSON has no tuples: compare what would be read back.
-    new = json.loads(json.dumps(new))
-    names = [name for name in new if name != "blurbench"]
-    return [name for name in names if old.get(name) != new[name]]
+    flat_old, flat_new = flat(old), flat(json.loads(json.dumps(new)))
+    names = [name for name in flat_old | flat_new if name != "blurbench"]
+    return [name for name in names if flat_old.get(name) != flat_new.get(name)]
+
+
+def flat(config: dict[str, Any]) -> dict[str, Any]:
+    """A run configuration with the fields of the model's preset as `config.FIELD`."""
+    fields = {f"config.{name}": value for name, value in config["config"].items()}
+    return {name: value for name, value in config.items() if name != "config"} | fields

@@ -21,8 +21,17 @@ def test_weights_of_another_model_are_refused(finished: Path) -> None:
 
 
 def test_an_unfinished_run_says_so(finished: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (24, 31, 3), np.uint8)
+    wanted = load_run(finished, "cpu")(image)
     (finished / "last.safetensors").unlink()
-    with pytest.raises(UserError, match="--resume"):
+    with pytest.raises(UserError, match="--resume, or ") as told:
+        load_run(finished, "cpu")
+    # What it names works, for a run that cannot go on.
+    words = str(told.value).partition("--checkpoint ")[2].split()
+    assert words[1::2] == ["--model", "--preset"]
+    assert np.array_equal(load_checkpoint(Path(words[0]), "cpu", *words[2::2])(image), wanted)
+    (finished / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"--resume$"):
         load_run(finished, "cpu")
 
 

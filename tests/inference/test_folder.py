@@ -94,13 +94,15 @@ def test_maps_and_animations_are_written_below_the_names_of_the_pictures(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames = torch.rand(3, 3, 9, 10, generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(UNet, "explain", lambda *_: {"where": frames[0], "loop": frames})
+    maps = {"where": frames[0], "loop": frames, "still": frames[:1]}
+    monkeypatch.setattr(UNet, "explain", lambda *_: maps)
     picture(tmp_path / "in" / "sub" / "a.b.png", 16, 16)
     model, explain = load_run(finished, "cpu"), tmp_path / "maps"
     result = deblur_files(tmp_path / "in", model, tmp_path / "out", explain=explain)
     assert result.notes == [f"2 maps in {explain}"]
     levels = (frames * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     folder = explain / "sub" / "a.b"
+    assert {path.name for path in folder.iterdir()} == {"where.png", "loop.webp"}
     assert np.array_equal(read_image(folder / "where.png"), levels[0])
     with Image.open(folder / "loop.webp") as moving:
         assert moving.n_frames == 3

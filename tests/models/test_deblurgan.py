@@ -182,6 +182,30 @@ def test_all_steps_of_the_critic_judge_one_restoration(noisy, monkeypatch):
     assert not torch.equal(*moved)
 
 
+def test_each_part_of_a_batch_is_restored_once_for_the_critic(tmp_path, monkeypatch):
+    runner = make_runner(tmp_path, critic_steps=3, batch_size=4, accumulate=2)
+    restored, critic_losses = [], runner.model.critic_losses
+
+    def kept(batch):
+        restored.append(runner.model.restored_once(batch))
+        return critic_losses(batch)
+
+    monkeypatch.setattr(runner.model, "critic_losses", kept)
+    ran = []
+    runner.model.generator.register_forward_hook(lambda *_: ran.append(torch.is_grad_enabled()))
+    monkeypatch.setattr(runner, "_look", lambda: None)
+    runner.steps = 2
+    runner.run()
+    # Of each step: both parts for the critic, then both for the generator itself.
+    assert ran == [False, False, True, True] * 2
+    for first in (0, 6):  # the three steps of the critic see the same pictures, with their dropout
+        part, other = restored[first : first + 2]
+        assert not torch.equal(part, other)
+        assert all(x is part for x in restored[first : first + 6 : 2])
+        assert all(x is other for x in restored[first + 1 : first + 6 : 2])
+    assert not torch.equal(restored[0], restored[6])
+
+
 def test_an_update_moves_its_own_network_and_nothing_else(tiny):
     stage, optimisers = start(tiny)
     batch = real_pairs(32)
@@ -212,9 +236,10 @@ def test_residuals_are_clamped():
     assert generator(torch.full((1, 3, 16, 16), 0.5)).max() == 1
 
 
-def make_runner(folder: Path) -> Runner:
+def make_runner(folder: Path, **config: int) -> Runner:
     torch.manual_seed(0)
-    model = build("deblurgan", "tiny", width=2, dropout=0.5, critic_steps=2, crop_size=16)
+    small = {"width": 2, "dropout": 0.5, "critic_steps": 2, "crop_size": 16, **config}
+    model = build("deblurgan", "tiny", **small)
     folder.mkdir(exist_ok=True)
     pairs = ToyPairs(6, 20)
     training = TrainingPairs(pairs, model.config, seed=5)

@@ -52,8 +52,12 @@ def test_a_run_is_not_overwritten_nor_mixed(data: Path, tmp_path: Path) -> None:
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
     with pytest.raises(UserError, match="--resume"):
         train("unet", data, tmp_path / "run", **OPTIONS)
-    with pytest.raises(UserError, match="another seed"):
-        train("unet", data, tmp_path / "run", **OPTIONS, seed=1, resume=True)
+    for changed, told in (
+        ({"seed": 1}, "seed"),
+        ({"overrides": {**SMALL, "rate": 1}}, "config.rate"),
+    ):
+        with pytest.raises(UserError, match=f"another {told};"):
+            train("unet", data, tmp_path / "run", **(OPTIONS | changed), resume=True)
     train("unet", data, tmp_path / "run", **OPTIONS, resume=True)
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
 
