@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 
 import blurbench
+from blurbench.captions.java import Missing, find_java
 
 Finding = tuple[str, str, str]  # name, state, note
 
@@ -30,7 +31,7 @@ def findings() -> Iterator[Finding]:
     for name, use in PACKAGES:
         yield package(name, use)
     yield gpu()
-    yield program("java", "METEOR and SPICE caption scores")
+    yield java()
     free = shutil.disk_usage(".").free / 2**30
     yield "disk", f"{free:.0f} GiB free here", ""
 
@@ -56,7 +57,10 @@ def gpu() -> Finding:
     return "gpu", torch.cuda.get_device_name(), f"{torch.cuda.device_count()} in all"
 
 
-def program(name: str, use: str) -> Finding:
-    """Whether an outside program is on the path."""
-    found = shutil.which(name)
-    return name, found or "missing", use if found else f"would enable {use}"
+def java() -> Finding:
+    """The Java that would run the jars of the caption metrics."""
+    try:
+        found = find_java()
+    except Missing as error:
+        return "java", "missing", f"{error} (wanted for METEOR and SPICE caption scores)"
+    return "java", found.version, found.program
