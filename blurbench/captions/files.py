@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blurbench.captions.words import clean
 from blurbench.errors import UserError
 from blurbench.files import parse_json
 
@@ -31,8 +32,8 @@ def read_captions(path: Path) -> list[Caption]:
     read = _of_table if path.suffix.lower() == ".csv" else _of_json
     try:
         captions = list(read(data, str(path)))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{path}: no caption file ({error!r}); wanted: {FORMATS}") from None
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError, csv.Error) as error:
+        raise UserError(f"{path}: no caption file ({_told(error)}); wanted: {FORMATS}") from None
     if not captions:
         raise UserError(f"{path}: no captions; wanted: {FORMATS}")
     return captions
@@ -68,7 +69,7 @@ def _of_json(data: bytes, name: str) -> Iterator[Caption]:
 
 def _of_annotations(annotations: list[dict[str, Any]]) -> Iterator[Caption]:
     for each in annotations:
-        yield Caption(str(each["image_id"]), _text(each["caption"]))
+        yield Caption(str(each["image_id"]), _text(each["caption"], each["image_id"]))
 
 
 def _of_karpathy(images: list[dict[str, Any]]) -> Iterator[Caption]:
@@ -77,13 +78,13 @@ def _of_karpathy(images: list[dict[str, Any]]) -> Iterator[Caption]:
         # The fourth split is the rest of COCO's val, which everybody trains on.
         split = {"restval": "train"}.get(image["split"], image["split"])
         for sentence in image["sentences"]:
-            yield Caption(id, _text(sentence["raw"]), split)
+            yield Caption(id, _text(sentence["raw"], id), split)
 
 
 def _of_dictionary(document: dict[str, Any]) -> Iterator[Caption]:
     for image, captions in document.items():
         for text in [captions] if isinstance(captions, str) else captions:
-            yield Caption(image, _text(text))
+            yield Caption(image, _text(text, image))
 
 
 def _of_table(data: bytes, name: str) -> Iterator[Caption]:
@@ -92,10 +93,23 @@ def _of_table(data: bytes, name: str) -> Iterator[Caption]:
         if None in row or None in row.values():
             mend = "put what holds a comma in double quotes"
             raise UserError(f"{name}: line {rows.line_num} does not fit the header; {mend}")
-        yield Caption(row["image"], _text(row["caption"]), row.get("split") or None)
+        yield Caption(row["image"], clean(row["caption"]), row.get("split") or None)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, image: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return " ".join(value.split())
+        raise _NoText(f"image {image}: {value!r} is no text")
+    return clean(value)
+
+
+class _NoText(ValueError):
+    """A caption that is none."""
+
+
+def _told(error: Exception) -> str:
+    """What is wrong with a file, for people."""
+    if isinstance(error, KeyError):
+        return f"an entry has no {error}"
+    if isinstance(error, UnicodeDecodeError):
+        return "its text is not UTF-8"
+    return str(error) if isinstance(error, _NoText | csv.Error) else "its entries have another form"

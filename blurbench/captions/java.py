@@ -13,6 +13,8 @@ HOW = "install Java, or pip install 'blurbench[java]', or name one in BLURBENCH_
 # In a German locale METEOR writes decimal commas. Options on the command line win over
 # JAVA_TOOL_OPTIONS.
 ENGLISH = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8")
+# Why Java itself does not start, such as a heap too small, else goes where answers are read.
+TO_STDERR = "-XX:+DisplayVMOutputToStderr"
 # SPICE's libraries look into these; Java 16 and later refuse unless told.
 OPENED = ("lang", "math", "util", "util.concurrent", "net", "text")
 
@@ -34,9 +36,8 @@ class Java:
         modern = not self.version.startswith("1.")
         opened = [f"--add-opens=java.base/java.{each}=ALL-UNNAMED" for each in OPENED]
         path = os.pathsep.join(map(str, jars))
-        return [
-            self.program, *ENGLISH, f"-Xmx{heap}", *(opened if modern else ()), "-cp", path, main
-        ]  # fmt: skip
+        options = [*ENGLISH, TO_STDERR, f"-Xmx{heap}", *(opened if modern else ())]
+        return [self.program, *options, "-cp", path, main]
 
 
 def find_java() -> Java:

@@ -37,7 +37,8 @@ def _as_table(found: CaptionScores) -> str:
         told = f"n/a ({found.missing[name]})" if value is None else f"{value:.4f}"
         lines.append(f"{name:<8} {told}")
     java = f", Java {found.java}" if found.java else ""
-    lines.append(f"{found.images} images; words by tokenizer {found.tokenizer}{java}")
+    count = "1 image" if found.images == 1 else f"{found.images} images"
+    lines.append(f"{count}; words by tokenizer {found.tokenizer}{java}")
     return "\n".join([*lines, *found.notes])
 
 

@@ -1,6 +1,7 @@
 """How well captions agree with people's: COCO's caption scores, each by pycocoevalcap's scorer."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ COLUMNS = {
     "spice": ("SPICE",),
 }
 TOKENIZERS = ("auto", "ptb", "python")
+HEAP = re.compile(r"[1-9]\d*[kKmMgG]")
 FEW = 100  # images, below which CIDEr's weights of words mean little
 
 Values = tuple[float, Sequence[float]]  # over all images, and of each
@@ -78,6 +80,8 @@ def score(
     `missing` says why. Images without a caption are left out, and counted in `notes`. UserError
     names an image that has no reference.
     """
+    if heap is not None and not HEAP.fullmatch(heap):
+        raise UserError(f"heap {heap!r}: give a number and a unit, as in 4G or 800M")
     _check(references, hypotheses, metrics, tokenizer)
     ids = [id for id in references if id in hypotheses]
     found = CaptionScores(images=len(ids), rows=[{"image": id} for id in ids])
@@ -113,6 +117,8 @@ def _check(
         several = references.get(id)
         if not several or isinstance(several, str):
             raise UserError(f"image {id}: has a caption, but no list of references")
+        if not all(isinstance(each, str) for each in several):
+            raise UserError(f"image {id}: a reference is no text")
 
 
 def _java() -> Java | Missing:

@@ -22,7 +22,10 @@ def find_jars(home: Path | None) -> list[Path]:
         found = [place / name for name in CORENLP]
         if all(path.exists() for path in found):
             return [folder / "spice-1.0.jar", *sorted(library.glob("*.jar")), *found]
-    raise Missing(f"{' and '.join(CORENLP)} are not in {home or library}; they are in {ARCHIVE}")
+    raise Missing(
+        f"{' and '.join(CORENLP)} of {ARCHIVE} are not in {home or library}; put them there, or"
+        " name their folder: --spice-home"
+    )
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,11 @@ BRACKETS = str.maketrans(
 
 
 def clean(text: str) -> str:
-    """On one line: PTBTokenizer ends one at U+2028 and \\r too, which shifts all that follow."""
-    return " ".join(text.split())
+    """On one line: PTBTokenizer ends one at U+2028 and \\r too, which shifts all that follow.
+
+    Half a surrogate pair, as cut emoji leave it in JSON, becomes "?": no program takes it.
+    """
+    return " ".join(text.split()).encode(errors="replace").decode()
 
 
 def without_punctuation(tokens: list[str]) -> str:

@@ -62,10 +62,14 @@ def test_results(tmp_path: Path) -> None:
         ("a.json", "{", "not valid JSON"),
         ("a.json", "3", "no caption file"),
         ("a.json", "[]", "no captions"),
-        ("a.json", [{"image_id": 1}], "no caption file .KeyError"),
-        ("a.json", [{"image_id": 1, "caption": None}], "None is no text"),
+        ("a.json", "[" * 100_000, "no caption file"),
+        ("a.json", [{"image_id": 1}], "an entry has no 'caption'"),
+        ("a.json", [{"image_id": 7, "caption": None}], "image 7: None is no text"),
+        ("a.json", '{"x": ["a dog", NaN]}', "image x: nan is no text"),
+        ("a.json", {"x": None}, "another form"),
         ("a.json", {"images": [{"id": 1}]}, "no caption file"),
-        ("a.csv", "file,text\n1,a\n", "no caption file .KeyError"),
+        ("a.csv", "file,text\n1,a\n", "an entry has no 'image'"),
+        ("a.csv", 'image,caption\n1,"a dog\n', "no caption file"),
         ("a.csv", "image,caption\n1,a dog, a bed\n", "line 2 does not fit"),
     ],
 )
@@ -74,8 +78,18 @@ def test_a_wrong_file_is_named(tmp_path: Path, name: str, content: Any, message:
     with pytest.raises(UserError, match=message) as error:
         read_captions(path)
     assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
     with pytest.raises(UserError, match="cannot be read"):
         read_captions(tmp_path / "missing.json")
+
+
+def test_half_an_emoji_is_printed_and_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write(tmp_path, "a.json", '{"1": ["a \\ud83d dog"], "2": ["a cat"]}'))
+    assert run(["captions", "trees", path]) == 0
+    assert capsys.readouterr().out.startswith("1\ta ? dog\tdog")
+    assert run(["captions", "score", path, path, "--metrics", "bleu"]) == 0
 
 
 def test_the_command_trees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

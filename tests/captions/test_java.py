@@ -68,6 +68,12 @@ def test_a_scorer_that_dies_says_why(fake_java: Script) -> None:
     assert "Out of memory" in found.missing["METEOR"]
 
 
+def test_a_heap_too_small_is_told(java: Java) -> None:
+    assert java.version
+    found = score(REFERENCES, CAPTIONS, ("meteor",), heap="1M")
+    assert "Too small maximum heap" in found.missing["METEOR"]
+
+
 def test_after_an_interruption_meteor_starts_anew(
     java: Java, monkeypatch: pytest.MonkeyPatch
 ) -> None:

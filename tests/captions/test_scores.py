@@ -146,6 +146,7 @@ def test_what_cannot_be_scored() -> None:
         ({"a": []}, {"a": "a"}, "image a"),
         ({"a": "a dog"}, {"a": "a"}, "image a"),
         (REFERENCES, {"a": ["a", "b"]}, "image a: give one caption"),
+        ({"a": ["a dog", float("nan")]}, {"a": "a"}, "image a: a reference is no text"),
     ]
     for references, captions, message in cases:
         with pytest.raises(UserError, match=message):
@@ -154,6 +155,9 @@ def test_what_cannot_be_scored() -> None:
         score(REFERENCES, CAPTIONS, ("bleurt",))
     with pytest.raises(UserError, match="moses"):
         score(REFERENCES, CAPTIONS, tokenizer="moses")
+    for heap in ("lots", "0G", "4"):
+        with pytest.raises(UserError, match=f"heap '{heap}'"):
+            score(REFERENCES, CAPTIONS, heap=heap)
 
 
 def test_scores_are_plain_numbers() -> None:
