@@ -1,5 +1,6 @@
 """How restored pictures are scored: METRICS says what is measured, PROTOCOLS exactly how."""
 
+import math
 import pkgutil
 from collections.abc import Mapping
 from importlib.metadata import entry_points
@@ -8,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from blurbench.errors import UserError
-from blurbench.metrics.protocols import PROTOCOLS, Levels, Protocol
+from blurbench.metrics.levels import graded
+from blurbench.metrics.protocols import PROTOCOLS, Protocol
 from blurbench.metrics.table import METRICS, PYIQA, Metric
 
 __all__ = [
@@ -36,7 +38,7 @@ def compute(
 
     `labels` holds what the metric `needs` beside the pictures. NaN where the metric does not
     apply, as for a face class that a picture does not show. Raises UserError for an unknown name
-    and a missing label, ValueError for pictures that cannot be compared.
+    and a missing label, ValueError for pictures that cannot be compared or have no finite score.
     """
     how = known(PROTOCOLS, protocol, "protocol")
     measure = find_metric(metric)
@@ -46,7 +48,10 @@ def compute(
         raise UserError(f"metric {metric} needs {' and '.join(missing)}")
     function = pkgutil.resolve_name(how.functions.get(metric, measure.function))
     taken = {name: labels[name] for name in measure.needs}
-    return float(function(restored, sharp, how, **measure.options, **taken))
+    score = float(function(restored, sharp, how, **measure.options, **taken))
+    if math.isinf(score):
+        raise ValueError(f"{metric} is infinite")
+    return score
 
 
 def find_metric(name: str) -> Metric:
@@ -74,17 +79,6 @@ def known(table: Mapping[str, Any], name: str, kind: str) -> Any:
     if name not in table:
         raise UserError(f"unknown {kind} {name!r}; known: {', '.join(table)}")
     return table[name]
-
-
-def graded(restored: np.ndarray, levels: Levels) -> np.ndarray:
-    """A picture in [0, 1] as grey levels 0 to 255; uint8 stays as it is."""
-    if not np.issubdtype(restored.dtype, np.floating):
-        return restored
-    # In the picture's own precision, as it is rounded when it is written to a file.
-    values = np.clip(restored, 0, 1) * 255
-    if levels == "exact":
-        return values.astype(np.float64)
-    return (np.rint(values) if levels == "rounded" else np.floor(values)).astype(np.uint8)
 
 
 def check_pair(restored: np.ndarray, sharp: np.ndarray | None, reference: bool) -> None:

@@ -49,12 +49,21 @@ def homography(restored: np.ndarray, sharp: np.ndarray) -> Aligned:
 
 
 def shift(restored: np.ndarray, sharp: np.ndarray) -> Aligned:
-    """Move by the shift of highest phase correlation, to a tenth of a pixel."""
+    """Move by the shift of least squares, to a tenth of a pixel.
+
+    The better of two guesses. Plain correlation is drawn 0.1 px by what wraps around the border;
+    that of the phases follows the noise where blur took the detail: noisy blurred faces moved by
+    2 px and lost 1 dB.
+    """
     bright, target = matched(restored, sharp)
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (target, bright)]
-    (down, right), _, _ = phase_cross_correlation(*grey, upsample_factor=STEPS)
-    matrix = np.array([[1, 0, -right], [0, 1, -down], [0, 0, 1]], np.float32)
-    return warped(bright, target, matrix)
+    empty = not (bright.any() and target.any())  # which plain correlation warns about
+    pairs = []
+    for how in ("phase",) if empty else (None, "phase"):
+        (down, right), *_ = phase_cross_correlation(*grey, upsample_factor=STEPS, normalization=how)
+        matrix = np.array([[1, 0, -right], [0, 1, -down], [0, 0, 1]], np.float32)
+        pairs.append(warped(bright, target, matrix))
+    return max(pairs, key=covered_psnr)
 
 
 def matched(restored: np.ndarray, sharp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,11 +6,12 @@ printed classes (25.3 and 24.3 dB), come near the printed PSNR of whole faces (2
 """
 
 import math
+import pkgutil
 from collections.abc import Callable
 
 import numpy as np
 
-from blurbench.metrics import distortion
+from blurbench.metrics.levels import rounded
 from blurbench.metrics.protocols import Protocol
 
 
@@ -18,20 +19,25 @@ def class_psnr(
     restored: np.ndarray, sharp: np.ndarray, protocol: Protocol, *, mask: np.ndarray, part: int
 ) -> float:
     """PSNR in dB of a class; `mask` (H, W) holds labels. NaN where the class is absent."""
-    inside = (mask == part)[..., None]
-    if not inside.any():
-        return math.nan
-    return distortion.psnr(restored * inside, sharp * inside, protocol)
+    return _on_black("psnr", restored, sharp, protocol, mask == part)
 
 
 def class_ssim(
     restored: np.ndarray, sharp: np.ndarray, protocol: Protocol, *, mask: np.ndarray, part: int
 ) -> float:
     """SSIM of a class; NaN where it is absent."""
-    inside = (mask == part)[..., None]
+    return _on_black("ssim", restored, sharp, protocol, mask == part)
+
+
+def _on_black(
+    metric: str, restored: np.ndarray, sharp: np.ndarray, protocol: Protocol, inside: np.ndarray
+) -> float:
+    """The protocol's own `metric` of what is `inside` (H, W); NaN where nothing is."""
     if not inside.any():
         return math.nan
-    return distortion.ssim(restored * inside, sharp * inside, protocol)
+    usual = f"blurbench.metrics.distortion:{metric}"
+    score = pkgutil.resolve_name(protocol.functions.get(metric, usual))
+    return float(score(restored * inside[..., None], sharp * inside[..., None], protocol))
 
 
 def f_score(
@@ -47,7 +53,7 @@ def f_score(
 
     `segmenter` gives the (H, W) labels of an (H, W, 3) uint8 picture.
     """
-    found, true = segmenter(restored) == part, mask == part
+    found, true = segmenter(rounded(restored)) == part, mask == part
     if not true.any():
         return math.nan
     return float(2 * (found & true).sum() / (found.sum() + true.sum()))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from blurbench.errors import UserError
+from blurbench.metrics.levels import rounded
 from blurbench.metrics.protocols import Protocol
 
 Features = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 -> (D,)
@@ -19,7 +20,7 @@ def distance(
     restored: np.ndarray, sharp: np.ndarray, _protocol: Protocol, *, features: Features
 ) -> float:
     """Euclidean distance between the features of both pictures."""
-    return float(np.linalg.norm(features(restored) - features(sharp)))
+    return float(np.linalg.norm(features(rounded(restored)) - features(sharp)))
 
 
 def pixels(image: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The metrics of the pyiqa package, which takes seconds to import: only when one is asked for."""
 
 import io
+import math
 import re
 from contextlib import redirect_stderr, redirect_stdout
 from functools import lru_cache
@@ -18,7 +19,10 @@ def score(
     """pyiqa's metric `name`; `sharp` is left out where the metric takes no reference."""
     measure = load(name)
     pictures = [restored] if sharp is None or measure.metric_mode == "NR" else [restored, sharp]
-    return float(measure(*(tensor(image) for image in pictures)))
+    value = float(measure(*(tensor(image) for image in pictures)))
+    if math.isnan(value):  # which elsewhere says that a metric does not apply
+        raise ValueError(f"{name} is not a number, as pyiqa computes it")
+    return value
 
 
 def pyiqa_psnr(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> float:

@@ -21,7 +21,8 @@ class Protocol:
     psnr: str
     ssim: str
     levels: Levels = "rounded"
-    # Metrics that this protocol computes in its own way: name -> "module:name".
+    # Metrics that this protocol computes in its own way: name -> "module:name". Those of a face
+    # class follow.
     functions: Mapping[str, str] = field(default_factory=dict)
 
 

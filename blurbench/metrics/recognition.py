@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from blurbench.metrics.levels import rounded
 from blurbench.metrics.protocols import Protocol
 
 
@@ -32,4 +33,4 @@ def top(
     count: int,
 ) -> float:
     """1 where the person is among the `count` nearest gallery pictures, else 0."""
-    return float(identity in gallery.nearest(restored, count))
+    return float(identity in gallery.nearest(rounded(restored), count))

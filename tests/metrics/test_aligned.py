@@ -40,6 +40,15 @@ def test_the_shift_is_found_to_a_tenth_of_a_pixel(sharp):
     assert pair.covered.sum() == (160 - 3) * (200 - 5)
 
 
+def test_noise_in_a_blurred_picture_does_not_move_it(sharp):
+    """The phases of what blur left of the detail are those of the noise: they gave (2, 0)."""
+    noise = np.random.default_rng(0).normal(0, 5, sharp.shape)
+    blurred = np.clip(cv2.GaussianBlur(sharp, None, 4) + noise, 0, 255).astype(np.uint8)
+    assert compute("psnr", blurred, sharp, "kohler") > compute("psnr", blurred, sharp) - 0.01
+    away = np.roll(blurred, (3, -2), axis=(0, 1))
+    assert compute("psnr", away, sharp, "kohler") > compute("psnr", away, sharp) + 1
+
+
 def test_a_homography_is_undone(sharp):
     matrix = np.array([[1.01, 0.01, -2.0], [-0.008, 0.99, 1.5], [1e-5, -1e-5, 1.0]])
     restored = moved(sharp, matrix)

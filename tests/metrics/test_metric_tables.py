@@ -45,6 +45,18 @@ def test_an_installed_package_adds_a_metric(monkeypatch):
     assert compute("copy", image, image) == 100
 
 
+def test_what_is_no_number_is_not_scored(monkeypatch):
+    image = np.zeros((16, 16, 3), np.uint8)
+    broken = np.zeros((16, 16, 3), np.float32)
+    broken[3, 4, 1] = np.nan
+    for protocol in ("wang-rgb", "mimo-float", "deblurgan-v2"):
+        with pytest.raises(ValueError, match="not numbers"):
+            compute("psnr", broken, image, protocol)
+    monkeypatch.setattr("blurbench.metrics.distortion.psnr", lambda *_: float("inf"))
+    with pytest.raises(ValueError, match="psnr is infinite"):
+        compute("psnr", image, image)
+
+
 def test_a_metric_says_what_it_needs():
     image = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(UserError, match="metric psnr-hair needs mask"):

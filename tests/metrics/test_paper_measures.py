@@ -13,7 +13,7 @@ from torch import nn
 
 from blurbench.errors import UserError
 from blurbench.images import read_image
-from blurbench.metrics import compute
+from blurbench.metrics import PROTOCOLS, compute
 from blurbench.metrics.features import load_features, pixels
 from blurbench.metrics.recognition import Gallery
 from blurbench.metrics.regions import box_iou
@@ -35,6 +35,35 @@ def test_classes_are_compared_on_black(pair):
     assert score == pytest.approx(10 * math.log10(255**2 / error))
     upper = [np.where((mask == 3)[..., None], image, 0).astype(np.uint8) for image in pair]
     assert compute("ssim-hair", restored, sharp, mask=mask) == compute("ssim", *upper)
+
+
+@pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if name != "pyiqa"])
+def test_a_class_is_scored_as_the_protocol_says(pair, protocol):
+    """Of a picture between grey levels too, as a network gives it."""
+    sharp = np.kron(pair[1], np.ones((3, 3, 1), np.uint8))
+    restored = np.clip(sharp / 255 + np.random.default_rng(1).normal(0, 0.02, sharp.shape), 0, 1)
+    mask = np.zeros(sharp.shape[:2], np.uint8)
+    mask[20:] = 1
+    inside = (mask == 1)[..., None]
+    for metric in ("psnr", "ssim"):
+        score = compute(f"{metric}-skin", restored, sharp, protocol, mask=mask)
+        wanted = compute(metric, restored * inside, sharp * inside, protocol)
+        assert score == pytest.approx(wanted, abs=1e-6)
+
+
+def test_networks_see_whole_grey_levels_under_every_protocol(pair):
+    seen = []
+
+    def look(image):
+        seen.append(image.dtype)
+        return np.zeros((24, 20), np.uint8)
+
+    for protocol in PROTOCOLS:
+        tools = {"features": look, "segmenter": look, "mask": look(pair[1]), "identity": "a"}
+        tools["gallery"] = Gallery(lambda image: look(image)[0], np.zeros((1, 20)), ["a"])
+        for metric in ("vgg-face", "f-score-background", "top-1"):
+            compute(metric, pair[0] / 255, pair[1], protocol, **tools)
+    assert set(seen) == {np.dtype(np.uint8)}
 
 
 def test_the_squared_errors_of_the_classes_add_up(pair):

@@ -30,6 +30,16 @@ def test_no_reference_is_taken_where_none_is_needed(pair):
     assert compute("piqe", noisy, None) == compute("piqe", noisy, sharp)
 
 
+def test_no_number_is_no_score(monkeypatch, pair):
+    def measure(*_):
+        return float("nan")
+
+    measure.metric_mode = "NR"
+    monkeypatch.setattr("blurbench.metrics.perceptual.load", lambda _name: measure)
+    with pytest.raises(ValueError, match="niqe is not a number"):
+        compute("niqe", *pair)
+
+
 def test_missing_weights_name_the_file_and_its_place(monkeypatch):
     import pyiqa
 
