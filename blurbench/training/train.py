@@ -5,11 +5,13 @@ import shutil
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
 
 import blurbench
 from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
@@ -203,4 +205,6 @@ def make_accelerator(target: torch.device) -> Accelerator:
     """Accelerate on the device that training runs on."""
     if target.type == "cuda" and target.index is not None:
         torch.cuda.set_device(target)
-    return Accelerator(cpu=target.type == "cpu")
+    # The others wait while the first looks at 50 pairs; NCCL's own patience is ten minutes.
+    patience = InitProcessGroupKwargs(timeout=timedelta(hours=6))
+    return Accelerator(cpu=target.type == "cpu", kwargs_handlers=[patience])
