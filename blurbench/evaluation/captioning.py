@@ -58,12 +58,11 @@ def write_captions(
     model = loaded.model
     if not isinstance(model, Captioned):
         raise UserError(f"{run}: {loaded.name} writes no captions")
-    # A model that restores too describes blurred pictures.
-    kind, sentences = getattr(model.config, "input", "blur"), {}
+    sentences = {}
     with progress(f"caption {run.name}", len(wanted)) as advance:
         for item in (pairs[index] for index in range(len(pairs))):
             if item["id"] in wanted:
-                picture: torch.Tensor = item[kind][None].to(loaded.device)
+                picture: torch.Tensor = item[model.INPUT][None].to(loaded.device)
                 (sentences[item["id"]],) = model.caption(picture, [item["id"]])
                 advance()
     return sentences

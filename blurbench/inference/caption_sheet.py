@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from blurbench.captions import parse_caption
 from blurbench.captions.trees import ENTITIES
 
 SIDE, GAP, LINE, WIDTH = 160, 10, 20, 1_000  # px
-GREEN = "#006d2c"
+LEFT = SIDE + 2 * GAP  # where texts begin
+GREEN, GREY = "#006d2c", "#444444"
+LEGEND = "green: names something that people name and no other run does"
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
@@ -23,28 +25,61 @@ class Described:
     references: list[str] | None
 
 
-def caption_sheet(rows: list[Described]) -> Tensor:
-    """(3, H, W) in [0, 1]: one row a picture.
+def caption_sheet(rows: list[Described]) -> np.ndarray:
+    """(H, W, 3) uint8: one row a picture.
 
     Green are sentences whose entities include one that people name and no other model does.
     """
-    lines = 1 + max(len(row.said) for row in rows)
-    height = max(SIDE, lines * LINE) + GAP
-    paper = Image.new("RGB", (WIDTH, len(rows) * height + GAP), "white")
-    draw, font = ImageDraw.Draw(paper), ImageFont.load_default(LINE - 6)
-    for number, row in enumerate(rows):
-        top = GAP + number * height
-        small = Image.fromarray(row.image)
-        small.thumbnail((SIDE, SIDE))
-        paper.paste(small, (GAP, top))
-        left = SIDE + 2 * GAP
-        if row.references:
-            draw.text((left, top), f"people: {row.references[0]}", "black", font)
-        alone = alone_right(row)
-        for line, (name, sentence) in enumerate(row.said.items(), start=1):
-            colour = GREEN if name in alone else "#444444"
-            draw.text((left, top + line * LINE), f"{name}: {sentence}", colour, font)
-    return torch.from_numpy(np.asarray(paper).copy()).permute(2, 0, 1).float() / 255
+    font = ImageFont.load_default(LINE - 6)
+    pictures = [thumbnail(row.image) for row in rows]
+    texts = [lines_of(row, font) for row in rows]
+    if any(colour == GREEN for lines in texts for _, colour in lines):
+        pictures.append(Image.new("RGB", (1, 1), "white"))
+        texts.append([(LEGEND, GREEN)])
+    heights = [
+        max(picture.height, len(lines) * LINE) + GAP
+        for picture, lines in zip(pictures, texts, strict=True)
+    ]
+    paper = Image.new("RGB", (WIDTH, sum(heights) + GAP), "white")
+    draw, top = ImageDraw.Draw(paper), GAP
+    for picture, lines, height in zip(pictures, texts, heights, strict=True):
+        paper.paste(picture, (GAP, top))
+        for line, (text, colour) in enumerate(lines):
+            draw.text((LEFT, top + line * LINE), text, colour, font)
+        top += height
+    return np.asarray(paper)
+
+
+def thumbnail(image: np.ndarray) -> Image.Image:
+    """(H, W, 3) uint8 with SIDE px on its longer side, at most."""
+    small = Image.fromarray(image)
+    small.thumbnail((SIDE, SIDE))
+    return small
+
+
+def lines_of(row: Described, font: Font) -> list[tuple[str, str]]:
+    """What people and models say, in lines that fit, with their colours."""
+    said = [("people", row.references[0], "black")] if row.references else []
+    alone = alone_right(row)
+    said += [(name, text, GREEN if name in alone else GREY) for name, text in row.said.items()]
+    return [
+        (line, colour)
+        for name, text, colour in said
+        for line in wrapped(f"{name}: {text}", font, WIDTH - LEFT - GAP)
+    ]
+
+
+def wrapped(text: str, font: Font, width: int) -> list[str]:
+    """Words in lines of at most `width` px; a longer word has a line of its own."""
+    first, *words = text.split(" ")
+    lines = [first]
+    for word in words:
+        longer = f"{lines[-1]} {word}"
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def alone_right(row: Described) -> set[str]:

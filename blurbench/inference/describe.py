@@ -13,7 +13,7 @@ from blurbench.data.dataset import BlurDataset
 from blurbench.data.records import DATASET
 from blurbench.errors import UserError
 from blurbench.files import write_bytes, write_json
-from blurbench.images import BadImage, encode, read_image, to_float, to_uint8
+from blurbench.images import BadImage, encode, read_image, to_float
 from blurbench.inference.caption_sheet import Described, caption_sheet
 from blurbench.inference.deblur import TrainedModel, load_run
 from blurbench.inference.folder import pictures_of
@@ -22,6 +22,7 @@ from blurbench.models.captioners.base import Captioned
 from blurbench.progress import progress
 
 SHOWN = 8  # pictures on the sheet
+REFERENCES = "references"  # of people, beside the runs' sentences
 
 
 @dataclass
@@ -63,29 +64,45 @@ def generate(
     """
     models = load_models(runs, device)
     shown, references = pictures_to_show(source, split)
-    result = Generated(out)
+    kinds = dict.fromkeys(input_of(model) for model in models.values())  # the sheet has the first
+    result, sheet = Generated(out), list[Described]()
     sentences: dict[str, dict[str, str]] = {name: {} for name in models}
-    sheet: list[Described] = []
-    with progress("describe", len(shown)) as advance:
-        for each in shown:
-            try:
-                images = {kind: each.read(kind) for kind in {input_of(m) for m in models.values()}}
-            except BadImage as error:
-                result.failed.append(str(error))
+    try:
+        with progress("describe", len(shown)) as advance:
+            for each in shown:
+                try:
+                    images = {kind: each.read(kind) for kind in kinds}
+                except BadImage as error:
+                    result.failed.append(str(error))
+                else:
+                    said = sentences_of(models, images, each.id, beams, explain)
+                    for name, sentence in said.items():
+                        sentences[name][each.id] = sentence
+                    picture = next(iter(images.values()))
+                    if result.pictures < SHOWN:
+                        sheet.append(Described(picture, said, references.get(each.id)))
+                    result.pictures += 1
                 advance()
-                continue
-            for name, model in models.items():
-                image = images[input_of(model)]
-                sentences[name][each.id] = describe(model, image, each.id, beams)
-                if explain is not None:
-                    write_maps(model, image, explain / name / each.id)
-            result.pictures += 1
-            if len(sheet) < SHOWN:
-                said = {name: found[each.id] for name, found in sentences.items()}
-                sheet.append(Described(next(iter(images.values())), said, references.get(each.id)))
-            advance()
-    result.files = list(write_results(out, sentences, references, sheet))
+    finally:  # what was described before an interruption is kept
+        if result.pictures:
+            result.files = list(write_results(out, sentences, references, sheet))
     return result
+
+
+def sentences_of(
+    models: dict[str, TrainedModel],
+    images: dict[str, np.ndarray],
+    id: str,
+    beams: int | None,
+    explain: Path | None,
+) -> dict[str, str]:
+    """What each model says of one picture; what their trees see goes below `explain`."""
+    if explain is not None:
+        for name, model in models.items():
+            write_maps(model, images[input_of(model)], explain / name / id)
+    return {
+        name: describe(model, images[input_of(model)], id, beams) for name, model in models.items()
+    }
 
 
 def load_models(runs: tuple[Path, ...], device: str | None) -> dict[str, TrainedModel]:
@@ -93,6 +110,8 @@ def load_models(runs: tuple[Path, ...], device: str | None) -> dict[str, Trained
     models = {run.resolve().name: load_run(run, device) for run in runs}
     if len(models) < len(runs):
         raise UserError("two runs have the same name, which their files are named by; rename one")
+    if REFERENCES in models:
+        raise UserError(f"{REFERENCES}: the file of a run with this name is people's; rename it")
     for run, model in zip(runs, models.values(), strict=True):
         if not isinstance(model.model, Captioned):
             raise UserError(f"{run}: {model.name} writes no captions; it restores pictures")
@@ -137,10 +156,10 @@ def write_results(
     sheet: list[Described],
 ) -> Iterator[Path]:
     """The files of a folder, as they are written."""
-    documents = {**sentences, **({"references": references} if references else {})}
+    documents = {**sentences, **({REFERENCES: references} if references else {})}
     for name, document in documents.items():
         write_json(out / f"{name}.json", document)
         yield out / f"{name}.json"
     if sheet:
-        write_bytes(out / "captions.png", encode(to_uint8(caption_sheet(sheet))))
+        write_bytes(out / "captions.png", encode(caption_sheet(sheet)))
         yield out / "captions.png"

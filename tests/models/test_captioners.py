@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from blurbench.errors import UserError
 from blurbench.models import build
 from blurbench.models.base import parameter_count
+from blurbench.models.captioners.base import Captioned
 from blurbench.models.captioners.decoders import END, NIC, Decoder, State, TopDown, Toronto
 from blurbench.models.captioners.decoding import caption_loss, search, write
 from blurbench.models.captioners.language import UNKNOWN, learn_language
@@ -72,6 +73,13 @@ def test_a_wide_search_finds_the_likeliest_caption():
         best = max(texts, key=lambda text: mean_score(CHANCES, text, True))
     assert search(decoder, (torch.zeros(1, 1),), 50, longest, ALL) == list(best) == [2, 3]
     assert search(decoder, (torch.zeros(1, 1),), 1, longest, ALL)[0] == 1
+
+
+def test_of_captions_of_different_lengths_the_mean_word_decides():
+    chances = [[0.0, 0.5, 0.5, 0.0], [0.5, 0.25, 0.25, 0.0], [0.2, 0.2, 0.0, 0.6], [0.7, 0.3, 0, 0]]
+    short, long = (mean_score(chances, text, True) for text in ((1,), (2, 3)))
+    assert short * 2 > long * 3  # likelier as a whole
+    assert search(Chain(chances), (torch.zeros(1, 1),), 50, 2, ALL) == [2, 3]
 
 
 def test_poor_captions_that_end_early_do_not_stop_the_search():
@@ -141,6 +149,12 @@ def test_looking_everywhere_once_costs_nothing():
     h, c, slots, keys, there, looked = decoder.begin(torch.rand(2, 8), torch.rand(2, 5, 8))
     assert decoder.penalty((h, c, slots, keys, there, looked)).tolist() == [5, 5]
     assert decoder.penalty((h, c, slots, keys, there, looked + 1)).tolist() == [0, 0]
+    decoder.eval()
+    state, words = (h, c, slots, keys, there, looked), torch.tensor([[3, END], [END, END]])
+    with_penalty = caption_loss(decoder, state, words)
+    decoder.penalty = lambda state: torch.zeros(len(state[0]))
+    cost = with_penalty - caption_loss(decoder, state, words)
+    assert (cost > 0.1).all()  # five places, and two looks at the most
 
 
 def test_words_and_classes_come_from_the_training_captions():
@@ -204,6 +218,35 @@ def test_the_resnet_never_moves_and_all_else_does(name):
     assert {key for key in still if not key.startswith("resnet")} <= {
         key for key in before if key.endswith("score.bias")
     }
+
+
+def test_without_co_training_the_tree_of_the_captioner_stays():
+    assert build_meta("frozen").config.co_train is False
+    torch.manual_seed(0)
+    model = build("s3e-imc", "tiny", side=64, words=60, co_train=False)
+    batch, before = whole_batch(model), copy.deepcopy(model.tree.state_dict())
+    stage, optimisers = start(model, 1)
+    step(stage, optimisers, batch)
+    assert all(torch.equal(value, before[key]) for key, value in model.tree.state_dict().items())
+
+
+def build_meta(preset: str) -> Captioned:
+    with torch.device("meta"):
+        return build("s3e-imc", preset)
+
+
+def test_words_and_nodes_have_the_weights_of_the_paper():
+    model = build("s3e-imc", "tiny", side=64, words=60).eval()
+    found = model.losses(whole_batch(model))
+    assert torch.allclose(found["loss"], 5e-3 * found["captions"] + 10 * found["tree"])
+
+
+def test_nodes_of_the_vp_tree_are_vectors():
+    model = build("vp-tree", "tiny", side=64, node_width=4).eval()
+    v = torch.rand(2, model.resnet.channels, 2, 2)
+    assert model.read(v).maps.shape == (2, 7, 4, 1, 1)
+    assert torch.allclose(model.read(v).maps, model.read(v.flip(-1)).maps, atol=1e-6)
+    assert build("s3e-imc", "tiny", node_width=4).read(v).maps.shape == (2, 7, 4, 2, 2)
 
 
 def test_the_resnet_stays_in_eval_mode_and_fixed():

@@ -13,9 +13,11 @@ from torch.nn import functional as F
 from blurbench.errors import UserError
 from blurbench.models import build
 from blurbench.models.base import parameter_count
+from blurbench.models.captioners.resnet import squared
 from blurbench.models.cost import cost
 from blurbench.models.deblurgan import Generator
 from blurbench.models.s3e import S3E
+from blurbench.models.s3e.explain import fitted, labels, warmed
 from blurbench.models.s3e.generator import GuidedGenerator
 from blurbench.models.s3e.tree import NODES, S3Tree, hits, tree_losses
 from blurbench.training.batches import TrainingPairs
@@ -128,8 +130,10 @@ def test_the_tree_and_the_generator_move_together_and_the_critic_alone(tiny):
     assert moved_by(tiny, 0, "tree") == {"tree"}
     assert moved_by(tiny, 1, "critic") == {"critic"}
     assert moved_by(tiny, 1, "generator") == {"generator", "tree", "captioner"}
-    for name in ("critic", "tree", "captioner", "generator"):
-        assert not any(m is tiny.resnet for u in tiny.stages()[1].updates for m in u.modules), name
+    (alone,), (critic, generator) = (stage.updates for stage in tiny.stages())
+    assert (alone.modules, critic.modules) == ((tiny.tree,), (tiny.critic,))
+    assert set(generator.modules) == {tiny.generator, tiny.captioner, tiny.tree}
+    assert not any(p.requires_grad for p in tiny.resnet.parameters())
 
 
 def test_without_co_training_the_tree_stays():
@@ -157,6 +161,13 @@ def test_the_total_loss_has_the_weights_of_the_paper(tiny):
     wanted = found["adversarial"] + 100 * found["l1"]
     wanted = wanted + 5e-3 * found["captions"] + 10 * found["tree"]
     assert float((found["loss"] - wanted).detach()) == pytest.approx(0, abs=1e-3)
+    read = tiny.tree(tiny.see(batch["whole"]))
+    nodes = tree_losses(read.logits, batch["classes"]).mean()
+    restored = tiny.generator(batch["blur"] * 2 - 1, read.maps, batch["place"])
+    assert torch.allclose(found["tree"], nodes)
+    assert torch.allclose(tiny.tree_losses(batch)["loss"], nodes)
+    assert torch.allclose(found["l1"], F.l1_loss(restored, batch["sharp"] * 2 - 1), atol=1e-6)
+    assert torch.allclose(found["adversarial"], -tiny.critic(restored).mean(), atol=1e-6)
 
 
 def test_stages_of_the_paper(monkeypatch):
@@ -240,18 +251,40 @@ def test_it_halves_the_error_of_four_pairs():
 
 
 def test_it_explains_itself(tiny):
-    blur = photographs()[:1]
-    assert set(tiny.explain(blur)) == {"nodes", "features"}
+    blur = photographs()[:1, :, :32]
+    assert set(tiny.explain(blur)) == {"nodes"}
     tiny.learn_language(LEARNT)
-    maps = tiny.explain(blur[..., :50])
-    for sheet in maps.values():
-        assert sheet.ndim == 3
-        assert 0 <= sheet.min() <= sheet.max() <= 1
-        assert sheet.shape[2] > 7 * 192
-    assert maps["features"].shape[2] > maps["nodes"].shape[2]
-    with torch.no_grad():  # what the tree sees is what is drawn
-        tiny.tree.decouple[0][0].weight.mul_(-1)
-    assert not torch.equal(tiny.explain(blur[..., :50])["nodes"], maps["nodes"])
+    sheet = tiny.explain(blur)["nodes"]
+    assert 0 <= sheet.min() <= sheet.max() <= 1
+    columns = sheet[:, :, 8:].split(200, 2)
+    assert len(columns) == 9  # the picture, the ResNet, the nodes
+    top = 2 * 18 + 8
+    shown = [column[:, top : top + 96, :192] for column in columns]  # half as high as wide
+    assert torch.allclose(shown[0], fitted(blur)[0], atol=1 / 255)
+    v = tiny.see(squared(blur, 64))
+    for tile, heat in zip(shown[1:], [v[0], *tiny.tree(v).maps[0]], strict=True):
+        assert torch.allclose(tile, warmed(shown[0], heat.mean(0)), atol=2 / 255)
+    assert [fitted(torch.rand(1, 3, *size)).shape[-2:] for size in ((1, 900), (7, 5))] == [
+        (1, 192),
+        (192, 137),
+    ]
+
+
+def test_nodes_are_labelled_with_their_likeliest_words(tiny):
+    tiny.learn_language(LEARNT)
+    words = tiny.known().trees
+    entity = torch.zeros(200)
+    entity[[3, 0, 1]] = torch.tensor([0.5, 0.3, 0.1])
+    entity[150] = 0.9  # stands for no word
+    assert labels(tiny.known(), 0, entity) == [
+        f"{words.entities[2]} 0.50",
+        "null 0.30",
+        f"{words.entities[0]} 0.10",
+    ]
+    relation = torch.zeros(60)
+    relation[2] = 1
+    assert labels(tiny.known(), 3, relation)[0] == f"{words.relations[1]} 1.00"
+    assert labels(None, 0, entity) == []
 
 
 def test_missing_weights_are_told(tmp_path, monkeypatch):

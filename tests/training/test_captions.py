@@ -7,7 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
+from PIL import ImageFont
 from tiny_data import flow_recipe, picture, write_photos
 
 from benchmarks import s3e
@@ -19,9 +21,11 @@ from blurbench.data.sources import open_for
 from blurbench.errors import UserError
 from blurbench.evaluation.nodes import node_accuracy
 from blurbench.evaluation.restorers import trained
-from blurbench.inference.caption_sheet import Described, alone_right, caption_sheet
+from blurbench.inference import describe
+from blurbench.inference.caption_sheet import Described, alone_right, caption_sheet, wrapped
 from blurbench.inference.deblur import load_run
 from blurbench.inference.describe import generate
+from blurbench.models.captioners.resnet import squared
 from blurbench.models.s3e.tree import NODES
 from blurbench.training.train import train
 
@@ -132,10 +136,7 @@ def test_sentences_for_a_data_set(runs, data, tmp_path):
     references = json.loads((tmp_path / "out" / "references.json").read_text())
     assert all(len(each) == 2 for each in references.values())
     assert cv2.imread(str(tmp_path / "out" / "captions.png")).shape[1] == 1_000
-    assert {path.name for path in (tmp_path / "seen" / "imc" / ids[0]).iterdir()} == {
-        "nodes.png",
-        "features.png",
-    }
+    assert [path.name for path in (tmp_path / "seen" / "imc" / ids[0]).iterdir()] == ["nodes.png"]
     assert not (tmp_path / "seen" / "nic").exists()
 
 
@@ -189,12 +190,101 @@ def test_nodes_are_compared_with_the_commonest_label(runs, data):
             assert 0 <= each.accuracy <= 1
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_nodes_of_a_split_are_counted_one_by_one(runs, data, split):
+    loaded, training = load_run(runs["s3e"]), BlurDataset(data, "train")
+    model, tested = loaded.model, BlurDataset(data, split)
+    with torch.no_grad():  # so that it is right now and then
+        model.tree.classify[6].weight.zero_()
+        model.tree.classify[6].bias.copy_(torch.arange(20.0, 0, -1))
+    right, sure, asked = np.zeros(7), np.zeros(7), 0
+    for item in (tested[index] for index in range(len(tested))):
+        logits = model.tree(model.see(squared(item["blur"][None], model.config.side))).logits
+        for text in item["captions"]:
+            asked += 1
+            for node, wanted in enumerate(model.known().classes(text).tolist()):
+                scores = logits[node][0].tolist()
+                right[node] += scores.index(max(scores)) == wanted
+                sure[node] += wanted > 0 and 1 + scores[1:].index(max(scores[1:])) == wanted
+    found = node_accuracy(loaded, split, training)
+    assert [each.labels for each in found] == [asked] * 7
+    assert [each.accuracy for each in found] == pytest.approx(right / asked)
+    words = [(each.word_accuracy or 0) * each.words for each in found]
+    assert words == pytest.approx(sure)
+    assert 0 < right[6] < asked
+
+
 def test_who_names_what_nobody_else_names():
     said = {"a": "a cat on a table", "b": "a dog on a table", "c": "a table"}
     row = Described(picture(0), said, ["A cat lies on the table."])
     assert alone_right(row) == {"a"}
     assert alone_right(Described(picture(0), said, None)) == set()
-    assert caption_sheet([row, row]).shape[0] == 3
+    plain = Described(picture(0), said, None)
+    few, more = caption_sheet([plain]), caption_sheet([plain, plain])
+    assert few.shape[1:] == (1_000, 3)
+    assert more.shape[0] - few.shape[0] == few.shape[0] - 10
+    assert is_green(caption_sheet([row]))
+    assert not is_green(more)
+
+
+def is_green(sheet: np.ndarray) -> bool:
+    found = (sheet[..., 0] == 0) & (sheet[..., 1] == 0x6D) & (sheet[..., 2] == 0x2C)
+    return bool(found[:, 180:].any())
+
+
+def test_long_sentences_are_wrapped():
+    sentence = " ".join(["photograph"] * 40)
+    short = Described(picture(0), {"a": "photograph"}, None)
+    long = Described(picture(0), dict.fromkeys("abc", sentence), None)
+    assert caption_sheet([long]).shape[0] > caption_sheet([short]).shape[0]
+    assert (caption_sheet([long])[:, -10:] == 255).all()
+    font = ImageFont.load_default(14)
+    lines = wrapped(sentence, font, 300)
+    assert " ".join(lines) == sentence
+    assert all(200 < font.getlength(line) <= 300 for line in lines[:-1])
+    assert wrapped("w" * 99, font, 300) == ["w" * 99]
+
+
+def test_sentences_before_an_interruption_are_kept(runs, data, tmp_path, monkeypatch):
+    count = len(BlurDataset(data, "train").rows)
+    described = iter(range(count))
+
+    def interrupted(*_: object) -> str:
+        if next(described) == 2:
+            raise KeyboardInterrupt
+        return "a cat"
+
+    monkeypatch.setattr(describe, "describe", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        generate(data, (runs["nic"],), tmp_path / "out", split="train")
+    said = json.loads((tmp_path / "out" / "nic.json").read_text())
+    assert list(said.values()) == ["a cat"] * 2
+
+
+def test_a_run_may_not_take_the_name_of_peoples_sentences(runs, data, tmp_path):
+    shutil.copytree(runs["nic"], tmp_path / "references")
+    with pytest.raises(UserError, match="rename"):
+        generate(data, (tmp_path / "references",), tmp_path / "out")
+
+
+def test_the_sheet_shows_what_the_first_run_saw(runs, data, tmp_path, monkeypatch):
+    train(
+        "nic", data, tmp_path / "s", preset="tiny", steps=1, overrides={**SMALL, "input": "sharp"}
+    )
+    shown: list[np.ndarray] = []
+    monkeypatch.setattr(
+        describe,
+        "caption_sheet",
+        lambda rows: (shown.extend(row.image for row in rows), picture(0))[1],
+    )
+    pairs = BlurDataset(data, "test")
+    for order, kind in (
+        ((tmp_path / "s", runs["nic"]), "sharp"),
+        ((runs["nic"], tmp_path / "s"), "blur"),
+    ):
+        shown.clear()
+        generate(data, order, tmp_path / "out", beams=1)
+        assert np.array_equal(shown[0], pairs.picture(pairs.rows[0], kind))
 
 
 def test_the_commands(runs, data, tmp_path):

@@ -1,4 +1,4 @@
-"""Pictures of what the tree sees: Fig. 8 and Fig. 4 of the paper."""
+"""A picture of what the tree sees: Figs. 4 and 8 of the paper."""
 
 import numpy as np
 import torch
@@ -6,37 +6,46 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
+from blurbench.images import to_float, to_uint8
 from blurbench.models.base import Maps
 from blurbench.models.captioners.base import Captioned
 from blurbench.models.captioners.language import Language
-from blurbench.models.captioners.resnet import squared
 from blurbench.models.maps import coloured
 from blurbench.models.s3e.tree import ENTITIES, NODES, Read
 
-TILE, GAP, LINE = 192, 8, 18  # px: side of a picture, space between two, height of a line of text
+TILE, GAP, LINE = (
+    192,
+    8,
+    18,
+)  # px: longest side of a picture, space between two, height of a line of text
 TOP = 3  # labels shown of a node
 
 
 def explained(model: Captioned, read: Read, v: Tensor, blur: Tensor) -> Maps:
-    """`nodes`: heat, labels and the caption (Fig. 8); `features`: V beside the nodes (Fig. 4).
+    """`nodes`: V beside the nodes (Fig. 4), with likeliest labels and the caption (Fig. 8).
 
     `v`, `read` are of the picture `blur`, (1, 3, H, W) in [0, 1]. Heat is the mean over channels.
     """
-    tile = squared(blur, TILE)[0].cpu()
-    heats = [warmed(tile, heat) for heat in read.maps[0].mean(1)]
+    tile = fitted(blur)[0].cpu()
+    heats = [warmed(tile, heat) for heat in (v[0].mean(0), *read.maps[0].mean(1))]
+    names = [f"{number} {name}" for number, name in enumerate(NODES, start=1)]
     language = model.language
     told = [labels(language, node, y[0]) for node, y in enumerate(read.labels())]
-    names = [f"{number} {name}" for number, name in enumerate(NODES, start=1)]
     caption = model.caption(blur)[0] if language else "no vocabulary: not trained"
-    return {
-        "nodes": sheet([tile, *heats], ["", *names], [[], *told], caption),
-        "features": sheet([tile, warmed(tile, v[0].mean(0)), *heats], ["", "ResNet", *names]),
-    }
+    return {"nodes": sheet([tile, *heats], ["picture", "ResNet", *names], [[], [], *told], caption)}
+
+
+def fitted(picture: Tensor) -> Tensor:
+    """(N, 3, H, W) -> with TILE px on its longer side."""
+    height, width = picture.shape[-2:]
+    share = TILE / max(height, width)
+    size = max(1, round(share * height)), max(1, round(share * width))
+    return F.interpolate(picture, size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def warmed(tile: Tensor, heat: Tensor) -> Tensor:
-    """Half a picture (3, TILE, TILE), half the colours of (h, w)."""
-    smooth = F.interpolate(heat[None, None].float().cpu(), (TILE, TILE), mode="bicubic")[0, 0]
+    """Half a picture (3, H, W), half the colours of (h, w)."""
+    smooth = F.interpolate(heat[None, None].float().cpu(), tile.shape[-2:], mode="bicubic")[0, 0]
     return (tile + coloured(smooth)) / 2
 
 
@@ -53,21 +62,17 @@ def labels(language: Language | None, node: int, y: Tensor) -> list[str]:
     ]
 
 
-def sheet(
-    tiles: list[Tensor], names: list[str], below: list[list[str]] | None = None, title: str = ""
-) -> Tensor:
-    """Tiles side by side with a name above and lines below each: (3, H, W) in [0, 1]."""
-    head = LINE * (1 + bool(title)) + GAP
-    width = len(tiles) * (TILE + GAP) + GAP
-    paper = Image.new("RGB", (width, head + TILE + (LINE * TOP if below else 0) + GAP), "white")
+def sheet(tiles: list[Tensor], names: list[str], below: list[list[str]], title: str) -> Tensor:
+    """Tiles of one size side by side, a name above and lines below each: (3, H, W) in [0, 1]."""
+    head, height = 2 * LINE + GAP, tiles[0].shape[-2]
+    size = len(tiles) * (TILE + GAP) + GAP, head + height + LINE * TOP + GAP
+    paper = Image.new("RGB", size, "white")
     draw, font = ImageDraw.Draw(paper), ImageFont.load_default(LINE - 4)
-    if title:
-        draw.text((GAP, GAP // 2), title, "black", font)
-    for column, (tile, name) in enumerate(zip(tiles, names, strict=True)):
+    draw.text((GAP, GAP // 2), title, "black", font)
+    for column, (tile, name, lines) in enumerate(zip(tiles, names, below, strict=True)):
         left = GAP + column * (TILE + GAP)
         draw.text((left, head - LINE), name, "black", font)
-        levels = (tile.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-        paper.paste(Image.fromarray(np.ascontiguousarray(levels)), (left, head))
-        for line, text in enumerate(below[column] if below else []):
-            draw.text((left, head + TILE + line * LINE), text, "black", font)
-    return torch.from_numpy(np.asarray(paper).copy()).permute(2, 0, 1).float() / 255
+        paper.paste(Image.fromarray(to_uint8(tile)), (left, head))
+        for line, text in enumerate(lines):
+            draw.text((left, head + height + line * LINE), text, "black", font)
+    return torch.from_numpy(to_float(np.asarray(paper)))
