@@ -39,6 +39,7 @@ def main() -> None:
     runs = train_all(asked)
     found = {
         "data": BlurDataset(asked.data, "train").digest,
+        "pictures": {split: len(BlurDataset(asked.data, split)) for split in ("train", "test")},
         "settings": {name: settings(run) for name, run in runs.items()},
         "psnr": restored(asked, runs),
         "captions": {split: described(asked, runs, split) for split in ("train", "test")},
@@ -123,8 +124,9 @@ def nodes(
 
 def tables(found: dict[str, Any]) -> list[str]:
     """Markdown."""
+    texts = [scale(found)]
     psnr = {name: list(values.values()) for name, values in found["psnr"].items()}
-    texts = ["Deblurring, test split\n\n" + table(("PSNR", "SSIM"), psnr)]
+    texts.append("Deblurring, test split\n\n" + table(("PSNR", "SSIM"), psnr))
     for split, models in found["captions"].items():
         rows = {name: [scores.get(column) for column in COLUMNS] for name, scores in models.items()}
         texts.append(f"Captions, {split} split\n\n" + table(COLUMNS, rows))
@@ -136,6 +138,17 @@ def tables(found: dict[str, Any]) -> list[str]:
             columns = ("right", "commonest label", "right word", "commonest word")
             texts.append(f"Nodes of {name}, {split} split\n\n" + table(columns, rows))
     return texts
+
+
+def scale(found: dict[str, Any]) -> str:
+    """How little it was: pictures, and steps of each run."""
+    lines = [f"- {name}: {count} pictures" for name, count in found["pictures"].items()]
+    lines += [
+        f"- {name}: {run['steps']} steps, batches of {run['batch_size']};"
+        f" {run['resnet']} ({run['resnet_weights']}) on {run['side']} px"
+        for name, run in found["settings"].items()
+    ]
+    return "\n".join(lines)
 
 
 def table(columns: tuple[str, ...], rows: dict[str, list[float | None]]) -> str:

@@ -31,7 +31,6 @@ class Tree(NamedTuple):
 
 NODES = ("Subj1", "sRel1", "Obj1", "rRel", "Subj2", "sRel2", "Obj2")
 ENTITIES = (0, 2, 4, 6)  # places in a tree
-RELATIONS = (1, 3, 5)
 
 Tagged = tuple[Word, str]
 END: Tagged = (Word("", "", None, None), "")

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from blurbench.captions.trees import NODES
+from blurbench.captions.vocabulary import NULL
 from blurbench.data.dataset import BlurDataset
 from blurbench.errors import UserError
 from blurbench.images import to_float
 from blurbench.inference.deblur import TrainedModel, load_run
 from blurbench.models.captioners.resnet import squared
 from blurbench.models.s3e import S3E, ImC, VPTree
-from blurbench.models.s3e.tree import NODES, NULL, hits
+from blurbench.models.s3e.tree import hits
 from blurbench.stores import Place
 
 

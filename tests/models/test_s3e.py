@@ -10,6 +10,7 @@ from small_training import start, step
 from torch import Tensor
 from torch.nn import functional as F
 
+from blurbench.captions.trees import NODES
 from blurbench.errors import UserError
 from blurbench.models import build
 from blurbench.models.base import parameter_count
@@ -19,7 +20,7 @@ from blurbench.models.deblurgan import Generator
 from blurbench.models.s3e import S3E
 from blurbench.models.s3e.explain import fitted, labels, warmed
 from blurbench.models.s3e.generator import GuidedGenerator
-from blurbench.models.s3e.tree import NODES, S3Tree, hits, tree_losses
+from blurbench.models.s3e.tree import S3Tree, hits, tree_losses
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.runner import make_optimiser, set_modes, set_trainable
 

@@ -13,6 +13,7 @@ from PIL import ImageFont
 from tiny_data import flow_recipe, picture, write_photos
 
 from benchmarks import s3e
+from blurbench.captions.trees import NODES
 from blurbench.captions.vocabulary import read as read_vocabulary
 from blurbench.commands.captions import captions
 from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
@@ -26,7 +27,6 @@ from blurbench.inference.caption_sheet import Described, alone_right, caption_sh
 from blurbench.inference.deblur import load_run
 from blurbench.inference.describe import generate
 from blurbench.models.captioners.resnet import squared
-from blurbench.models.s3e.tree import NODES
 from blurbench.training.train import train
 
 SENTENCES = ("A man riding a wave on a board.", "A cat sitting on a table.", "Two dogs in a field.")
@@ -317,5 +317,8 @@ def test_tables_from_one_command(data, tmp_path, monkeypatch, capsys):
     assert set(found["captions"]["test"]) == {"s3e", "s3e-frozen", "nic", "commonest caption"}
     assert [row["node"] for row in found["nodes"]["train"]["s3e"]] == list(NODES)
     assert found["settings"]["s3e"]["resnet_weights"] == "random"
-    assert (tmp_path / "table.md").read_text().strip() in printed
+    text = (tmp_path / "table.md").read_text()
+    assert text.strip() in printed
+    assert f"- test: {len(BlurDataset(data, 'test'))} pictures\n" in text
+    assert "- s3e-frozen: 2 steps, batches of 4; resnet18 (random) on 32 px\n" in text
     assert s3e.commonest([["A dog.", "A cat."], ["a dog"]]) == "a dog"

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from blurbench.captions.trees import ENTITIES
 from blurbench.models.base import Batch, Losses, Maps, Stage, Update
 from blurbench.models.captioners.base import Captioner, CaptionerConfig
 from blurbench.models.captioners.decoders import Decoder, NodeDecoder, State
@@ -12,7 +13,7 @@ from blurbench.models.captioners.models import SMALL, TINY
 from blurbench.models.captioners.resnet import squared
 from blurbench.models.s3e.config import TreeConfig
 from blurbench.models.s3e.explain import explained
-from blurbench.models.s3e.tree import ENTITIES, Read, S3Tree, tree_losses
+from blurbench.models.s3e.tree import Read, S3Tree, tree_losses
 from blurbench.models.schedules import falling
 
 

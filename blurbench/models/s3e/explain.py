@@ -6,12 +6,13 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
+from blurbench.captions.trees import ENTITIES, NODES
 from blurbench.images import to_float, to_uint8
 from blurbench.models.base import Maps
 from blurbench.models.captioners.base import Captioned
 from blurbench.models.captioners.language import Language
 from blurbench.models.maps import coloured
-from blurbench.models.s3e.tree import ENTITIES, NODES, Read
+from blurbench.models.s3e.tree import Read
 
 TILE, GAP, LINE = (
     192,

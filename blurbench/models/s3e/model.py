@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from blurbench.captions.trees import NODES
 from blurbench.models.base import Batch, Losses, Maps, Reader, Stage, Update, signed
 from blurbench.models.captioners.base import Captioned
 from blurbench.models.captioners.decoders import Decoder, State
@@ -22,7 +23,7 @@ from blurbench.models.s3e.captioner import LabelCaptioner
 from blurbench.models.s3e.config import PAPER, SMALL, TINY, S3EConfig
 from blurbench.models.s3e.explain import explained
 from blurbench.models.s3e.generator import GuidedGenerator
-from blurbench.models.s3e.tree import NODES, Read, S3Tree, tree_losses
+from blurbench.models.s3e.tree import Read, S3Tree, tree_losses
 
 
 class S3E(Captioned, DeblurGAN):

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NODES = ("Subj1", "sRel1", "Obj1", "rRel", "Subj2", "sRel2", "Obj2")  # 1 to 7
-ENTITIES = (0, 2, 4, 6)
+from blurbench.captions.trees import ENTITIES, NODES
+from blurbench.captions.vocabulary import NULL
+
 # Node <- its two children, in the order in which they can be computed. The condition of eq. 2 has 4
 # combine 6 with 7, against Fig. 3, whose tree is this one.
 RELATIONS = ((1, (0, 2)), (5, (4, 6)), (3, (1, 5)))
-NULL = 0  # the class of an absent word, in both vocabularies
 
 
 class Read(NamedTuple):
