@@ -1,5 +1,6 @@
 """Restored pictures + a data set -> one row of scores a picture, and their summary."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -17,7 +18,7 @@ from blurbench.data.dataset import BlurDataset
 from blurbench.data.records import pixel_hash
 from blurbench.errors import UserError
 from blurbench.evaluation import counted
-from blurbench.evaluation.environment import environment, forget_gpu_peak, peak_memory
+from blurbench.evaluation.environment import environment, forget_peaks, peak_memory
 from blurbench.evaluation.labels import Labels, scored
 from blurbench.evaluation.photographs import Photographs, open_data, refuse_comparing
 from blurbench.evaluation.restorers import Restorer, trained
@@ -141,7 +142,7 @@ def evaluate(
     # Left out where there is nothing to say: as in results from before there was.
     header |= {"repeats": repeats} if repeats > 1 else {}
     header |= {"using": labels.provenance} if using else {}
-    forget_gpu_peak(device)
+    forget_peaks(device)
     _refuse_other(out, header)  # before the lock, which leaves a file behind
     with locked(out):
         done = _done(out, header)
@@ -243,6 +244,7 @@ def _score_all(
     chosen = sample_ids([row["id"] for row in dataset.rows])
     skipped: list[dict[str, str]] = []
     write_jsonl(out / "results.jsonl", list(done.values()))
+    _warm_up(dataset, restore, [row for row in dataset.rows if row["id"] not in done])
     with (
         progress(f"evaluate {header['model']}", len(dataset), start=len(done)) as advance,
         (out / "results.jsonl").open("a", encoding="utf-8") as file,
@@ -262,6 +264,17 @@ def _score_all(
                 done[row["id"]] = scored
             advance()
     return [done[row["id"]] for row in dataset.rows if row["id"] in done], skipped
+
+
+def _warm_up(dataset: Data, restore: Restorer, rows: Sequence[dict[str, Any]]) -> None:
+    """Restore a first picture untimed: it also loads libraries and chooses kernels.
+
+    Of a median over few pictures, or of what was left of an interrupted run, that would be a part.
+    """
+    if restore.timed and rows:
+        # Whatever is wrong with it is told when it is scored.
+        with contextlib.suppress(Exception):
+            restore.restore(dataset.picture(rows[0], "blur"), rows[0])
 
 
 def _score(
