@@ -66,7 +66,8 @@ def severity_bins(severity: Mapping[str, float], ids: Sequence[str]) -> list[Gro
     names = [name for name in ids if name in severity]
     lengths = np.array([severity[name] for name in names])
     levels = np.unique(lengths)
-    if len(levels) > MOST_LEVELS:
+    # A ladder repeats its lengths; a few pictures of a length each are no curve but scenes.
+    if len(levels) > min(MOST_LEVELS, len(names) / 2):
         bins = max(1, min(MOST_BINS, len(names) // FEWEST))
         # An edge is a length that occurs: the bin above begins there.
         edges = np.unique(np.quantile(lengths, np.arange(1, bins) / bins, method="higher"))

@@ -47,7 +47,8 @@ def severity_chart(board: Board, breakdown: Breakdown, metric: str) -> Chart:
     ends = [end for model in shown for cell in cells[model] for end in _ends(cell)]
     lengths = [group.position or 0.0 for group in breakdown.groups]
     x_axis = Axis(min(lengths), max(lengths), LEFT + 16, RIGHT - 16)
-    y_axis = Axis(min(ends), max(ends), BOTTOM - 8, TOP + 8)
+    flat = 0.5 if min(ends) == max(ends) else 0.0  # half a unit either way, or there is no axis
+    y_axis = Axis(min(ends) - flat, max(ends) + flat, BOTTOM - 8, TOP + 8)
     # Side by side, or the intervals of models that are close would hide each other.
     beside = [DODGE * (i - (len(shown) - 1) / 2) for i in range(len(shown))]
     last = {model: y_axis.place(cells[model][-1].mean) for model in shown}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.errors import UserError
+from blurbench.evaluation.rendering import FORMULA
 from blurbench.evaluation.results import Key, Result
 from blurbench.evaluation.statistics import Estimate
 from blurbench.metrics import METRICS, PROTOCOLS, find_metric, known
@@ -14,7 +15,6 @@ from blurbench.metrics import METRICS, PROTOCOLS, find_metric, known
 SHORTEST_DIGEST = 8
 BY_PICTURE = {"model", "id"}
 BOARD = {"recipe", "split", "digest", "protocol"}
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run as one
 QUOTED = "means taken from elsewhere: no score of each picture"
 NOT_STATED = "its digest and protocol are not stated"
 Row = dict[str, str]

@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 TOOLS = {
     "segmenter": "finds face classes: a run of umsn",
     "detector": "finds blurred squares: a run of igan or brmr trained with blur_negatives",
-    "features": "for vgg-face: VGG-Face weights, a .pt2 network, or 'pixels'",
+    "features": "gives deep features: VGG-Face weights, a .pt2 network, or 'pixels'",
     "embedding": "recognises faces: a .pt2 network, VGG-Face weights, or 'pixels'",
 }
 # Label that a metric needs -> the tool that makes it.

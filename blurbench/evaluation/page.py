@@ -1,18 +1,14 @@
 """Boards -> one HTML page that needs no network: its style and script are inside it."""
 
-import base64
-import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from blurbench import __version__
-from blurbench.evaluation import counted
 from blurbench.evaluation.boards import Board, Entry
 from blurbench.evaluation.charts import gain_bars, rank_bars, severity_chart
 from blurbench.evaluation.papers import Printed, printed, tables
 from blurbench.evaluation.pictures import FOLDER
+from blurbench.evaluation.rendering import joined, templates
 from blurbench.evaluation.results import Result
 from blurbench.evaluation.statistics import FEWEST, Estimate
 from blurbench.metrics import PROTOCOLS, find_metric
@@ -25,15 +21,8 @@ def render_page(
     boards: list[Board], viewers: list[dict[str, Any]], stories: list[dict[str, Any] | None]
 ) -> str:
     """The page of some boards, each with its slider and its comparison, if any."""
-    loader = PackageLoader("blurbench.evaluation")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(compact=compact, counted=counted, p_value=p_value)
+    environment = templates()
+    environment.filters.update(compact=compact, p_value=p_value)
     functions: list[Callable[..., Any]] = [
         costs,
         leaders,
@@ -45,9 +34,8 @@ def render_page(
     functions += [gain_bars, rank_bars, severity_chart]
     environment.globals.update({function.__name__: function for function in functions})
     environment.globals.update(protocols=PROTOCOLS, tables=tables(), fewest=FEWEST, folder=FOLDER)
-    style, script = (
-        "\n".join(loader.get_source(environment, name)[0] for name in names)
-        for names in (STYLES, SCRIPTS)
+    (style, style_hash), (script, script_hash) = (
+        joined(environment, names) for names in (STYLES, SCRIPTS)
     )
     measured = {name for board in boards for name in board.metrics}
     return environment.get_template("leaderboard.html").render(
@@ -55,8 +43,8 @@ def render_page(
         metrics={name: find_metric(name) for name in measured},
         style=style,
         script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=style_hash,
+        script_hash=script_hash,
         version=__version__,
     )
 
@@ -91,8 +79,14 @@ def compact(value: float | None) -> str:
 
 
 def leaders(board: Board) -> list[Entry]:
-    """The entries that share the first rank on the board's first metric."""
+    """The entries that share the first rank on the board's first metric.
+
+    None where fewer than two have a rank: a model alone is better than nobody.
+    """
     first = board.metrics[0]
+    ranked = [one.scores[first].rank for one in board.entries if first in one.scores]
+    if sum(rank is not None for rank in ranked) < 2:
+        return []
     return [one for one in board.entries if first in one.scores and one.scores[first].rank == 1]
 
 
@@ -142,8 +136,3 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
             yield from _flat(inner, f"{name} · {key}" if name else str(key))
     else:
         yield name, "" if value is None else str(value)
-
-
-def _hash(text: str) -> str:
-    """What the page's content security policy calls an inline style or script."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

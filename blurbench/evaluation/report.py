@@ -1,7 +1,5 @@
 """Result folders -> leaderboard.csv and leaderboard.html."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from blurbench.errors import UserError
 from blurbench.evaluation import counted, pictures
 from blurbench.evaluation.boards import Board, Entry, make_boards
 from blurbench.evaluation.page import costs, printed_values, render_page
+from blurbench.evaluation.rendering import csv_text
 from blurbench.evaluation.stories import story
 from blurbench.files import write_text
 
@@ -41,6 +40,8 @@ def leaderboard(
     Raises UserError for what is no finished result, two results of one name on one board, and
     models to compare that share no board.
     """
+    if compare and compare[0] == compare[1]:
+        raise UserError(f"--compare {compare[0]} {compare[1]}: name two different models")
     boards = make_boards(results)
     stories = [story(board, compare, out) for board in boards]
     if compare and not any(stories):
@@ -54,15 +55,8 @@ def leaderboard(
 
 
 def render_csv(boards: list[Board]) -> str:
-    """One line a model and board; a column that does not apply is empty."""
-    rows = [_csv_row(board, entry) for board in boards for entry in board.entries]
-    columns = dict.fromkeys(name for row in rows for name in row)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-    return text.getvalue()
+    """One line a model and board."""
+    return csv_text([_csv_row(board, entry) for board in boards for entry in board.entries])
 
 
 def _csv_row(board: Board, entry: Entry) -> dict[str, Any]:
@@ -110,12 +104,3 @@ def _csv_score(metric: str, board: Board, entry: Entry) -> list[tuple[str, Any]]
         (f"{metric}_mean_rank", ranked.mean_ranks.get(entry.result.model) if ranked else None),
         (f"{metric}_printed", "; ".join(f"{one.value} ({one.table})" for one in printed)),
     ]
-
-
-def _cell(value: Any) -> Any:
-    """Six digits of a float; text that a spreadsheet would run as a formula gets an apostrophe."""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value

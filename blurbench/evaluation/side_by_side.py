@@ -1,21 +1,15 @@
 """A table made again, printed beside measured: TABLE.csv and TABLE.html."""
 
-import base64
-import csv
-import hashlib
-import io
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from blurbench import __version__
 from blurbench.captions.scores import COLUMNS
-from blurbench.evaluation import counted
 from blurbench.evaluation.papers import Printed, Table, table
+from blurbench.evaluation.rendering import csv_text, joined, templates
 from blurbench.evaluation.stand_ins import STAND_INS
 from blurbench.evaluation.suites import CONFIDENCE, SUITES, Cell, Scoring, Training
 from blurbench.evaluation.workshop import Workshop
@@ -78,21 +72,7 @@ def write(
 
 def render_csv(name: str, scale: str, shop: Workshop, outcomes: list[Outcome]) -> str:
     """One line a printed cell, in the order of the table."""
-    rows = [_csv_row(name, scale, shop, each) for each in outcomes]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: safe(value) for key, value in row.items()} for row in rows)
-    return text.getvalue()
-
-
-def safe(value: Any) -> Any:
-    """Six digits of a float; text that a spreadsheet would run as a formula gets an apostrophe."""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+    return csv_text([_csv_row(name, scale, shop, each) for each in outcomes])
 
 
 def _csv_row(name: str, scale: str, shop: Workshop, outcome: Outcome) -> dict[str, Any]:
@@ -186,17 +166,8 @@ def render_page(
     whole: Table, scale: str, shop: Workshop, outcomes: list[Outcome], board: Path | None
 ) -> str:
     """The page: it needs no network, and its style is inside it."""
-    loader = PackageLoader("blurbench.evaluation")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(counted=counted)
-    style = "\n".join(loader.get_source(environment, each)[0] for each in STYLES)
-    digest = hashlib.sha256(style.encode()).digest()
+    environment = templates()
+    style, style_hash = joined(environment, STYLES)
     suite = SUITES[whole.name]
     return environment.get_template("reproduce.html").render(
         table=whole,
@@ -213,7 +184,7 @@ def render_page(
         stand_ins=STAND_INS,
         board=f"{link(board, shop)}/leaderboard.html" if board else "",
         style=style,
-        style_hash="sha256-" + base64.b64encode(digest).decode(),
+        style_hash=style_hash,
         version=__version__,
     )
 

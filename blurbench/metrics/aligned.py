@@ -57,9 +57,10 @@ def shift(restored: np.ndarray, sharp: np.ndarray) -> Aligned:
     """
     bright, target = matched(restored, sharp)
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (target, bright)]
-    empty = not (bright.any() and target.any())  # which plain correlation warns about
+    if not (bright.any() and target.any()):  # nothing to correlate
+        return warped(bright, target, np.eye(3, dtype=np.float32))
     pairs = []
-    for how in ("phase",) if empty else (None, "phase"):
+    for how in (None, "phase"):
         (down, right), *_ = phase_cross_correlation(*grey, upsample_factor=STEPS, normalization=how)
         matrix = np.array([[1, 0, -right], [0, 1, -down], [0, 0, 1]], np.float32)
         pairs.append(warped(bright, target, matrix))

@@ -44,6 +44,11 @@ def test_a_ladder_of_lengths_is_a_bin_a_rung():
     ]
 
 
+def test_a_few_pictures_of_a_length_each_are_no_curve():
+    severity = {f"id{index}": 5.0 + index for index in range(8)}
+    assert len(severity_bins(severity, list(severity))) == 1
+
+
 def test_labels_and_lengths_break_a_board_down(make_result, tmp_path):
     values = {f"id{index:02}": 20.0 + index for index in range(16)}
     rows = {

@@ -57,6 +57,25 @@ def test_the_csv_holds_a_line_a_model_with_intervals_and_gains(results, tmp_path
     assert "leaderboard.html" in str(summary)
 
 
+def test_a_model_is_not_compared_with_itself(results, tmp_path):
+    with pytest.raises(UserError, match="--compare identity identity: name two different"):
+        leaderboard(results, tmp_path / "out", ("identity", "identity"))
+
+
+def test_boards_of_two_protocols_are_told_apart(make_result, tmp_path):
+    folders = [
+        make_result(tmp_path / name, "alone", psnr(20), protocol=name)
+        for name in ("wang-rgb", "gopro-matlab")
+    ]
+    page = leaderboard(folders, tmp_path / "out").page.read_text(encoding="utf-8")
+    links = re.findall(r'<li><a href="#(.*?)">.*?<span class="quiet">(.*?)</span>', page)
+    assert len(set(links)) == 2
+    assert {text for _, text in links} == {
+        f"test, {name}, 8 pictures" for name in ("wang-rgb", "gopro-matlab")
+    }
+    assert "is first on" not in page  # nobody to be better than
+
+
 def test_no_name_reaches_the_page_as_markup(results, tmp_path):
     page = leaderboard(results, tmp_path).page.read_text(encoding="utf-8")
     assert "alert(1)" in page
