@@ -6,13 +6,22 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from skimage.metrics import structural_similarity
 
 from blurbench.cli import cli
+from blurbench.data.manifest import Images, Replicas, load_recipe
+from blurbench.data.shards import synthesize
+from blurbench.data.sources import open_for
 from blurbench.errors import UserError
+from blurbench.evaluation import labels
 from blurbench.evaluation.evaluate import evaluate
 from blurbench.evaluation.labels import check_tools, identify
 from blurbench.evaluation.restorers import Identity
+from blurbench.files import read_jsonl
+from blurbench.inference.deblur import TrainedModel
 from blurbench.metrics import METRICS
+from blurbench.metrics.classes import FACE_CLASSES
+from blurbench.models import build
 
 
 @pytest.fixture(scope="module")
@@ -98,18 +107,73 @@ def test_the_command_line_takes_tools(recognition, tmp_path):
 
 def test_runs_find_classes_and_squares():
     """A detector and a segmenter are runs of models that have the method; others are refused."""
-    from blurbench.evaluation.labels import detector, segmenter
-    from blurbench.inference.deblur import TrainedModel
-    from blurbench.models import build
-
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     igan = build("igan", preset="tiny")
     run = TrainedModel("igan", igan, next(igan.parameters()).device, {})
-    box = detector(run)(image, 32)
+    box = labels.detector(run)(image, 32)
     assert tuple(box)[2:] == (32, 32)
     assert 0 <= box[0] <= 64
     assert 0 <= box[1] <= 32
     umsn = build("umsn", preset="tiny")
-    labels = segmenter(TrainedModel("umsn", umsn, next(umsn.parameters()).device, {}))(image)
-    assert labels.shape == (64, 96)
-    assert set(np.unique(labels)) <= {0, 1, 2, 3}
+    run = TrainedModel("umsn", umsn, next(umsn.parameters()).device, {})
+    found = labels.segmenter(run)(image)
+    assert found.shape == (64, 96)
+    assert set(np.unique(found)) <= {0, 1, 2, 3}
+
+
+def made(name, source, out, **changes):
+    """A shipped recipe's data set, smaller."""
+    recipe = load_recipe(name).model_copy(update=changes)
+    synthesize(recipe, open_for(recipe, str(source)), out)
+    return out
+
+
+def test_classes_of_real_faces_against_plain_sums(shared, tmp_path):
+    source = shared / "data" / "faces" / "celebamask"
+    few = {"images": Images(train=0, val=0, test=4), "replicas": Replicas(test=1)}
+    data = made("umsn-faces-test", source, tmp_path / "data", **few)
+    names = [f"{metric}-{part}" for metric in ("psnr", "ssim") for part in FACE_CLASSES]
+    evaluate(data, tmp_path / "r", restore=Identity(), name="identity", metrics=names)
+    rows = list(read_jsonl(tmp_path / "r" / "results.jsonl"))
+    assert len(rows) == 4
+    for row in rows:
+        files = [data / "test" / role / f"{row['id']}.png" for role in ("blur", "sharp", "mask")]
+        blur, sharp, mask = (cv2.imread(str(file), cv2.IMREAD_UNCHANGED) for file in files)
+        for number, part in enumerate(FACE_CLASSES):
+            assert (mask == number).any()
+            x, y = (np.where((mask == number)[..., None], image, 0) for image in (blur, sharp))
+            error = np.mean((x.astype(float) - y) ** 2)
+            assert row["metrics"][f"psnr-{part}"] == pytest.approx(10 * np.log10(255**2 / error))
+            theirs = structural_similarity(
+                y, x, channel_axis=2, gaussian_weights=True, use_sample_covariance=False
+            )
+            assert row["metrics"][f"ssim-{part}"] == pytest.approx(theirs, abs=1e-4)
+
+
+def test_squares_of_partly_blurred_stills_against_counted_pixels(tmp_path, monkeypatch):
+    few = {"images": Images(train=0, val=0, test=2), "replicas": Replicas(train=1, test=3)}
+    data = made("concert-partial", "builtin:photos", tmp_path / "data", **few)
+    igan = build("igan", preset="tiny").eval()
+    run = TrainedModel("igan", igan, next(igan.parameters()).device, {})
+    monkeypatch.setattr(labels, "load_run", lambda *_: run)
+    evaluate(
+        data,
+        tmp_path / "r",
+        restore=Identity(),
+        name="identity",
+        metrics=("region-iou",),
+        using={"detector": "run"},
+    )
+    boxes = {row["id"]: row["box"] for row in read_jsonl(data / "test" / "metadata.jsonl")}
+    rows = list(read_jsonl(tmp_path / "r" / "results.jsonl"))
+    assert len(rows) == 6
+    for row in rows:
+        blur = cv2.imread(str(data / "test" / "blur" / f"{row['id']}.png"))[..., ::-1]
+        inked = []
+        box = boxes[row["id"]]
+        for left, top, width, height in (box, labels.detector(run)(blur, box[2])):
+            canvas = np.zeros(blur.shape[:2], bool)
+            canvas[top : top + height, left : left + width] = True
+            inked.append(canvas)
+        wanted = (inked[0] & inked[1]).sum() / (inked[0] | inked[1]).sum()
+        assert row["metrics"]["region-iou"] == pytest.approx(wanted)
