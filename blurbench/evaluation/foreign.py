@@ -8,7 +8,7 @@ from typing import Any
 
 from blurbench.errors import UserError
 from blurbench.evaluation.rendering import FORMULA
-from blurbench.evaluation.results import Key, Result
+from blurbench.evaluation.results import Key, Result, is_score
 from blurbench.evaluation.statistics import Estimate
 from blurbench.metrics import METRICS, PROTOCOLS, find_metric, known
 
@@ -23,9 +23,10 @@ Row = dict[str, str]
 def read_foreign(path: Path, here: Sequence[Result]) -> list[Result]:
     """The models in a CSV; `here` are the results it joins.
 
-    By picture: model, id and a column a metric. Its board is the one of `here` that its columns
-    digest (8 digits or more) and protocol name; without them it joins the only one there is,
-    unranked. A leaderboard.csv brings its boards with it, and nothing of it is ranked.
+    By picture: model, id and a column a metric, empty where it does not apply. Its board is the
+    one of `here` that its columns digest (8 digits or more) and protocol name; without them it
+    joins the only one there is, unranked. A leaderboard.csv brings its boards with it, and nothing
+    of it is ranked.
     """
     rows = list(_read(path))
     columns = rows[0][1].keys()
@@ -43,14 +44,19 @@ def _read(path: Path) -> Iterator[tuple[str, Row]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
+            names = reader.fieldnames or ()
             rows = [(f"{path}: line {reader.line_num}", row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as CSV ({error})") from None
     if not rows:
         raise UserError(f"{path}: holds no rows")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"{path}: has two columns called {twice[0]!r}; keep one")
     for where, row in rows:
         if None in row or None in row.values():
             raise UserError(f"{where}: has not as many cells as the header")
+        if not row.get("model", "-").strip():
+            raise UserError(f"{where}: names no model")
         # An apostrophe before a formula is what `blurbench leaderboard` writes.
         yield (
             where,
@@ -77,7 +83,8 @@ def _by_picture(path: Path, rows: list[tuple[str, Row]], here: Sequence[Result])
         for metric in metrics:
             if row["id"] in result.scores[metric]:
                 raise UserError(f"{where}: {row['id']!r} of {row['model']!r} is there twice")
-            result.scores[metric][row["id"]] = _number(row[metric], f"{where}: {metric}")
+            if row[metric].strip():
+                result.scores[metric][row["id"]] = _number(row[metric], f"{where}: {metric}")
     for (_, key), result in models.items():
         _refuse_strangers(path, result, [other for other in here if other.key == key])
     return list(models.values())
@@ -113,6 +120,10 @@ def _refuse_strangers(path: Path, result: Result, others: Sequence[Result]) -> N
         if strangers := sorted(of_metric.keys() - there):
             raise UserError(f"{path}: no RESULT here has a picture called {strangers[0]!r}")
         result.scores[metric] = dict(sorted(of_metric.items()))
+    for metric in [metric for metric, of_metric in result.scores.items() if not of_metric]:
+        del result.scores[metric]  # it applies to no picture
+    if not result.scores:
+        raise UserError(f"{path}: holds no score of {result.model!r}")
 
 
 def _quoted(path: Path, row: Row, where: str) -> Result:
@@ -124,14 +135,18 @@ def _quoted(path: Path, row: Row, where: str) -> Result:
         if row.get(f"{metric}_mean"):
             ends = [row.get(f"{metric}_{end}") for end in ("low", "high")]
             low, high = (_number(end, f"{where}: {metric}") if end else None for end in ends)
-            quoted[metric] = Estimate(
-                _number(row[f"{metric}_mean"], f"{where}: {metric}"), low, high
-            )
+            mean = _number(row[f"{metric}_mean"], f"{where}: {metric}")
+            if (low is not None and low > mean) or (high is not None and high < mean):
+                raise UserError(f"{where}: {metric}_mean lies outside of its interval")
+            quoted[metric] = Estimate(mean, low, high)
     if not quoted:
         raise UserError(f"{where}: has no mean of a metric that is known here")
     result = _empty(path, row["model"], key, (), QUOTED)
     result.quoted.update(quoted)
-    result.summary["data"]["images"] = int(_number(row["images"], f"{where}: images"))
+    images = _number(row["images"], f"{where}: images")
+    if images < 1 or not row["digest"]:
+        raise UserError(f"{where}: needs a digest, and a number of images above 0")
+    result.summary["data"]["images"] = int(images)
     return result
 
 
@@ -158,6 +173,6 @@ def _number(text: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not is_score(value):
         raise UserError(f"{where}: {text!r} is not a finite number")
     return value

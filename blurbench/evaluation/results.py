@@ -11,6 +11,7 @@ from blurbench.files import read_json, read_jsonl
 from blurbench.metrics import PROTOCOLS, find_metric, known
 
 BASELINE = "identity"
+LARGEST = 1e100
 # Of summary.json, beside `complete`.
 FIELDS = (
     "model",
@@ -76,6 +77,11 @@ class Result:
         return data["recipe"], data["split"], data["digest"], self.summary["protocol"]
 
 
+def is_score(value: float) -> bool:
+    """Whether a number can be a score: far from where sums of squares leave the floats."""
+    return math.isfinite(value) and abs(value) < LARGEST
+
+
 def read_result(folder: Path) -> Result:
     """A whole RESULT folder; UserError where it is none, unfinished, torn or mixed."""
     if not (folder / "results.jsonl").is_file():
@@ -124,7 +130,7 @@ def _take(
             if row["metrics"][metric] is None:
                 continue
             value = float(row["metrics"][metric])
-            if not math.isfinite(value):
+            if not is_score(value):
                 raise UserError(f"{where}: {metric} is not a finite number")
             if name in of_metric:
                 raise UserError(f"{where}: {name!r} is there twice")

@@ -9,6 +9,10 @@ from blurbench.evaluation.report import leaderboard
 
 NOISE = np.random.default_rng(0).normal(0, 1, 20)
 DIGEST = "d" * 64
+QUOTED = (
+    "model,images,recipe,split,protocol,digest,psnr_mean,psnr_low,psnr_high\n"
+    "{},{},r,test,wang-rgb,{},{},{},{}\n"
+)
 
 
 def psnr(mean, count=20):
@@ -55,6 +59,23 @@ def test_scores_that_name_no_board_are_shown_without_a_rank(blur, tmp_path):
     assert "not stated" in entry.result.unranked
     assert by_model(board)["identity", ""].scores["psnr"].rank == 1
     assert board.comparisons == {}
+
+
+def test_an_empty_cell_is_a_metric_that_does_not_apply(make_result, tmp_path):
+    columns = {"metrics": ["psnr", "psnr-hair"]}
+    rows = {name: {"metrics": {"psnr": v, "psnr-hair": v}} for name, v in psnr(20).items()}
+    ours = make_result(tmp_path / "ours", "ours", psnr(20), rows=rows, **columns)
+    more = {"digest": DIGEST, "protocol": "wang-rgb"}
+    theirs = rows_of("theirs", psnr(23), **more)
+    for index, row in enumerate(theirs):
+        row["psnr-hair"] = row["psnr"] if index else ""
+        row["psnr-skin"] = ""
+    [board] = make_boards([ours, write_csv(tmp_path / "them.csv", theirs)])
+    assert board.metrics == ["psnr", "psnr-hair"]
+    entry = by_model(board)["theirs", "them.csv"]
+    assert entry.scores["psnr"].rank == 1
+    assert len(entry.result.scores["psnr-hair"]) == 19
+    assert entry.scores["psnr-hair"].rank is None  # others have it on more pictures
 
 
 def test_another_protocol_or_other_pixels_are_refused(blur, tmp_path):
@@ -111,7 +132,13 @@ def test_a_board_of_quoted_lines_alone_makes_a_page(make_result, tmp_path):
         ("model,id\na,id00\n", "has no column of a metric"),
         ("model,id,speed\na,id00,3\n", "a column is no metric: unknown metric 'speed'"),
         ("model,id,psnr\na,id00,nan\n", "line 2: psnr: 'nan' is not a finite number"),
-        ("model,id,psnr\na,id00,\n", "line 2: psnr: '' is not a finite number"),
+        ("model,id,psnr\na,id00,1e308\n", "line 2: psnr: '1e308' is not a finite number"),
+        ("model,id,psnr\na,id00,\n", "holds no score of 'a'"),
+        ("model,id,psnr\n ,id00,1\n", "line 2: names no model"),
+        ("model,id,psnr,psnr\na,id00,1,2\n", "has two columns called 'psnr'"),
+        (QUOTED.format("a", 8, "d", 31, 32, 33), "line 2: psnr_mean lies outside of its interval"),
+        (QUOTED.format("a", -3, "d", 31, 30, 33), "line 2: needs a digest, and a number of images"),
+        (QUOTED.format("a", 8, "", 31, 30, 33), "line 2: needs a digest, and a number of images"),
         ("model,id,psnr\na,id00\n", "line 2: has not as many cells"),
         ("model,id,psnr\na,id00,1,2\n", "line 2: has not as many cells"),
         ("model,id,psnr\na,id00,1\na,id00,1\n", "line 3: 'id00' of 'a' is there twice"),
