@@ -1,6 +1,7 @@
 """S3E-Deblur with and without co-training, and captioners, in tables like the paper's 1 and 3.
 
     python benchmarks/s3e.py --data DIR --out OUT [--preset tiny] [--steps N] [--caption-steps N]
+        [--inputs blur sharp]
 
 Trains what is not trained yet below OUT/runs, scores it, writes OUT/table.md and OUT/table.json.
 """
@@ -22,6 +23,7 @@ from blurbench.inference.deblur import load_run
 from blurbench.inference.describe import generate
 from blurbench.training.train import train
 
+TREES = ("s3e", "s3e-frozen", "s3e-imc", "vp-tree")
 CAPTIONERS = ("s3e-imc", "nic", "toronto", "topdown", "vp-tree")
 COLUMNS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr", "METEOR", "ROUGE-L", "SPICE")
 
@@ -35,6 +37,7 @@ def main() -> None:
     parser.add_argument("--caption-steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--captioners", nargs="*", default=CAPTIONERS, choices=CAPTIONERS)
+    parser.add_argument("--inputs", nargs="*", default=["blur"], choices=["blur", "sharp"])
     asked = parser.parse_args()
     runs = train_all(asked)
     found = {
@@ -55,11 +58,17 @@ def train_all(asked: argparse.Namespace) -> dict[str, Path]:
     """Folders of finished runs: S3E-Deblur with and without co-training, and the captioners."""
     frozen = "frozen" if asked.preset == "paper" else f"{asked.preset}-frozen"
     plan = [("s3e", "s3e", asked.preset, asked.steps), ("s3e-frozen", "s3e", frozen, asked.steps)]
-    plan += [(name, name, asked.preset, asked.caption_steps) for name in asked.captioners]
+    plan += [
+        (name if kind == "blur" else f"{name}-{kind}", name, asked.preset, asked.caption_steps)
+        for kind in asked.inputs
+        for name in asked.captioners
+    ]
     runs = {}
     for folder, model, preset, steps in plan:
         runs[folder] = asked.out / "runs" / folder
         options: dict[str, Any] = {"preset": preset, "steps": steps, "seed": asked.seed}
+        if folder.endswith("-sharp"):
+            options["overrides"] = {"input": "sharp"}
         print(train(model, asked.data, runs[folder], resume=True, **options))
     return runs
 
@@ -115,7 +124,7 @@ def nodes(
 ) -> dict[str, list[dict[str, Any]]]:
     """Accuracy of the trees' nodes."""
     data = BlurDataset(asked.data, "train")
-    trees = [name for name in ("s3e", "s3e-frozen", "s3e-imc", "vp-tree") if name in runs]
+    trees = [name for name in runs if name.removesuffix("-sharp") in TREES]
     return {
         name: [asdict(each) for each in node_accuracy(load_run(runs[name]), split, data)]
         for name in trees

@@ -68,7 +68,7 @@ def score_captions(
     found = reports.score_files(
         results,
         references,
-        metrics=tuple(metrics.split(",")),
+        metrics=tuple(name.strip() for name in metrics.split(",")),
         tokenizer=tokenizer,
         timeout=timeout,
         heap=heap,

@@ -89,7 +89,7 @@ def test_half_an_emoji_is_printed_and_scored(
     path = str(write(tmp_path, "a.json", '{"1": ["a \\ud83d dog"], "2": ["a cat"]}'))
     assert run(["captions", "trees", path]) == 0
     assert capsys.readouterr().out.startswith("1\ta ? dog\tdog")
-    assert run(["captions", "score", path, path, "--metrics", "bleu"]) == 0
+    assert run(["captions", "score", path, path, "--metrics", "bleu, rouge"]) == 0
 
 
 def test_the_command_trees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

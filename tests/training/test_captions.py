@@ -306,15 +306,23 @@ def test_tables_from_one_command(data, tmp_path, monkeypatch, capsys):
     short = {"s3e": {**TREE, "width": 4, "blocks": 1, "crop_size": 32}, "nic": SMALL}
     trained_by = s3e.train
     monkeypatch.setattr(
-        s3e, "train", lambda name, *a, **k: trained_by(name, *a, **k, overrides=short[name])
+        s3e,
+        "train",
+        lambda name, *a, overrides=None, **k: trained_by(
+            name, *a, **k, overrides=short[name] | (overrides or {})
+        ),
     )
     command = f"s3e.py --data {data} --out {tmp_path} --steps 2 --caption-steps 2 --captioners nic"
+    command += " --inputs blur sharp"
     monkeypatch.setattr("sys.argv", command.split())
     s3e.main()
     printed = capsys.readouterr().out
     found = json.loads((tmp_path / "table.json").read_text())
     assert set(found["psnr"]) == {"identity", "s3e", "s3e-frozen"}
-    assert set(found["captions"]["test"]) == {"s3e", "s3e-frozen", "nic", "commonest caption"}
+    scored = {"s3e", "s3e-frozen", "nic", "nic-sharp", "commonest caption"}
+    assert set(found["captions"]["test"]) == scored
+    inputs = [load_run(tmp_path / "runs" / name).model.INPUT for name in ("nic", "nic-sharp")]
+    assert inputs == ["blur", "sharp"]
     assert [row["node"] for row in found["nodes"]["train"]["s3e"]] == list(NODES)
     assert found["settings"]["s3e"]["resnet_weights"] == "random"
     text = (tmp_path / "table.md").read_text()
