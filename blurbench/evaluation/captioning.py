@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from blurbench.captions import score
 from blurbench.data.dataset import BlurDataset
 from blurbench.errors import UserError
 from blurbench.files import read_json, write_json
-from blurbench.inference.deblur import load_run
+from blurbench.inference.deblur import TrainedModel, load_run
+from blurbench.inference.describe import describe, input_of
 from blurbench.models.captioners.base import Captioned
 from blurbench.progress import progress
 
@@ -28,13 +27,21 @@ def caption_split(
     references = {row["id"]: row["captions"] for row in pairs.rows if row.get("captions")}
     if not references:
         raise UserError(f"{data}: its pictures have no captions to compare with")
-    path = folder / "captions.json"
-    wanted = {"model": name, "data": {"recipe": pairs.recipe_name, "digest": pairs.digest}}
+    loaded, path = load_run(run, device), folder / "captions.json"
+    if not isinstance(loaded.model, Captioned):
+        raise UserError(f"{run}: {loaded.name} writes no captions")
+    wanted = {
+        "model": name,
+        "weights": loaded.provenance["weights"],
+        "data": {"recipe": pairs.recipe_name, "digest": pairs.digest, "split": split},
+    }
     if not path.is_file():
-        write_json(path, wanted | {"captions": write_captions(pairs, run, device, references)})
+        write_json(path, wanted | {"captions": write_captions(pairs, loaded, references)})
     written = read_json(path)
-    if {key: written[key] for key in wanted} != wanted:
-        raise UserError(f"{folder}: holds captions of other pictures; choose another --out")
+    if {key: written.get(key) for key in wanted} != wanted:
+        raise UserError(
+            f"{folder}: holds captions of other pictures or weights; choose another --out"
+        )
     found = score(references, written["captions"])
     means = {key.lower(): value for key, value in found.scores.items()}
     summary: dict[str, Any] = {
@@ -51,18 +58,14 @@ def caption_split(
 
 
 def write_captions(
-    pairs: BlurDataset, run: Path, device: str | None, wanted: dict[str, Any]
+    pairs: BlurDataset, loaded: TrainedModel, wanted: dict[str, Any]
 ) -> dict[str, str]:
     """A sentence for each wanted picture, by its id, of the kind that the run learnt from."""
-    loaded = load_run(run, device)
-    model = loaded.model
-    if not isinstance(model, Captioned):
-        raise UserError(f"{run}: {loaded.name} writes no captions")
     sentences = {}
-    with progress(f"caption {run.name}", len(wanted)) as advance:
-        for item in (pairs[index] for index in range(len(pairs))):
-            if item["id"] in wanted:
-                picture: torch.Tensor = item[model.INPUT][None].to(loaded.device)
-                (sentences[item["id"]],) = model.caption(picture, [item["id"]])
+    with progress(f"caption {loaded.name}", len(wanted)) as advance:
+        for row in pairs.rows:
+            if row["id"] in wanted:
+                picture = pairs.picture(row, input_of(loaded))
+                sentences[row["id"]] = describe(loaded, picture, row["id"])
                 advance()
     return sentences

@@ -142,7 +142,7 @@ def input_of(model: TrainedModel) -> str:
     return model.model.INPUT
 
 
-def describe(model: TrainedModel, image: np.ndarray, id: str, beams: int | None) -> str:
+def describe(model: TrainedModel, image: np.ndarray, id: str, beams: int | None = None) -> str:
     """A sentence for (H, W, 3) uint8."""
     assert isinstance(model.model, Captioned)
     picture = torch.from_numpy(to_float(image))[None].to(model.device)

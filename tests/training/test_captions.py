@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,7 @@ from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.data.shards import synthesize
 from blurbench.data.sources import open_for
 from blurbench.errors import UserError
+from blurbench.evaluation import captioning
 from blurbench.evaluation.nodes import node_accuracy
 from blurbench.evaluation.restorers import trained
 from blurbench.inference import describe
@@ -300,6 +302,37 @@ def test_the_commands(runs, data, tmp_path):
     assert [line.split()[0] for line in done.output.splitlines()] == ["node", *NODES]
     done = run(captions, ["nodes", "--data", str(data), "--checkpoint", str(runs["nic"])])
     assert "nic has no tree" in str(done.exception)
+
+
+def test_a_captioner_is_scored_on_a_split(runs, data, tmp_path, monkeypatch):
+    quick = partial(captioning.score, metrics=("bleu", "cider", "meteor"), tokenizer="python")
+    monkeypatch.setattr(captioning, "score", quick)
+    monkeypatch.setenv("BLURBENCH_JAVA", str(tmp_path / "none"))
+    told = captioning.caption_split(data, runs["nic"], tmp_path / "out", "nic", None, "train")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    pairs = BlurDataset(data, "train")
+    assert summary["images"] == len(pairs)
+    assert summary["data"]["digest"] == pairs.digest
+    assert summary["means"]["meteor"] is None
+    assert "does not start" in summary["missing"]["meteor"]
+    assert f"bleu-1 {summary['means']['bleu-1']:.3f}" in told
+    assert "meteor" not in told
+    path = tmp_path / "out" / "captions.json"
+    written = json.loads(path.read_text())
+    loaded = load_run(runs["nic"])
+    (said,) = loaded.model.caption(pairs[0]["blur"][None], [pairs[0]["id"]])
+    assert written["captions"][pairs[0]["id"]] == said
+    # What is there is kept, and only scored again.
+    path.write_text(json.dumps(written | {"captions": dict.fromkeys(written["captions"], "a cat")}))
+    captioning.caption_split(data, runs["nic"], tmp_path / "out", "nic", None, "train")
+    again = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert again["means"] != summary["means"]
+    with pytest.raises(UserError, match="other pictures or weights"):
+        captioning.caption_split(data, runs["nic"], tmp_path / "out", "other", None, "train")
+    with pytest.raises(UserError, match="other pictures or weights"):
+        captioning.caption_split(data, runs["imc"], tmp_path / "out", "nic", None, "train")
+    with pytest.raises(UserError, match="no captions to compare"):
+        captioning.caption_split(plain(tmp_path), runs["nic"], tmp_path / "new", "nic", None)
 
 
 def test_tables_from_one_command(data, tmp_path, monkeypatch, capsys):
