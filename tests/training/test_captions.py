@@ -332,7 +332,9 @@ def test_a_captioner_is_scored_on_a_split(runs, data, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="other pictures or weights"):
         captioning.caption_split(data, runs["imc"], tmp_path / "out", "nic", None, "train")
     with pytest.raises(UserError, match="no captions to compare"):
-        captioning.caption_split(plain(tmp_path), runs["nic"], tmp_path / "new", "nic", None)
+        captioning.caption_split(
+            plain(tmp_path), runs["nic"], tmp_path / "new", "nic", None, "train"
+        )
 
 
 def test_tables_from_one_command(data, tmp_path, monkeypatch, capsys):
