@@ -89,7 +89,13 @@ class Labels:
         known = [row for row in self.dataset.rows if row.get("role") == "gallery"]
         if not known:
             raise UserError(f"recipe {self.dataset.recipe_name} has no gallery to recognise from")
-        vectors = np.stack([embed(self.dataset.picture(row, "sharp")) for row in known])
+        pictures = [self.dataset.picture(row, "sharp") for row in known]
+        try:
+            vectors = np.stack([embed(picture) for picture in pictures])
+        except (ValueError, RuntimeError, AssertionError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            told = f"--using embedding: {self.provenance['embedding']} does not fit these pictures"
+            raise UserError(f"{told}: {reason}") from None
         return Gallery(embed, vectors, [str(row["identity"]) for row in known])
 
 

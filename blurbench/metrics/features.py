@@ -52,15 +52,40 @@ def load_features(spec: str) -> Features:
 
 
 def exported(path: Path) -> Features:
-    """A network as torch.export.save writes it; its output is taken flat."""
+    """A network as torch.export.save writes it; its output is taken flat.
+
+    torch.export fixes the size of the input unless told otherwise; pictures are resized to it then.
+    """
     import torch
 
     try:
-        network = torch.export.load(path).module()
+        program = torch.export.load(path)
+        size, network = input_size(program), program.module()
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path}: not a network of torch.export ({reason})") from None
-    return lambda image: run(network, batch(image) / 255)
+    return lambda image: run(network, batch(resized(image, size)) / 255)
+
+
+def input_size(program: Any) -> tuple[int, int] | None:
+    """Height and width that an exported network insists on; None where it takes any."""
+    name = program.graph_signature.user_inputs[0]
+    node = next(node for node in program.graph.nodes if node.name == name)
+    height, width = node.meta["val"].shape[2:]
+    fixed = isinstance(height, int) and isinstance(width, int)
+    return (height, width) if fixed else None
+
+
+def resized(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """(H, W, 3) uint8 of another size: means of areas, or straight lines where it grows."""
+    import cv2
+
+    if size is None or size == image.shape[:2]:
+        return image
+    shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
+    return cv2.resize(
+        image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
 
 
 def vgg_face(path: Path) -> Features:

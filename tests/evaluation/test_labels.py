@@ -93,6 +93,24 @@ def test_tools_are_asked_for(metrics, using, message):
         check_tools(using, {need for name in metrics for need in METRICS[name].needs}, metrics)
 
 
+def test_a_network_that_cannot_take_the_gallery_is_told_in_one_line(
+    recognition, tmp_path, monkeypatch
+):
+    def refuse(_image):
+        raise RuntimeError("expected 96 px\nand more")
+
+    monkeypatch.setattr(labels, "load_features", lambda _: refuse)
+    with pytest.raises(UserError, match=r"net does not fit these pictures: expected 96 px$"):
+        evaluate(
+            recognition,
+            tmp_path / "r",
+            restore=Identity(),
+            name="identity",
+            metrics=("top-1",),
+            using={"embedding": "net"},
+        )
+
+
 def test_missing_labels_are_told(recognition, tmp_path):
     with pytest.raises(UserError, match="psnr-hair needs the mask of every picture; recipe few"):
         evaluate(recognition, tmp_path / "x", restore=Identity(), name="i", metrics=("psnr-hair",))

@@ -153,6 +153,27 @@ def test_features_come_from_an_exported_network(pair, tmp_path):
     assert score == pytest.approx(np.linalg.norm(features(pair[0]) - features(pair[1])))
 
 
+@pytest.mark.parametrize(("size", "how"), [((12, 10), "means"), ((48, 40), "lines")])
+def test_pictures_are_resized_for_a_network_of_one_size(pair, tmp_path, size, how):
+    program = torch.export.export(nn.Flatten(), (torch.zeros(1, 3, *size),))
+    torch.export.save(program, tmp_path / "net.pt2")
+    found = load_features(str(tmp_path / "net.pt2"))(pair[0]).reshape(3, *size)
+    if how == "means":
+        wanted = pair[0].reshape(12, 2, 10, 2, 3).mean((1, 3)).transpose(2, 0, 1)
+    else:
+        x = torch.from_numpy(pair[0].transpose(2, 0, 1))[None].double()
+        wanted = nn.functional.interpolate(x, size, mode="bilinear")[0].numpy()
+    assert 255 * found == pytest.approx(wanted, abs=0.76)  # rounded
+
+
+def test_a_network_of_any_size_gets_pictures_as_they_are(pair, tmp_path):
+    sides = {2: torch.export.Dim("height", max=99), 3: torch.export.Dim("width", max=99)}
+    network, example = nn.Flatten(), (torch.zeros(1, 3, 8, 9),)
+    program = torch.export.export(network, example, dynamic_shapes=(sides,))
+    torch.export.save(program, tmp_path / "net.pt2")
+    assert load_features(str(tmp_path / "net.pt2"))(pair[0]).size == pair[0].size
+
+
 def test_vgg_face_fills_a_vgg16(pair, tmp_path):
     from torchvision.models.vgg import cfgs, make_layers
 
