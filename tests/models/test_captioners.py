@@ -170,6 +170,8 @@ def test_words_and_classes_come_from_the_training_captions():
     assert again.to_json() == language.to_json()
     assert again.hash == language.hash
     assert language.classes(CAPTIONS[2]).shape == (7,)
+    with pytest.raises(UserError, match="word_count=99: no word"):
+        learn_language(LEARNT, 100, 99, 50, 50)
     few = learn_language(LEARNT, 4, 1, 3, 2)
     assert len(few.words) == 3
     assert few.classes(CAPTIONS[0]).max() < 3

@@ -77,10 +77,16 @@ def learn_language(
     """The commonest words, entities and relations of the sentences of a training split.
 
     `words` with the unknown one, each found `count` times; `entities`, `relations` with null.
+    UserError where that leaves no word.
     """
     sentences = [sentence for each in captions for sentence in each]
     counts = Counter(word for sentence in sentences for word in tokenize(sentence).split())
     common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: words - 1]
     kept = tuple(word for word, found in common if found >= count)
+    if not kept:
+        raise UserError(
+            f"word_count={count}: no word stands so often in the {len(sentences)} captions of the"
+            " training split; lower it, as with --set word_count=1"
+        )
     trees = map(parse_caption, sentences)
     return Language(kept, vocabulary.build(trees, entities - 1, relations - 1))
