@@ -10,7 +10,15 @@ from blurbench.evaluation.comparisons import Comparison, comparison
 from blurbench.evaluation.foreign import read_foreign
 from blurbench.evaluation.results import Key, Result, read_result
 from blurbench.evaluation.seeds import merge_seeds, spread
-from blurbench.evaluation.statistics import FEWEST, Estimate, estimates, ranks
+from blurbench.evaluation.statistics import (
+    FEWEST,
+    Estimate,
+    Sources,
+    by_source,
+    estimates,
+    means_of_sources,
+    ranks,
+)
 from blurbench.metrics import METRICS, find_metric
 
 
@@ -46,6 +54,12 @@ class Board:
     entries: list[Entry]
     comparisons: dict[str, Comparison]  # by metric, of the models that are ranked
     breakdowns: list[Breakdown]  # of the same
+    sources: Sources  # of its pictures, where several were blurred from one
+
+    @property
+    def independent(self) -> int:
+        """How many pictures an interval may count: those blurred from one picture are one."""
+        return self.images - len(self.sources) + len(set(self.sources.values()))
 
     @property
     def name(self) -> str:
@@ -105,7 +119,8 @@ def _board(key: Key, results: list[Result]) -> Board:
     ids = {name for result in scored for name in result.ids}
     images = len(ids) or max(result.images for result in results)
     complete = [one for one in scored if one.images == images and not one.unranked]
-    cells = {metric: _column(metric, results, complete) for metric in metrics}
+    sources = next((one.sources for one in complete if one.sources), {})
+    cells = {metric: _column(metric, results, complete, sources) for metric in metrics}
     entries = [
         Entry(
             result,
@@ -115,25 +130,31 @@ def _board(key: Key, results: list[Result]) -> Board:
         for index, result in enumerate(results)
     ]
     entries.sort(key=lambda entry: _order(entry, metrics[0]))
-    compared = {metric: _comparison(metric, complete) for metric in metrics}
+    compared = {metric: _comparison(metric, complete, sources) for metric in metrics}
     return Board(
         *key,
         images,
         metrics,
         entries,
         {metric: found for metric, found in compared.items() if found},
-        breakdowns([entry.result for entry in entries if entry.result in complete], metrics),
+        breakdowns(
+            [entry.result for entry in entries if entry.result in complete], metrics, sources
+        ),
+        sources,
     )
 
 
-def _column(metric: str, results: list[Result], complete: list[Result]) -> dict[int, Score]:
+def _column(
+    metric: str, results: list[Result], complete: list[Result], sources: Sources
+) -> dict[int, Score]:
     """The scores of one metric, by position in `results`."""
     scored = {i: one.scores[metric] for i, one in enumerate(results) if metric in one.scores}
-    means = dict(zip(scored, estimates([[*of.values()] for of in scored.values()]), strict=True))
+    found = estimates([by_source(of, sources) for of in scored.values()])
+    means = dict(zip(scored, found, strict=True))
     means |= {i: one.quoted[metric] for i, one in enumerate(results) if metric in one.quoted}
     baseline = next((one.scores.get(metric) for one in results if one.is_baseline), None)
-    gains = _gains(scored, baseline) if baseline else {}
-    placed = _ranks(metric, complete)
+    gains = _gains(scored, baseline, sources) if baseline else {}
+    placed = _ranks(metric, complete, sources)
     return {
         i: Score(
             means[i],
@@ -146,11 +167,11 @@ def _column(metric: str, results: list[Result], complete: list[Result]) -> dict[
 
 
 def _gains(
-    scored: Mapping[int, dict[str, float]], baseline: dict[str, float]
+    scored: Mapping[int, dict[str, float]], baseline: dict[str, float], sources: Sources
 ) -> dict[int, Estimate]:
     """Paired differences to the baseline, over the pictures that both have."""
     gaps = {
-        i: [of[name] - baseline[name] for name in of if name in baseline]
+        i: by_source({name: of[name] - baseline[name] for name in of if name in baseline}, sources)
         for i, of in scored.items()
     }
     gaps = {i: values for i, values in gaps.items() if values}
@@ -164,16 +185,19 @@ def _by_model(metric: str, complete: list[Result]) -> dict[str, dict[str, float]
     return {model: of_model for model, of_model in scores.items() if len(of_model) == most}
 
 
-def _ranks(metric: str, complete: list[Result]) -> dict[str, int]:
+def _ranks(metric: str, complete: list[Result], sources: Sources) -> dict[str, int]:
     """Ranks of the models that have every picture: one that failed on hard ones has no mean."""
     scores = _by_model(metric, complete)
-    if not scores or min(map(len, scores.values())) < FEWEST:  # no interval, nothing to rank by
+    counts = [len(by_source(of, sources)) for of in scores.values()]
+    if min(counts, default=0) < FEWEST:  # no interval, nothing to rank by
         return {}
-    return ranks(scores, find_metric(metric).higher_is_better)
+    return ranks(scores, find_metric(metric).higher_is_better, sources)
 
 
-def _comparison(metric: str, complete: list[Result]) -> Comparison | None:
-    return comparison(_by_model(metric, complete), find_metric(metric).higher_is_better)
+def _comparison(metric: str, complete: list[Result], sources: Sources) -> Comparison | None:
+    scores = _by_model(metric, complete)
+    means = {model: means_of_sources(of, sources) for model, of in scores.items()}
+    return comparison(means, find_metric(metric).higher_is_better)
 
 
 def _order(entry: Entry, first: str) -> tuple[bool, int, float, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from blurbench.evaluation.results import Result
-from blurbench.evaluation.statistics import FEWEST, Estimate, estimates
+from blurbench.evaluation.statistics import FEWEST, Estimate, Sources, by_source, estimates
 
 MOST_BINS = 6
 MOST_LEVELS = 8  # so few lengths, as of a ladder of severities, are bins themselves
@@ -42,7 +42,9 @@ class Breakdown:
         return self.groups[0].position is not None
 
 
-def breakdowns(results: Sequence[Result], metrics: Sequence[str]) -> list[Breakdown]:
+def breakdowns(
+    results: Sequence[Result], metrics: Sequence[str], sources: Sources
+) -> list[Breakdown]:
     """Of models that have the same pictures; only what tells pictures of a board apart."""
     if not results:
         return []
@@ -52,7 +54,7 @@ def breakdowns(results: Sequence[Result], metrics: Sequence[str]) -> list[Breakd
         labels = _first(result.groups.get(kind, {}) for result in results)
         found.setdefault(kind, _by_label(labels, ids))
     return [
-        Breakdown(TITLES[kind], groups, _cells(results, metrics, groups))
+        Breakdown(TITLES[kind], groups, _cells(results, metrics, groups, sources))
         for kind, groups in found.items()
         if len(groups) > 1
     ]
@@ -98,14 +100,15 @@ def _first(mappings: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _cells(
-    results: Sequence[Result], metrics: Sequence[str], groups: Sequence[Group]
+    results: Sequence[Result], metrics: Sequence[str], groups: Sequence[Group], sources: Sources
 ) -> dict[str, dict[str, list[Estimate]]]:
     cells: dict[str, dict[str, list[Estimate]]] = {metric: {} for metric in metrics}
     for group in groups:  # outermost: the resamples of a group's size are drawn once
         for metric in metrics:
             # A metric that does not apply to every picture has other groups.
             there = [one for one in results if len(one.scores.get(metric, ())) == one.images]
-            found = estimates([[r.scores[metric][name] for name in group.ids] for r in there])
+            scores = [{name: one.scores[metric][name] for name in group.ids} for one in there]
+            found = estimates([by_source(of, sources) for of in scores])
             for result, one in zip(there, found, strict=True):
                 cells[metric].setdefault(result.model, []).append(one)
     return cells

@@ -305,6 +305,8 @@ def _score(
         "figures": _means([draw.figures for draw in draws]),
         "tile": draws[0].tile,
     }
+    if "source_id" in row:
+        scored["source"] = row["source_id"]
     if len(draws) > 1:
         spread = {m: statistics.stdev(of) for m, of in scores.items() if not math.isnan(of[0])}
         scored["spread"] = spread

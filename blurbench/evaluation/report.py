@@ -72,6 +72,7 @@ def _csv_row(board: Board, entry: Entry) -> dict[str, Any]:
         "model": entry.result.model,
         "restored_by": summary["restored_by"],
         "images": entry.result.images,
+        "sharp_images": board.independent,
         "missing": entry.missing,
         **{
             key: value

@@ -38,6 +38,7 @@ class Result:
     scores: dict[str, dict[str, float]]
     severity: dict[str, float] = field(default_factory=dict)  # picture id -> blur length, px
     groups: dict[str, dict[str, str]] = field(default_factory=dict)  # kind -> picture id -> label
+    sources: dict[str, str] = field(default_factory=dict)  # picture id -> what it was blurred from
     origin: str = ""  # the file it was taken from, where that is no RESULT folder
     unranked: str = ""  # why it has no rank whatever its scores
     quoted: dict[str, Estimate] = field(default_factory=dict)  # where there are no scores
@@ -137,6 +138,8 @@ def _take(
             of_metric[name] = value
         if row.get("severity") is not None:
             result.severity[name] = float(row["severity"])
+        if row.get("source") is not None:
+            result.sources[name] = str(row["source"])
         for kind, label in row.get("groups", {}).items():
             result.groups.setdefault(kind, {})[name] = str(label)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -51,7 +51,15 @@ def mean_of(runs: Sequence[Result]) -> Result:
         "provenance": {key: value for key, value in provenance.items() if key not in OWN},
         "skipped": [item for run in runs for item in run.summary["skipped"]],
     }
-    return Result(first.folder, summary, scores, first.severity, first.groups, runs=tuple(runs))
+    return Result(
+        first.folder,
+        summary,
+        scores,
+        first.severity,
+        first.groups,
+        first.sources,
+        runs=tuple(runs),
+    )
 
 
 def spread(result: Result, metric: str) -> float | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from blurbench.evaluation.boards import Board, Entry
 from blurbench.evaluation.pictures import close_up, label, picture_file, sample_ids
-from blurbench.evaluation.statistics import difference, estimate
+from blurbench.evaluation.statistics import by_source, difference, estimate
 from blurbench.metrics import find_metric
 
 SHOWN = 3  # wins, and as many losses
@@ -43,8 +43,10 @@ def _line(board: Board, metric: str, first: Entry, second: Entry) -> dict[str, A
     pair = compared.pairs.get((first.result.model, second.result.model)) if compared else None
     return {
         "metric": metric,
-        "means": [estimate([of[name] for name in gaps]) for of in scores],
-        "difference": difference(*scores),
+        "means": [
+            estimate(by_source({name: of[name] for name in gaps}, board.sources)) for of in scores
+        ],
+        "difference": difference(scores[0], scores[1], board.sources),
         "wins": [sum(gap > 0 for gap in gaps.values()), sum(gap < 0 for gap in gaps.values())],
         "images": len(gaps),
         "p": pair.p if pair else None,

@@ -119,6 +119,36 @@ def test_what_is_no_finished_result_is_told_in_one_line(make_result, tmp_path):
         assert "\n" not in str(error.value)
 
 
+def test_blurs_of_one_picture_count_as_one(make_result, tmp_path):
+    """Said ten times over, a difference is no surer than said once."""
+    once, often = [], []
+    for name, noise in (("a", 0), ("b", 1)):
+        values = psnr(20 + 0.1 * noise, noise)
+        again = {f"{id}-r{k}": value for id, value in values.items() for k in range(10)}
+        rows = {name: {"source": name.partition("-")[0]} for name in again}
+        once.append(make_result(tmp_path / f"{name}1", name, values))
+        often.append(make_result(tmp_path / f"{name}10", name, again, rows=rows))
+    ([first], [second]) = make_boards(once), make_boards(often)
+    assert (first.images, first.independent) == (20, 20)
+    assert (second.images, second.independent) == (200, 20)
+    for one, other in zip(first.entries, second.entries, strict=True):
+        assert one.scores["psnr"].rank == other.scores["psnr"].rank
+        for end in ("mean", "low", "high"):
+            wanted = getattr(one.scores["psnr"].estimate, end)
+            assert getattr(other.scores["psnr"].estimate, end) == pytest.approx(wanted)
+    p_values = {board.comparisons["psnr"].pairs["a", "b"].p for board in (first, second)}
+    assert len(p_values) == 1
+
+
+def test_many_blurs_of_few_pictures_have_no_interval_and_no_rank(make_result, tmp_path):
+    rows = {f"id{index:02}": {"source": f"face{index % 3}"} for index in range(20)}
+    [board] = make_boards([make_result(tmp_path / "a", "a", psnr(20), rows=rows)])
+    assert board.independent == 3
+    score = board.entries[0].scores["psnr"]
+    assert (score.rank, score.estimate.low) == (None, None)
+    assert score.estimate.mean == pytest.approx(np.mean([*psnr(20).values()]))
+
+
 def test_a_metric_may_not_apply_to_a_picture(make_result, tmp_path):
     folders = []
     for name, noise in (("a", 0), ("b", 1)):

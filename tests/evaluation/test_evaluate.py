@@ -10,7 +10,7 @@ from blurbench.errors import UserError
 from blurbench.evaluation import evaluate as module
 from blurbench.evaluation.evaluate import evaluate, evaluate_runs, sample_ids
 from blurbench.evaluation.restorers import FolderRestorer, Identity, ModelRestorer
-from blurbench.files import read_json, read_jsonl, sha256, write_bytes, write_json
+from blurbench.files import read_json, read_jsonl, sha256, write_bytes, write_json, write_jsonl
 from blurbench.images import encode, read_image
 from blurbench.inference import Restored
 from blurbench.metrics import compute
@@ -234,6 +234,16 @@ def test_what_a_model_counted_and_the_tiles_it_went_by_are_kept(data_set, tmp_pa
     whole = read_json(tmp_path / "summary.json")
     assert (whole["figures"], whole["tiles"]) == ({"loops": 4.5}, {"512": 3})
     assert summary.notes == ["3 pictures restored in tiles of 512 px: too large for the memory"]
+
+
+def test_a_row_says_what_it_was_blurred_from(make_data_set, tmp_path):
+    data = make_data_set(tmp_path / "set", count=2)
+    evaluate(data, tmp_path / "before", restore=Identity(), name="i")
+    path = data / "test" / "metadata.jsonl"
+    write_jsonl(path, [{**row, "source_id": "one"} for row in read_jsonl(path)])
+    evaluate(data, tmp_path / "after", restore=Identity(), name="i")
+    said = [list(read_jsonl(tmp_path / n / "results.jsonl")) for n in ("before", "after")]
+    assert [row.get("source") for rows in said for row in rows] == [None, None, "one", "one"]
 
 
 def test_rows_are_plain_json(data_set, tmp_path):

@@ -57,6 +57,16 @@ def test_the_csv_holds_a_line_a_model_with_intervals_and_gains(results, tmp_path
     assert "leaderboard.html" in str(summary)
 
 
+def test_the_page_says_how_many_sharp_pictures_there_are(make_result, tmp_path):
+    rows = {f"id{index}": {"source": f"face{index // 4}"} for index in range(8)}
+    folder = make_result(tmp_path / "a", "a", psnr(20), rows=rows)
+    page = leaderboard([folder], tmp_path / "out").page.read_text(encoding="utf-8")
+    assert "<dd>8 of 2 sharp ones</dd>" in page
+    assert "Fewer than 6 sharp pictures behind the blurred ones" in page
+    other = leaderboard([make_result(tmp_path / "b", "b", psnr(20))], tmp_path / "other")
+    assert "<dd>8</dd>" in other.page.read_text(encoding="utf-8")
+
+
 def test_a_model_is_not_compared_with_itself(results, tmp_path):
     with pytest.raises(UserError, match="--compare identity identity: name two different"):
         leaderboard(results, tmp_path / "out", ("identity", "identity"))

@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blurbench.evaluation import statistics
-from blurbench.evaluation.statistics import FEWEST, difference, estimate, estimates, ranks
+from blurbench.evaluation.statistics import (
+    FEWEST,
+    by_source,
+    difference,
+    estimate,
+    estimates,
+    means_of_sources,
+    ranks,
+)
 
 
 def named(values):
@@ -20,6 +28,40 @@ def test_the_interval_covers_the_true_mean_as_often_as_it_says(size):
     hits = [e.low <= 4 <= e.high for block in samples for e in estimates(block)]
     assert len(hits) == 2000
     assert 0.93 <= np.mean(hits) <= 0.97
+
+
+def blurs_of_faces(rng, counts):
+    """Scores of so many blurs of each face, that faces tell apart more than blurs do; mean 20."""
+    faces = rng.normal(20, 3, len(counts))
+    return {
+        f"face{face}-{blur}": rng.normal(faces[face], 1)
+        for face, count in enumerate(counts)
+        for blur in range(count)
+    }
+
+
+@pytest.mark.parametrize("counts", [[8] * 30, [3, 8, 13] * 10])
+def test_the_interval_covers_the_mean_where_many_pictures_come_from_one(counts):
+    rng = np.random.default_rng(4)
+    drawn = [blurs_of_faces(rng, counts) for _ in range(2000)]
+    sources = {name: name.partition("-")[0] for name in drawn[0]}
+    hits = [e.low <= 20 <= e.high for e in estimates([by_source(of, sources) for of in drawn])]
+    assert 0.93 <= np.mean(hits) <= 0.97
+    alone = estimates([[*of.values()] for of in drawn[:400]])
+    assert np.mean([e.low <= 20 <= e.high for e in alone]) < 0.7
+
+
+def test_a_value_a_source_keeps_the_mean_of_all_scores():
+    scores = blurs_of_faces(np.random.default_rng(5), [1, 4, 2])
+    sources = {name: name.partition("-")[0] for name in scores}
+    values = by_source(scores, sources)
+    assert len(values) == 3
+    assert np.mean(values) == pytest.approx(np.mean([*scores.values()]))
+    assert by_source(scores, {}) == [*scores.values()]
+    assert by_source({}, sources) == []
+    means = means_of_sources(scores, sources)
+    assert means["face0"] == scores["face0-0"]
+    assert means["face2"] == pytest.approx((scores["face2-0"] + scores["face2-1"]) / 2)
 
 
 @pytest.mark.parametrize("size", [7, 64, 201])
