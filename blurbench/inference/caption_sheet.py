@@ -83,7 +83,9 @@ def wrapped(text: str, font: Font, width: int) -> list[str]:
 
 
 def alone_right(row: Described) -> set[str]:
-    """Models that name an entity which people name, and which no other model names."""
+    """Of several models those that name an entity which people name, and no other model does."""
+    if len(row.said) < 2:
+        return set()
     found = {name: entities(sentence) for name, sentence in row.said.items()}
     wanted = set().union(*(entities(sentence) for sentence in row.references or []))
     right = set()

@@ -221,6 +221,7 @@ def test_who_names_what_nobody_else_names():
     row = Described(picture(0), said, ["A cat lies on the table."])
     assert alone_right(row) == {"a"}
     assert alone_right(Described(picture(0), said, None)) == set()
+    assert alone_right(Described(picture(0), {"a": said["a"]}, row.references)) == set()
     plain = Described(picture(0), said, None)
     few, more = caption_sheet([plain]), caption_sheet([plain, plain])
     assert few.shape[1:] == (1_000, 3)
