@@ -256,7 +256,10 @@ def parse_tools(using: tuple[str, ...]) -> dict[str, str]:
     "--repeats", type=click.IntRange(1), default=1, help="Draws of a model's noise to average."
 )
 @click.option(
-    "--using", multiple=True, metavar="TOOL=VALUE", help="A network that some --metrics need."
+    "--using",
+    multiple=True,
+    metavar="TOOL=VALUE",
+    help="A network that some --metrics need: segmenter, detector, features, embedding.",
 )
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
 def evaluate(
