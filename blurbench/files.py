@@ -77,7 +77,7 @@ def parse_json(data: bytes, name: str) -> Any:
     """The JSON document in `data`; a torn one is a UserError."""
     try:
         return json.loads(data)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{name}: not valid JSON ({error})") from None
 
 
@@ -95,7 +95,7 @@ def parse_jsonl(lines: Iterable[bytes], name: str) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             yield json.loads(line)
-        except (json.JSONDecodeError, UnicodeDecodeError):
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
             raise UserError(f"{name}: line {number} is not valid JSON") from None
 
 

@@ -3,6 +3,7 @@
 import torch
 from skimage import data
 from torch.nn import functional as F
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from blurbench.models.base import Batch, Losses, Model, Stage
@@ -35,6 +36,18 @@ def step(stage: Stage, optimisers: dict[str, Optimizer], batch: Batch) -> dict[s
             losses = update.loss(batch)
             optimisers[update.name].zero_grad(set_to_none=True)
             losses["loss"].backward()
+            if update.clip:
+                clip_grad_norm_([p for m in update.modules for p in m.parameters()], update.clip)
             optimisers[update.name].step()
         found[update.name] = {name: value.detach() for name, value in losses.items()}
     return found
+
+
+def halves(model: Model, batch: Batch, first: float, steps: int, name: str = "l1") -> bool:
+    """Whether so many steps of the only update bring its loss `name` below a half of `first`."""
+    stage, optimisers = start(model)
+    for _ in range(steps):
+        (losses,) = step(stage, optimisers, batch).values()
+        if losses[name] < first / 2:
+            return True
+    return False

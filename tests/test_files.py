@@ -50,7 +50,7 @@ def test_jsonl_names_the_torn_line(tmp_path: Path) -> None:
         list(read_jsonl(path))
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b""])
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"", b"[" * 100_000])
 def test_bad_json_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(UserError, match="not valid JSON"):

@@ -161,7 +161,7 @@ def check_labels(name: str, model: Model, pairs: Pairs) -> None:
     for label in model.NEEDS:
         if not pairs.has(label):
             raise UserError(
-                f"{name} needs a {label} for every pair, and recipe {pairs.recipe_name} has none"
+                f"{name} needs the {label} of every pair, and recipe {pairs.recipe_name} has none"
             )
 
 

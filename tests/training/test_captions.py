@@ -158,7 +158,7 @@ def test_captioners_restore_nothing_and_restorers_may_say_nothing(runs, data, tm
     train("unet", data, tmp_path / "unet", preset="tiny", steps=1, overrides={"crop_size": 32})
     with pytest.raises(UserError, match="unet writes no captions"):
         generate(data, (tmp_path / "unet",), tmp_path / "out")
-    with pytest.raises(UserError, match=r"no captions|needs a captions"):
+    with pytest.raises(UserError, match=r"no captions|needs the captions"):
         train("nic", plain(tmp_path), tmp_path / "run", preset="tiny", steps=1)
 
 

@@ -70,7 +70,7 @@ def test_a_folder_of_something_else_is_left_alone(data: Path, tmp_path: Path) ->
 
 
 def test_a_model_that_needs_masks_refuses_photographs(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="needs a mask"):
+    with pytest.raises(UserError, match="needs the mask"):
         train("umsn", data, tmp_path / "run", preset="tiny", steps=4, device="cpu")
     assert not (tmp_path / "run").exists()
 

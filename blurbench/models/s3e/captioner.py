@@ -27,6 +27,10 @@ class LabelCaptioner(nn.Module):
         super().__init__()
         self.entities = nn.Linear(entities, width, bias=False)
         self.relations = nn.Linear(relations, width, bias=False)
+        # As the vectors of words. Linear's own is 16 times too quiet beside them: after 1,500 steps
+        # on 50 pictures, CIDEr on these is 0.98 with it and 1.34 so.
+        for vectors in (self.entities, self.relations):
+            nn.init.normal_(vectors.weight)
         self.decoder = NodeDecoder(words, channels, width, dropout)
 
     def begin(self, v: Tensor, read: Read) -> State:

@@ -26,7 +26,7 @@ class S3EConfig(DeblurGANConfig, TreeConfig):
     skips: bool = Field(False, description="add each scale's features on the way up")
 
 
-# The paper's 300 epochs of our 11,000 training pairs one by one, and 33 for the tree alone.
+# The paper's 300 epochs of our 11,000 training pairs one by one, and 30 for the tree alone.
 PAPER = S3EConfig(steps=3_630_000, batch_size=1, crop_size=256, pretraining=1 / 11)
 SMALL = PAPER.model_copy(
     update={
