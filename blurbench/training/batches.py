@@ -1,5 +1,6 @@
 """Training batches as a pure function of (seed, step): a resumed run needs no saved state."""
 
+import os
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -95,13 +96,29 @@ def batches(
     )
     # A worker that forks while OpenCV's threads run can hang; a spawned one starts clean.
     context = "spawn" if workers else None
-    yield from DataLoader(
+    loader = DataLoader(
         pairs,
         batch_sampler=positions,
         num_workers=workers,
         multiprocessing_context=context,
         collate_fn=stacked,
+        worker_init_fn=stand_apart,
     )
+    try:
+        yield from loader
+    except UserError as error:
+        # A worker's comes with the worker's traceback as its text; the line itself is the last.
+        told = str(error).rpartition(f"{UserError.__module__}.UserError: ")[2]
+        raise UserError(told.strip()) from None
+
+
+def stand_apart(_worker: int) -> None:
+    """Take a worker out of the reach of Ctrl-C and of torchrun's SIGTERM.
+
+    Both go to all of a process group: the trainer would lose its batches, and with them the step
+    and the checkpoint that it ends with. Workers end with the trainer, however that ends.
+    """
+    os.setpgrp()
 
 
 def stacked(items: list[Batch]) -> Batch:

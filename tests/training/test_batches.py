@@ -1,6 +1,10 @@
 """Batches as a function of seed and step."""
 
+import os
+from typing import Any
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +13,7 @@ from toy import ToyPairs
 from blurbench.data.dataset import OnTheFlyDataset
 from blurbench.data.manifest import load_recipe
 from blurbench.data.sources import open_for
+from blurbench.errors import UserError
 from blurbench.models.base import ModelConfig
 from blurbench.training.batches import TrainingPairs, augment, batches, crop, step_seed
 
@@ -37,6 +42,27 @@ def test_a_stream_that_starts_late_is_the_tail_of_the_whole() -> None:
 def test_loader_workers_change_nothing() -> None:
     alone, helped = stream(0, 3), stream(0, 3, workers=2)
     assert all(torch.equal(a, b) for a, b in zip(alone, helped, strict=True))
+
+
+class Unlike(ToyPairs):
+    """Pairs of two sizes, which also tell the process group that they were read in."""
+
+    def sample(self, index: int, epoch: int) -> dict[str, Any]:
+        del epoch
+        size = 12 + index % 2
+        group = torch.full((1, 12, 12), float(os.getpgrp()))
+        return {"blur": torch.zeros(3, size, size), "group": group}
+
+
+def test_what_a_worker_refuses_is_one_line() -> None:
+    pairs = TrainingPairs(Unlike(), CONFIG, seed=3)
+    with pytest.raises(UserError, match=r"^crop_size=none: these pairs have several sizes"):
+        next(batches(pairs, 0, 1, 0, 1, 1))
+
+
+def test_signals_to_the_group_of_the_trainer_do_not_reach_its_workers() -> None:
+    pairs = TrainingPairs(Unlike(), CONFIG.model_copy(update={"batch_size": 1}), seed=3)
+    assert next(batches(pairs, 0, 1, 0, 1, 1))["group"][0, 0, 0, 0] != os.getpgrp()
 
 
 def test_processes_share_a_batch_without_overlap() -> None:
