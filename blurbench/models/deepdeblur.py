@@ -100,7 +100,8 @@ class Network(nn.Module):
             if restored:
                 x = torch.cat([x, self.conv_end_models[scale + 1](restored[0])], 1)
             restored.insert(0, self.body_models[scale](x))
-        return [y + RANGE / 2 for y in restored]
+        # Mixed precision gives bfloat16, whose steps are whole grey levels above 128.
+        return [y.type_as(image) + RANGE / 2 for y, image in zip(restored, pyramid, strict=True)]
 
 
 class SixBlockNetwork(Network):

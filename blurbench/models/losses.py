@@ -2,11 +2,35 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from functools import wraps
+from typing import Any, Literal, ParamSpec
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+P = ParamSpec("P")
+
+
+def unmixed(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """A loss whose convolutions and products mixed precision leaves in float32.
+
+    In bfloat16, which autocast gives them, a sum of errors would be off by up to 0.4 %.
+    """
+
+    @wraps(loss)
+    def computed(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        tensors = [value for value in args if isinstance(value, Tensor)]
+        with torch.autocast(tensors[0].device.type, enabled=False):
+            return loss(*map(widened, args), **kwargs)
+
+    return computed
+
+
+def widened(value: Any) -> Any:
+    """A tensor of half precision in float32; anything else as it is."""
+    half = isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16)
+    return value.float() if half else value
 
 
 def psnr_loss(restored: Tensor, sharp: Tensor) -> Tensor:
@@ -20,6 +44,7 @@ def charbonnier_loss(restored: Tensor, sharp: Tensor) -> Tensor:
     return ((restored - sharp).square() + 1e-6).sqrt().mean()
 
 
+@unmixed
 def edge_loss(restored: Tensor, sharp: Tensor) -> Tensor:
     """Charbonnier loss between Laplacians (MPRNet, eq. 4)."""
     # The Laplacian is linear: that of the difference is half the work.

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
+from blurbench.models.losses import unmixed
 
 DECAY = 0.99997  # of the rate, after every eight pictures
 
@@ -133,6 +134,7 @@ def with_pooled(x: Tensor, *skip: Tensor) -> Tensor:
     return torch.cat([x, x, *skip], 1)
 
 
+@unmixed
 def slopes(image: Tensor) -> Tensor:
     """Prewitt's filters, across and down, of (N, C, H, W); zeros around."""
     across = image.new_tensor([[1, 0, -1]] * 3) / 6

@@ -109,6 +109,14 @@ def test_the_coarser_sizes_matter(tiny):
     assert not torch.equal(tiny.restore(blur), before)
 
 
+def test_mixed_precision_does_not_round_to_grey_levels(tiny):
+    images = gaussian_pyramid(torch.rand(1, 3, 16, 16) * 255)
+    with torch.autocast("cpu", torch.bfloat16):
+        restored = tiny.network(images)
+    assert {image.dtype for image in restored} == {torch.float32}
+    assert (restored[0] != restored[0].bfloat16()).any()
+
+
 def test_the_rate_halves_three_times(tiny):
     (update,) = tiny.stages()[0].updates
     found = [update.schedule(epoch / 1000) for epoch in (0, 499, 500, 750, 899, 900, 1000)]

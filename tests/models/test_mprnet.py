@@ -90,6 +90,15 @@ def test_losses_by_hand():
     assert laplacian(flat)[..., 2:-2, 2:-2].abs().max() < 1e-6
 
 
+def test_mixed_precision_leaves_the_edge_loss_as_it_is():
+    torch.manual_seed(0)
+    restored, sharp = torch.rand(2, 1, 3, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = edge_loss(restored, sharp)
+        assert edge_loss(restored.bfloat16(), sharp).dtype == torch.float32
+    assert torch.equal(mixed, edge_loss(restored, sharp))
+
+
 def test_patches_come_back_to_their_places():
     x = torch.rand(3, 2, 8, 12)
     halves = split(x, ROWS)

@@ -201,6 +201,15 @@ def test_both_readings_of_the_context_loss(reading, size):
     assert found == pytest.approx(naive_context(a, b, reading), rel=1e-12)
 
 
+def test_mixed_precision_does_not_round_the_context_loss():
+    torch.manual_seed(2)
+    made, wanted = torch.rand(2, 2, 3, 8, 8).bfloat16()
+    for reading in ("mean", "printed", "reviewkd"):
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = context_loss(made, wanted, reading)
+        assert torch.equal(mixed, context_loss(made.float(), wanted.float(), reading))
+
+
 def test_the_readings_differ_as_measured():
     # White noise of deviation sqrt(2), 152 channels of 64x64: 0.875, 0.358 and 1.069 expected.
     torch.manual_seed(3)

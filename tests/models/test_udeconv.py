@@ -67,6 +67,13 @@ def test_slopes_are_those_of_a_ramp():
     assert float(inner.std((1, 2)).max()) < 1e-5
 
 
+def test_mixed_precision_leaves_slopes_as_they_are():
+    image = torch.rand(1, 3, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = slopes(image)
+    assert torch.equal(mixed, slopes(image))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (20, 70), (64, 32)])
 def test_any_size_is_restored(tiny, size):
     blur = torch.rand(2, 3, *size)

@@ -73,6 +73,18 @@ def test_confidence_loss_is_equation_4(scene):
     assert float(found) == pytest.approx(float(wanted), rel=1e-6)
 
 
+def test_mixed_precision_leaves_equation_4_as_it_is(scene):
+    restored, sharp, maps, confidence = (values.float() for values in scene)
+
+    def computed():
+        errors = losses.class_errors(restored, sharp, maps)
+        return losses.confidence_loss(errors, confidence, (1.0, 2.0, 3.0, 0.5), 0.07)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = computed()
+    assert torch.equal(mixed, computed())
+
+
 def test_lower_confidence_where_the_error_is_larger(scene):
     """The confidence that minimises eq. 4 is lambda over the error."""
     restored, sharp, maps, _ = scene

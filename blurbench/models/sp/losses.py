@@ -4,12 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from blurbench.models.losses import unmixed
 from blurbench.models.sp.config import Reading
 
 FACTORS = (1, 2, 4)  # of the average pooling, eq. 2
 SIDES = (4, 2, 1)  # of the pooled maps in ReviewKD
 
 
+@unmixed
 def context_loss(made: Tensor, wanted: Tensor, reading: Reading) -> Tensor:
     """Distance of two maps (N, C, H, W) of one level, averaged over the batch.
 

@@ -3,6 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
+from blurbench.models.losses import unmixed
 from blurbench.models.perceptual import VggFeatures
 from blurbench.models.umsn.blocks import half_size
 from blurbench.models.umsn.config import BaseNetConfig, UmsnConfig
@@ -24,6 +25,7 @@ def segmentation_loss(logits: tuple[Tensor, Tensor], mask: Tensor, kind: str) ->
     return full + 0.5 * half
 
 
+@unmixed
 def class_errors(restored: Tensor, sharp: Tensor, maps: Tensor) -> Tensor:
     """Mean |m_i (restored - sharp)| of each class and colour: (N, 4, 3).
 
@@ -33,6 +35,7 @@ def class_errors(restored: Tensor, sharp: Tensor, maps: Tensor) -> Tensor:
     return maps.flatten(2) @ error.transpose(1, 2) / error.shape[-1]
 
 
+@unmixed
 def confidence_loss(
     errors: Tensor, confidence: Tensor, weights: tuple[float, ...], regulariser: float
 ) -> Tensor:
