@@ -29,10 +29,13 @@ SMALL = 512 * 512  # pixels; up to here nobody measures what a picture takes
 
 def pick_device(device: str | None) -> torch.device:
     """The named device; none named: a GPU where there is one."""
+    told = f"--device {device}: no such device; use cpu, cuda or cuda:N"
     try:
         wanted = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError:
-        raise UserError(f"--device {device}: no such device; use cpu, cuda or cuda:N") from None
+        raise UserError(told) from None
+    if wanted.type not in ("cpu", "cuda"):
+        raise UserError(told)
     if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
         raise UserError(
             f"--device {device}: PyTorch sees {torch.cuda.device_count()} CUDA devices here"

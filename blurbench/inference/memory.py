@@ -18,6 +18,17 @@ MOST = 4 * 2**30
 # Of tensors, the resident memory is 1.2 to 1.7 times: workspaces of convolutions, malloc's slack.
 SLACK = 1.7
 PROBE = 128  # px; what a model takes for each pixel is measured on such a square
+# How RuntimeErrors say it: PyTorch; cuBLAS; cuDNN, which finds no algorithm for the memory left; and
+# GPU kernels that count elements in 32 bits.
+TOO_MUCH = (
+    "out of memory",
+    "allocate",
+    "alloc_failed",
+    "find an engine",
+    "32-bit index",
+    "32bitindex",
+    "int_max",
+)
 CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
@@ -61,11 +72,11 @@ def bytes_per_pixel(model: Model, device: torch.device) -> float:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error says so; on the CPU it is a plain RuntimeError."""
+    """Whether an error says that a picture was too much; on the CPU it is a plain RuntimeError."""
     if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
         return True
     told = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in told or "allocate" in told)
+    return isinstance(error, RuntimeError) and any(words in told for words in TOO_MUCH)
 
 
 class PeakBytes(TorchDispatchMode):

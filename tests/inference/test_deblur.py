@@ -42,7 +42,7 @@ def test_a_config_of_something_else_is_one_line(finished: Path, content: str) ->
         load_run(finished, "cpu")
 
 
-@pytest.mark.parametrize("device", ["foo", "cuda:99"])
+@pytest.mark.parametrize("device", ["foo", "meta", "mps", "cuda:99"])
 def test_a_device_that_is_not_there_is_one_line(device: str) -> None:
     with pytest.raises(UserError, match="--device"):
         pick_device(device)

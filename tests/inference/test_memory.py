@@ -56,9 +56,24 @@ def test_no_budget_is_above_four_gib_or_half_of_what_is_free(
         assert memory.budget() == budget
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory",
+        "CUDA out of memory. Tried to allocate 2.00 GiB",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "GET was unable to find an engine to execute this computation",
+        "input tensor must fit into 32-bit index math",
+        "Expected canUse32BitIndexMath(input) to be true, but got false.",
+        "upsample_nearest2d_nhwc only supports input tensors with less than INT_MAX elements",
+    ],
+)
+def test_in_these_words_errors_of_memory_are_told(told: str) -> None:
+    assert out_of_memory(RuntimeError(told))
+
+
 def test_which_errors_mean_that_memory_ran_out() -> None:
     assert out_of_memory(MemoryError())
     assert out_of_memory(torch.cuda.OutOfMemoryError("CUDA"))
-    assert out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
     assert not out_of_memory(RuntimeError("sizes do not match"))
     assert not out_of_memory(ValueError("cannot allocate"))
