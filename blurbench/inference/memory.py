@@ -18,8 +18,8 @@ MOST = 4 * 2**30
 # Of tensors, the resident memory is 1.2 to 1.7 times: workspaces of convolutions, malloc's slack.
 SLACK = 1.7
 PROBE = 128  # px; what a model takes for each pixel is measured on such a square
-# How RuntimeErrors say it: PyTorch; cuBLAS; cuDNN, which finds no algorithm for the memory left; and
-# GPU kernels that count elements in 32 bits.
+# How RuntimeErrors say it: PyTorch; cuBLAS; cuDNN, which finds no algorithm for the memory left;
+# and GPU kernels that count elements in 32 bits.
 TOO_MUCH = (
     "out of memory",
     "allocate",

@@ -3,7 +3,8 @@
 import os
 import shutil
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from blurbench.data.sources import open_for
 from blurbench.errors import UserError
 from blurbench.files import locked, sha256
 from blurbench.inference.deblur import pick_device
+from blurbench.inference.memory import out_of_memory
 from blurbench.models import build
 from blurbench.models.base import Model, parameter_count
 from blurbench.models.captioners.base import VOCABULARY, Captioned
@@ -88,6 +90,7 @@ def train(
         load_released(model, weights_file(init))
     stage_bounds(model.stages(), total)  # refuses missing weights and too few steps by now
     target = pick_device(device)
+    check_devices(target, int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if started else processes)
     if os.environ.get("RANK", "0") == "0":
         start_run(out, describe(name, preset, model, pairs, total, seed, init), resume)
         if isinstance(model, Captioned):
@@ -98,7 +101,7 @@ def train(
             words = child_arguments(data, overrides or {}, model=name, device=device, **options)
             launch(processes, out, words)
         else:
-            Runner(
+            runner = Runner(
                 folder=out,
                 model=model,
                 pairs=TrainingPairs(pairs, model.config, seed, model.reader()),
@@ -109,7 +112,10 @@ def train(
                 # On the CPU the processors have the network to compute.
                 loader_workers=0 if target.type == "cpu" else min(4, os.cpu_count() or 1),
                 checkpoint_seconds=checkpoint_seconds,
-            ).run()
+            )
+            with told_to_save_memory(out):
+                runner.run()
+            runner.accelerator.end_training()
     best = load_progress(checkpoints(out)[-1]).best_metric
     return Trained(out, total, parameter_count(model), best, "PSNR" if model.RESTORES else "CIDEr")
 
@@ -135,6 +141,32 @@ def check_parts(model: Model, processes: int) -> None:
             f"batch_size={c.batch_size}: too small for {processes} processes and"
             f" accumulate={c.accumulate}; each part of a batch needs a picture"
         )
+
+
+def check_devices(target: torch.device, processes: int) -> None:
+    """Refuse more processes on this machine than GPUs, and one GPU for several of them."""
+    if target.type == "cpu" or processes == 1:
+        return
+    count = torch.cuda.device_count()
+    if target.index is not None or processes > count:
+        raise UserError(
+            f"--processes {processes}: each takes a GPU of its own, and here are {count};"
+            " give fewer, or --device cpu, but no --device cuda:N"
+        )
+
+
+@contextmanager
+def told_to_save_memory(out: Path) -> Iterator[None]:
+    """Turn an error of memory into one line; the advice keeps the steps of the run."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise UserError(
+            f"{out}: a training step takes more memory than there is; train into another --out"
+            " with --set accumulate=2 or more, a smaller crop_size, or --set precision=bf16"
+        ) from error
 
 
 def check_compiler(model: Model) -> None:

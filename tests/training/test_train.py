@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from blurbench.data.dataset import OnTheFlyDataset
 from blurbench.data.manifest import load_recipe
@@ -16,7 +17,8 @@ from blurbench.errors import UserError
 from blurbench.files import locked
 from blurbench.models.weights import load_tensors
 from blurbench.training.checkpoint import checkpoints
-from blurbench.training.train import train
+from blurbench.training.runner import Runner
+from blurbench.training.train import check_devices, train
 
 SMALL: dict[str, Any] = {"widths": (4, 8), "blocks": (1, 1), "batch_size": 2, "crop_size": 32}
 OPTIONS: dict[str, Any] = {"preset": "tiny", "steps": 2, "device": "cpu", "overrides": SMALL}
@@ -155,6 +157,31 @@ def test_more_processes_than_pictures_in_a_batch_are_refused(data: Path, tmp_pat
     with pytest.raises(UserError, match=r"batch_size=2.*3 processes"):
         train("unet", data, tmp_path / "run", **OPTIONS, processes=3)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("device", "processes"), [("cuda", 3), ("cuda:1", 2)])
+def test_several_processes_take_a_gpu_each(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, processes: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    options = {**OPTIONS, "device": device, "overrides": {**SMALL, "batch_size": 3}}
+    with pytest.raises(UserError, match=rf"--processes {processes}: .*here are 2"):
+        train("unet", data, tmp_path / "run", **options, processes=processes)
+    assert not (tmp_path / "run").exists()
+    check_devices(torch.device("cuda"), 2)
+    check_devices(torch.device("cuda:1"), 1)
+    check_devices(torch.device("cpu"), 64)
+
+
+def test_a_step_that_takes_too_much_memory_names_the_mends(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(*_: Any) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(Runner, "_step", step)
+    with pytest.raises(UserError, match="accumulate=2"):
+        train("unet", data, tmp_path / "run", **OPTIONS)
 
 
 def test_the_test_split_is_not_read(data: Path, tmp_path: Path) -> None:
