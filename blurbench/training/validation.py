@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from blurbench.captions import score
 from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.files import write_bytes, write_text
 from blurbench.images import encode, to_uint8
+from blurbench.inference.deblur import TrainedModel
+from blurbench.inference.memory import out_of_memory
 from blurbench.metrics import compute
 from blurbench.models.base import Model
 from blurbench.models.captioners.base import Captioner
@@ -26,7 +29,14 @@ def spread(count: int, wanted: int) -> list[int]:
 def restore_item(model: Model, item: dict[str, Any]) -> np.ndarray:
     """(H, W, 3) uint8 restored from one item of a data set."""
     device = next(model.parameters()).device
-    return to_uint8(model.deblur(item["blur"][None].to(device))[0].cpu())
+    try:
+        return to_uint8(model.deblur(item["blur"][None].to(device))[0].cpu())
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+    # Beside crops, a GPU that trains may have no room for a whole picture: go on in tiles.
+    torch.cuda.empty_cache()
+    return TrainedModel(type(model).__name__, model, device, {})(to_uint8(item["blur"]))
 
 
 def mean_psnr(model: Model, pairs: BlurDataset | OnTheFlyDataset) -> float:

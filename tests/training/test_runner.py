@@ -6,19 +6,22 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from toy import Judged, Toy, make_runner, weights
+from toy import Judged, Toy, ToyPairs, make_runner, weights
 
 from blurbench.errors import UserError
 from blurbench.files import read_jsonl
+from blurbench.images import to_uint8
 from blurbench.models.base import Batch, Losses, ModelConfig, Stage
 from blurbench.models.weights import load_tensors
 from blurbench.training.checkpoint import checkpoints
 from blurbench.training.runner import make_optimiser, set_modes, set_trainable, stage_bounds
+from blurbench.training.validation import restore_item
 
 
 def snapshot(module: nn.Module) -> list[torch.Tensor]:
@@ -161,6 +164,22 @@ def test_best_weights_follow_the_validation_metric(tmp_path: Path) -> None:
     scores = {row["step"]: row["psnr"] for row in rows if row["stage"] == "validation"}
     assert runner.at.best_metric == max(scores.values())
     assert scores[runner.at.best_step] == runner.at.best_metric
+
+
+class Confined(Toy):
+    """No memory for more than 200x200 pixels at once."""
+
+    def restore(self, blur: torch.Tensor) -> torch.Tensor:
+        if blur[0, 0].numel() > 200**2:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return blur
+
+
+def test_what_is_too_large_beside_a_training_is_validated_in_tiles(tmp_path: Path) -> None:
+    runner = make_runner(tmp_path / "run", 20, Confined)
+    item = ToyPairs(1, 300)[0]
+    restored = restore_item(runner.model, item)
+    assert np.array_equal(restored, to_uint8(item["blur"]))
 
 
 def test_samples_are_pictures(tmp_path: Path) -> None:
