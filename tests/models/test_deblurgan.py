@@ -93,6 +93,17 @@ def test_both_readings_of_the_gradient_penalty(shared, values):
     assert relative_error(slope, arrays["gp_grad_D_model0_weight"]) < 1e-10
 
 
+def test_mixed_precision_leaves_the_gradient_penalty_as_it_is():
+    torch.manual_seed(0)
+    critic, (real, fake) = Critic(8), torch.rand(2, 2, 3, 32, 32)
+    found = []
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            penalty = gradient_penalty(critic, real, fake, torch.full((2, 1, 1, 1), 0.3), "sample")
+        found += torch.autograd.grad(penalty, critic.model[0].weight)
+    assert torch.equal(*found)
+
+
 def test_losses_of_both_sides_are_the_released_ones(shared, values, monkeypatch):
     arrays = reference_arrays(shared, "losses")
     model = build("deblurgan", "repo", perceptual_weight=0).double()
