@@ -109,6 +109,7 @@ class Runner:
                 self._look()
             if keep:
                 self._keep(optimisers)
+            self.logged_at = time.monotonic()  # looking and saving are no part of the steps' time
             if stopping:
                 # No process may end before the checkpoint is there.
                 self.accelerator.wait_for_everyone()
@@ -166,8 +167,7 @@ class Runner:
         self.totals = {}
         if bad := [name for name, value in means.items() if not math.isfinite(value)]:
             self._refuse(bad[0])
-        now = time.monotonic()
-        seconds, self.logged_at = now - self.logged_at, now
+        seconds = time.monotonic() - self.logged_at
         if self.main:
             row = {"step": self.at.step, "stage": stage.name, **means}
             self.log.add(row | {"seconds_per_step": seconds / count})

@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +98,20 @@ def test_log_rows_are_written_once_over_a_resume(tmp_path: Path) -> None:
     assert steps == sorted(set(steps))
     assert steps[-1] == 20
     assert {row["stage"] for row in rows} == {"warm", "gan", "validation"}
+
+
+def test_time_to_look_at_a_run_is_not_that_of_its_steps(tmp_path: Path) -> None:
+    runner = make_runner(tmp_path / "run", 60)
+    look = runner._look
+
+    def slowly() -> None:
+        look()
+        time.sleep(1.0)
+
+    runner._look = slowly  # type: ignore[method-assign]
+    runner.run()
+    rows = [row for row in read_jsonl(tmp_path / "run" / "log.jsonl") if "seconds_per_step" in row]
+    assert max(row["seconds_per_step"] for row in rows) < 1.0
 
 
 def test_each_update_moves_only_its_own_modules() -> None:
