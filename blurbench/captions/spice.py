@@ -23,7 +23,9 @@ def find_jars(home: Path | None) -> list[Path]:
         if all(path.exists() for path in found):
             return [folder / "spice-1.0.jar", *sorted(library.glob("*.jar")), *found]
     raise Missing(
-        f"{' and '.join(CORENLP)} of {ARCHIVE} are not in {home or library}; put them there, or"
+        # Results carry this: no path of a machine.
+        f"{' and '.join(CORENLP)} of {ARCHIVE} are not in {home or 'pycocoevalcap/spice/lib'}; put"
+        " them there, or"
         " name their folder: --spice-home"
     )
 
