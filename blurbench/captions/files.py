@@ -32,7 +32,7 @@ def read_captions(path: Path) -> list[Caption]:
     read = _of_table if path.suffix.lower() == ".csv" else _of_json
     try:
         captions = list(read(data, str(path)))
-    except (LookupError, TypeError, AttributeError, ValueError, RecursionError, csv.Error) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: no caption file ({_told(error)}); wanted: {FORMATS}") from None
     if not captions:
         raise UserError(f"{path}: no captions; wanted: {FORMATS}")

@@ -18,15 +18,14 @@ def find_jars(home: Path | None) -> list[Path]:
     """SPICE's jars and CoreNLP's: in `home`, or in pycocoevalcap/spice/lib."""
     folder = scorer_folder("spice")
     library = folder / "lib"
-    for place in (home, library) if home else (library,):
-        found = [place / name for name in CORENLP]
+    for jars in (home, library) if home else (library,):
+        found = [jars / name for name in CORENLP]
         if all(path.exists() for path in found):
             return [folder / "spice-1.0.jar", *sorted(library.glob("*.jar")), *found]
+    wanted = f"{' and '.join(CORENLP)} of {ARCHIVE}"
+    place = home or "pycocoevalcap/spice/lib"  # not the whole path: results carry this sentence
     raise Missing(
-        # Results carry this: no path of a machine.
-        f"{' and '.join(CORENLP)} of {ARCHIVE} are not in {home or 'pycocoevalcap/spice/lib'}; put"
-        " them there, or"
-        " name their folder: --spice-home"
+        f"{wanted} are not in {place}; put them there, or name their folder: --spice-home"
     )
 
 

@@ -62,7 +62,7 @@ def test_results(tmp_path: Path) -> None:
         ("a.json", "{", "not valid JSON"),
         ("a.json", "3", "no caption file"),
         ("a.json", "[]", "no captions"),
-        ("a.json", "[" * 100_000, "no caption file"),
+        ("a.json", "[" * 100_000, "not valid JSON"),
         ("a.json", [{"image_id": 1}], "an entry has no 'caption'"),
         ("a.json", [{"image_id": 7, "caption": None}], "image 7: None is no text"),
         ("a.json", '{"x": ["a dog", NaN]}', "image x: nan is no text"),
