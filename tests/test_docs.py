@@ -21,6 +21,7 @@ PAGES = sorted(
         *(ROOT / "docs").rglob("*.md"),
         ROOT / "datasets_manifests" / "README.md",
         ROOT / "kernels" / "README.md",
+        *(ROOT / "leaderboard").rglob("README.md"),
     ]
 )
 PICTURES = sorted((ROOT / "docs" / "pictures").glob("*"))
