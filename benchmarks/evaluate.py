@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 from skimage import data
 
-from blurbench.data.manifest import load_recipe
-from blurbench.data.shards import synthesize
-from blurbench.data.sources import open_for
+from blurbench.data.existing import index
+from blurbench.data.manifest import load_any_recipe
 from blurbench.evaluation.evaluate import evaluate
 from blurbench.evaluation.restorers import FolderRestorer
 from blurbench.images import read_image
@@ -29,14 +28,14 @@ REPEATS = 3
 def write_pairs(root: Path, count: int) -> None:
     """`count` blurred, sharp and restored PNG files of 1280x720."""
     photographs = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
-    for index in range(count):
-        photograph = photographs[index % len(photographs)]
-        y, x = np.random.default_rng(index).integers(0, 60, 2)
+    for number in range(count):
+        photograph = photographs[number % len(photographs)]
+        y, x = np.random.default_rng(number).integers(0, 60, 2)
         sharp = cv2.resize(photograph[y:, x:], SIZE, interpolation=cv2.INTER_CUBIC)
         blur = cv2.blur(sharp, (25, 3))
         restored = cv2.addWeighted(blur, 1.4, cv2.blur(blur, (9, 9)), -0.4, 0)
         for folder, image in (("blur", blur), ("sharp", sharp), ("restored", restored)):
-            path = root / folder / f"{index:04}.png"
+            path = root / folder / f"{number:04}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), image)
 
@@ -54,8 +53,7 @@ def main() -> None:
         root = Path(folder)
         write_pairs(root / "pictures", count)
         files = sorted((root / "pictures").rglob("*.png"))
-        recipe = load_recipe("pairs")
-        synthesize(recipe, open_for(recipe, str(root / "pictures")), root / "data")
+        index(load_any_recipe("pairs"), str(root / "pictures"), root / "data")
         restorer = FolderRestorer(root / "pictures" / "restored", "restored")
 
         def score(name: str) -> None:
