@@ -113,7 +113,7 @@ def train(
                 loader_workers=0 if target.type == "cpu" else min(4, os.cpu_count() or 1),
                 checkpoint_seconds=checkpoint_seconds,
             )
-            with told_to_save_memory(out):
+            with told_what_fits(out):
                 runner.run()
             runner.accelerator.end_training()
     best = load_progress(checkpoints(out)[-1]).best_metric
@@ -156,10 +156,17 @@ def check_devices(target: torch.device, processes: int) -> None:
 
 
 @contextmanager
-def told_to_save_memory(out: Path) -> Iterator[None]:
-    """Turn an error of memory into one line; the advice keeps the steps of the run."""
+def told_what_fits(out: Path) -> Iterator[None]:
+    """Turn an error of memory, or of too small a crop, into one line that names the mend."""
     try:
         yield
+    except ValueError as error:
+        if not str(error).startswith("Expected more than 1 "):  # of PyTorch's norms
+            raise
+        raise UserError(
+            f"{out}: a crop leaves one value to a norm of this network; train into another --out"
+            " with a larger crop_size or batch_size"
+        ) from error
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise

@@ -184,6 +184,12 @@ def test_a_step_that_takes_too_much_memory_names_the_mends(
         train("unet", data, tmp_path / "run", **OPTIONS)
 
 
+def test_a_crop_that_is_too_small_for_a_network_names_the_mend(data: Path, tmp_path: Path) -> None:
+    small = {**OPTIONS, "overrides": {"batch_size": 1, "crop_size": 32}}
+    with pytest.raises(UserError, match="larger crop_size"):
+        train("udeconv", data, tmp_path / "run", **small)
+
+
 def test_the_test_split_is_not_read(data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data")
     shutil.rmtree(tmp_path / "data" / "test")
