@@ -41,7 +41,7 @@ STAND_INS: dict[str, StandIn] = {
     "gopro": StandIn("demo", PHOTOS, MOVED),
     "hide": StandIn("demo", PHOTOS, f"{MOVED}; longer than for GoPro", severity=(0.5, 0.9)),
     "realblur-j": StandIn("realistic", PHOTOS, "camera shake in linear light, saturation, noise"),
-    "concert": StandIn("concert", PHOTOS, replicas=(7, 7), images=(TRAIN, 2)),
+    "concert": StandIn("concert", PHOTOS, replicas=(7, 7)),
     "concert-partial": StandIn("concert-partial", PHOTOS, images=(0, TEST)),
     "umsn-faces": StandIn("umsn-faces", FACES, images=(TRAIN, 0)),
     "umsn-faces-test": StandIn("umsn-faces-test", FACES, images=(0, TEST)),
