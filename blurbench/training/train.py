@@ -80,6 +80,8 @@ def train(
     check_labels(name, model, pairs)
     if isinstance(model, Captioned):
         take_words(model, pairs, init)
+    if validation is not None and not model.RESTORES and len(validation) < 2:
+        validation = None  # CIDEr weighs a word by the pictures without it: of one there is none
     check_crop(name, model, pairs)
     # Of several processes, the one that starts the others checks and locks for all.
     started = "RANK" in os.environ

@@ -61,9 +61,11 @@ def caption_items(
 
 
 def mean_cider(model: Captioner, pairs: BlurDataset | OnTheFlyDataset) -> float:
-    """CIDEr, 0 to 10, of greedy captions of at most 50 pairs of a split."""
+    """CIDEr, 0 to 10, of greedy captions of 2 to 50 pairs of a split."""
     found = caption_items(model, pairs, spread(len(pairs), VALIDATION_PAIRS))
-    return score(*found, ("cider",), tokenizer="python").scores["CIDEr"] or 0.0
+    cider = score(*found, ("cider",), tokenizer="python").scores["CIDEr"]
+    assert cider is not None
+    return cider
 
 
 def judge(model: Model, pairs: BlurDataset | OnTheFlyDataset) -> tuple[str, float]:

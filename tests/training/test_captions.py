@@ -60,6 +60,17 @@ def runs(data, tmp_path_factory) -> dict[str, Path]:
     return {path.name: path for path in root.iterdir()}
 
 
+def test_one_picture_to_validate_on_keeps_the_last_weights(data, tmp_path):
+    counts = {"images": {"train": 8, "val": 1, "test": 1}, "captions": {"count": 2}}
+    recipe = flow_recipe(**counts, replicas={"train": 1})
+    synthesize(recipe, open_for(recipe, str(data.parent / "photos")), tmp_path / "data")
+    train("nic", tmp_path / "data", tmp_path / "run", preset="tiny", steps=2, overrides=SMALL)
+    log = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert not [line for line in log if "cider" in line]  # it would be nothing, whatever was said
+    kept, last = (tmp_path / "run" / f"{name}.safetensors" for name in ("model", "last"))
+    assert kept.read_bytes() == last.read_bytes()
+
+
 def test_items_carry_their_captions(data):
     pairs = BlurDataset(data, "train")
     assert pairs.has("captions")
