@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from skimage import data
 
-from blurbench.data.existing import index
-from blurbench.data.manifest import load_any_recipe
-from blurbench.evaluation.evaluate import evaluate
-from blurbench.evaluation.restorers import FolderRestorer
+from blurbench.datasets.index import index
 from blurbench.images import read_image
+from blurbench.recipes.recipe import load_any_recipe
+from blurbench.scoring.evaluate import evaluate
+from blurbench.scoring.restorers import FolderRestorer
 
 SIZE = (1280, 720)
 REPEATS = 3

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from blurbench.errors import UserError
-from blurbench.inference.deblur import TrainedModel, load_run, pick_device
-from blurbench.inference.memory import PeakBytes, out_of_memory
 from blurbench.models import MODELS, build
 from blurbench.models.base import Model
-from blurbench.models.conversion import RELEASED, released_network
+from blurbench.models.parts.released import RELEASED, released_network
+from blurbench.runs.devices import pick_device
+from blurbench.runs.load import load_run
+from blurbench.runs.memory import PeakBytes, out_of_memory
+from blurbench.runs.trained import TrainedModel
 
 # CPU seconds of the authors' own code, forward and forward + backward of 1x3x256x256 in PyTorch's
 # default layout: one thread of an EPYC, PyTorch 2.15, on which the calibrator takes 0.100 s.

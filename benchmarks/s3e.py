@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.captions import score, words
-from blurbench.data.dataset import BlurDataset
-from blurbench.evaluation.evaluate import evaluate
-from blurbench.evaluation.nodes import node_accuracy
-from blurbench.evaluation.restorers import Identity, trained
+from blurbench.datasets.dataset import BlurDataset
 from blurbench.files import read_json
-from blurbench.inference.deblur import load_run
-from blurbench.inference.describe import generate
+from blurbench.inference.captions import generate
+from blurbench.runs.load import load_run
+from blurbench.scoring.evaluate import evaluate
+from blurbench.scoring.nodes import node_accuracy
+from blurbench.scoring.restorers import Identity, trained
 from blurbench.training.train import train
 
 TREES = ("s3e", "s3e-frozen", "s3e-imc", "vp-tree")

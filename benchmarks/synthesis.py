@@ -26,13 +26,13 @@ import numpy as np
 from scipy.signal import fftconvolve
 from skimage import data
 
-from blurbench.data.manifest import load_recipe
-from blurbench.data.records import pixel_hash
-from blurbench.data.sources import Sharp
-from blurbench.data.synthesize import Pair, make_pair
+from blurbench.datasets.format import pixel_hash
+from blurbench.datasets.pair import Pair, make_pair
 from blurbench.engine import keep_freed_memory
 from blurbench.files import sha256
 from blurbench.images import decode, encode
+from blurbench.recipes.recipe import load_recipe
+from blurbench.sources.open import Sharp
 from blurbench_kernels import bank, convolution, motion_flow, random
 
 WIDTH, HEIGHT, BATCH = 640, 480, 64
@@ -41,9 +41,9 @@ FEW, MANY = 24, 240  # pictures of the data sets whose memory is compared
 CHILD = """
 import sys
 from pathlib import Path
-from blurbench.data.manifest import load_recipe
-from blurbench.data.shards import synthesize
-from blurbench.data.sources import open_source
+from blurbench.recipes.recipe import load_recipe
+from blurbench.datasets.make import synthesize
+from blurbench.sources.open import open_source
 if __name__ == "__main__":
     source, out, workers, limit = sys.argv[1:]
     synthesize(load_recipe("sev-blurdata"), open_source(source), Path(out), workers=int(workers),

@@ -18,13 +18,12 @@ import numpy as np
 from PIL import Image, ImageOps
 from skimage import data
 
-from blurbench.data import kernel_sheets
-from blurbench.data.builtin_photos import SPLIT_OF
-from blurbench.data.manifest import Recipe, load_recipe
-from blurbench.data.procedural_faces import draw
-from blurbench.data.shards import synthesize
-from blurbench.data.shot_labels import SHOT_TYPES
-from blurbench.data.sources import open_for
+from blurbench.datasets.make import synthesize
+from blurbench.recipes.recipe import Recipe, load_recipe
+from blurbench.sources.faces import draw
+from blurbench.sources.labels.shots import SHOT_TYPES
+from blurbench.sources.open import open_for
+from blurbench.sources.photos import SPLIT_OF
 
 PICTURES = Path(__file__).parent / "pictures"
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -141,7 +140,7 @@ def make(name: str, shown: Shown) -> None:
         # Middlebury's motorcycles are in the wheel, but nobody says that they may be published.
         free = {id: split for id, split in SPLIT_OF.items() if id.split("/")[0] in PHOTOGRAPHS}
         with patch.dict(SPLIT_OF, free, clear=True):
-            write(f"{name}-kernels", kernel_sheets.preview(recipe))
+            write(f"{name}-kernels", sheet.preview(recipe))
 
 
 def write(name: str, sheet: np.ndarray) -> None:

@@ -9,7 +9,7 @@ import torch
 from benchmarks import models
 from blurbench.errors import UserError
 from blurbench.models import MODELS
-from blurbench.models.conversion import RELEASED
+from blurbench.models.parts.released import RELEASED
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from blurbench.cli import cli
-from blurbench.data.manifest import parse_recipe, recipe_names
+from blurbench.recipes.recipe import parse_recipe, recipe_names
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -145,12 +145,15 @@ def test_the_family_on_the_page_of_recipes_blurs(tmp_path: Path) -> None:
     (info / "entry_points.txt").write_text(f"[blurbench.kernels]\n{entry.replace(chr(34), '')}")
     program = (
         "import numpy as np, tiny_data\n"
-        "from blurbench.data.sources import Sharp\n"
-        "from blurbench.data.synthesize import make_pair\n"
+        "from blurbench.sources.open import Sharp\n"
+        "from blurbench.datasets.pair import make_pair\n"
         "recipe = tiny_data.flow_recipe(blur={'family': 'fog'}, crop__borders=False)\n"
         "sharp = Sharp(np.zeros((40, 40, 3), np.uint8), None, '')\n"
         "pair = make_pair(recipe, 0, 'a', 'train', 0, sharp)\n"
         "assert pair.blur.min() == pair.blur.max() > 0, pair.blur\n"
     )
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'tests'}"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'tests' / 'helpers'}",
+    }
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)

@@ -1,1 +1,1 @@
-"""Commands of more than one page, a file each; cli.py has the others."""
+"""The commands, a file each: parse, call one function, print."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-FOLDER = click.Path(path_type=Path)
+from blurbench.commands.options import FOLDER
 
 
 @click.group()
@@ -98,9 +98,9 @@ def generate_captions(
     explain: Path | None,
 ) -> int:
     """Captions for SOURCE: a picture, a folder of them, or a split of a data set."""
-    from blurbench.inference import describe
+    from blurbench.inference.captions import generate
 
-    done = describe.generate(
+    done = generate(
         source, runs + more, out, split=split, beams=beams, device=device, explain=explain
     )
     for message in done.failed:
@@ -116,7 +116,7 @@ def generate_captions(
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
 def node_table(data: Path, run: Path, split: str, device: str | None) -> int:
     """How often each node of a run's tree is right, with null and without."""
-    from blurbench.evaluation import nodes
+    from blurbench.scoring import nodes
 
     click.echo(nodes.as_table(nodes.of_run(run, data, split, device)))
     return 0

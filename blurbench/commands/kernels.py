@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-FOLDER = click.Path(path_type=Path)
+from blurbench.commands.options import FOLDER
 
 
 @click.group()
@@ -29,10 +29,10 @@ def of_recipe(command: Callable[..., Any]) -> Callable[..., Any]:
 @of_recipe
 def preview(recipe: str, out: Path, count: int | None, seed: int, split: str) -> int:
     """A picture of what RECIPE draws, with its lengths and angles."""
-    from blurbench.data import kernel_sheets, manifest
+    from blurbench.preview.sheet import write_preview
+    from blurbench.recipes.recipe import load_recipe
 
-    loaded = manifest.load_recipe(recipe)
-    click.echo(kernel_sheets.write_preview(loaded, out, count, seed, split))
+    click.echo(write_preview(load_recipe(recipe), out, count, seed, split))
     return 0
 
 
@@ -52,9 +52,10 @@ def bank(
     file_format: str | None,
 ) -> int:
     """Write the kernels that RECIPE draws: .npy, .npz or .mat."""
-    from blurbench.data import kernel_bank, manifest
+    from blurbench.preview.kernels import write_bank
+    from blurbench.recipes.recipe import load_recipe
 
-    loaded = manifest.load_recipe(recipe)
-    told = kernel_bank.write_bank(loaded, out, count, seed, size, split=split, format=file_format)
+    loaded = load_recipe(recipe)
+    told = write_bank(loaded, out, count, seed, size, split=split, format=file_format)
     click.echo(told)
     return 0

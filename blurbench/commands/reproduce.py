@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-FOLDER = click.Path(path_type=Path)
+from blurbench.commands.options import FOLDER
 
 
 @click.command()
@@ -21,16 +21,16 @@ def reproduce(
     Without a TABLE: what there is. A second call with the same --out goes on.
     """
     if table is None:
-        from blurbench import listing
-        from blurbench.evaluation.suites import rows
+        from blurbench.commands.list import as_text
+        from blurbench.reproduce.suites import rows
 
-        click.echo(listing.as_text("suites", rows()))
+        click.echo(as_text("suites", rows()))
         return 0
     if out is None:
         raise click.UsageError("Missing option '--out'.")
     if (scale == "paper") != (data_root is not None):
         raise click.UsageError("--scale paper and --data-root go together.")
-    from blurbench.evaluation.reproduce import reproduce as run
+    from blurbench.reproduce.reproduce import reproduce as run
 
     done = run(table, out, data_root=data_root, device=device, tell=click.echo)
     click.echo(done)

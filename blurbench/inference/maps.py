@@ -10,7 +10,7 @@ from torch import Tensor
 
 from blurbench.files import inside, write_bytes
 from blurbench.images import encode, to_float, to_uint8
-from blurbench.inference.deblur import TrainedModel
+from blurbench.runs.trained import TrainedModel
 
 FRAME_MS = 700  # of an animation
 

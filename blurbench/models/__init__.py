@@ -29,13 +29,13 @@ MODELS: dict[str, str] = {
     "toronto": "blurbench.models.captioners:TorontoCaptioner",
     "topdown": "blurbench.models.captioners:TopDownCaptioner",
     "umsn": "blurbench.models.umsn:UMSN",
-    "bn": "blurbench.models.bn:BN",
+    "bn": "blurbench.models.umsn.bn:BN",
     "shen-face": "blurbench.models.shen_face:ShenFace",
     "sp": "blurbench.models.sp:SemanticPrior",
     "unet": "blurbench.models.unet:UNet",
     "deblurgan": "blurbench.models.deblurgan:DeblurGAN",
-    "igan": "blurbench.models.igan:IGAN",
-    "brmr": "blurbench.models.brmr:BRMR",
+    "igan": "blurbench.models.brmr.igan:IGAN",
+    "brmr": "blurbench.models.brmr.model:BRMR",
     "deepdeblur": "blurbench.models.deepdeblur:DeepDeblur",
     "mimo-unet": "blurbench.models.mimo_unet:MIMOUNet",
     "mimo-unet-plus": "blurbench.models.mimo_unet:MIMOUNetPlus",
@@ -80,7 +80,7 @@ def convert(name: str, source: Mapping[str, Any] | str | Path) -> "nn.Module":
     In the checkpoint's dtype and in eval mode; it takes and returns what the released one does.
     Raises UserError for unknown names, unreadable files, and weights that differ in any key.
     """
-    from blurbench.models.conversion import load_network
+    from blurbench.models.parts.released import load_network
 
     return load_network(name, source)
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update, signed
-from blurbench.models.dropout import with_dropout
-from blurbench.models.losses import gradient_penalty
-from blurbench.models.perceptual import VggFeatures
-from blurbench.models.pix2pix import initialise
-from blurbench.models.schedules import falling
+from blurbench.models.parts.dropout import with_dropout
+from blurbench.models.parts.losses import gradient_penalty
+from blurbench.models.parts.pix2pix import initialise
+from blurbench.models.parts.schedules import falling
+from blurbench.models.parts.vgg import VggFeatures
 
 CONTENT_LAYER = "conv3_3"  # of VGG19, before its ReLU
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
-from blurbench.models.losses import fft_loss
+from blurbench.models.parts.losses import fft_loss
 
 
 class MIMOUNetConfig(ModelConfig):

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
-from blurbench.models.losses import fft_loss
 from blurbench.models.mprnet.unet import Decoder, Encoder, Features, Resize, conv
-from blurbench.models.schedules import cosine
+from blurbench.models.parts.losses import fft_loss
+from blurbench.models.parts.schedules import cosine
 
 UNETS = (1, 2, 3)  # at each scale, coarse to fine
 

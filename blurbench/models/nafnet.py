@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
-from blurbench.models.losses import psnr_loss
-from blurbench.models.schedules import cosine
+from blurbench.models.parts.losses import psnr_loss
+from blurbench.models.parts.schedules import cosine
 
 Blocks = Annotated[int, Field(ge=0)]
 

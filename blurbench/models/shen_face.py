@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Maps, Model, ModelConfig, Stage, Update, pad
-from blurbench.models.perceptual import VggFeatures
+from blurbench.models.parts.vgg import VggFeatures
 from blurbench.models.umsn.explain import class_pictures
 
 CLASSES = 4

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
-from blurbench.models.losses import unmixed
+from blurbench.models.parts.losses import unmixed
 
 DECAY = 0.99997  # of the rate, after every eight pictures
 

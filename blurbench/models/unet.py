@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
-from blurbench.models.schedules import cosine
+from blurbench.models.parts.schedules import cosine
 
 # Mean and standard deviation of photographs: a constant level would drown the edges.
 LEVEL, SPREAD = 0.45, 0.25

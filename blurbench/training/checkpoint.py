@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from blurbench.errors import UserError
 from blurbench.files import read_json, sync, write_json
-from blurbench.models.weights import load_tensors, load_weights, save_tensors
+from blurbench.models.parts.weights import load_tensors, load_weights, save_tensors
 
 KEEP = 2
 

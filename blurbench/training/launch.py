@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.errors import UserError
-from blurbench.stores import Place
+from blurbench.stores.open import Place
 from blurbench.training.signals import stop_signals
 
 RESTARTS = 3  # of all processes, from the newest checkpoint, after one of them died

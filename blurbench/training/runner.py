@@ -12,10 +12,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
+from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.errors import UserError
 from blurbench.models.base import Batch, Losses, Model, Stage, Update
-from blurbench.models.weights import save_tensors
+from blurbench.models.parts.weights import save_tensors
 from blurbench.progress import Advance, progress
 from blurbench.training.averaging import evaluating, start_average, update_average
 from blurbench.training.batches import TrainingPairs, batches, cut, step_seed

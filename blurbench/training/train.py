@@ -1,10 +1,7 @@
 """`blurbench train`: from a model's name and a data set to a finished run."""
 
 import os
-import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,21 +12,28 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 
 import blurbench
-from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
-from blurbench.data.manifest import load_recipe
-from blurbench.data.sources import open_for
-from blurbench.errors import UserError
+from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.files import locked, sha256
-from blurbench.inference.deblur import pick_device
-from blurbench.inference.memory import out_of_memory
 from blurbench.models import build
 from blurbench.models.base import Model, parameter_count
 from blurbench.models.captioners.base import VOCABULARY, Captioned
-from blurbench.models.conversion import load_released
-from blurbench.stores import Place
-from blurbench.training.batches import SEVERAL_SIZES, TrainingPairs
+from blurbench.models.parts.released import load_released
+from blurbench.recipes.recipe import load_recipe
+from blurbench.runs.devices import pick_device
+from blurbench.runs.folder import start_run
+from blurbench.sources.open import open_for
+from blurbench.stores.open import Place
+from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import checkpoints, load_progress
-from blurbench.training.folder import start_run
+from blurbench.training.checks import (
+    Pairs,
+    check_compiler,
+    check_crop,
+    check_devices,
+    check_labels,
+    check_parts,
+    told_what_fits,
+)
 from blurbench.training.launch import child_arguments, launch
 from blurbench.training.runner import Runner, stage_bounds
 
@@ -50,9 +54,6 @@ class Trained:
         best = f", validation {self.metric} {self.best_metric or 0:.2f}{unit}"
         best = "" if self.best_metric is None else best
         return f"{self.folder}: {self.steps} steps, {self.parameters:,} parameters{best}"
-
-
-Pairs = BlurDataset | OnTheFlyDataset
 
 
 def train(
@@ -122,69 +123,6 @@ def train(
     return Trained(out, total, parameter_count(model), best, "PSNR" if model.RESTORES else "CIDEr")
 
 
-def check_crop(name: str, model: Model, pairs: Pairs) -> None:
-    """Refuse a crop that the network cannot halve, and pairs of several sizes without a crop."""
-    if not model.RESTORES:
-        return
-    crop = model.config.crop_size
-    if crop and crop % model.multiple:
-        raise UserError(f"crop_size={crop}: {name} needs a multiple of {model.multiple}")
-    if crop is None and model.config.batch_size > 1 and isinstance(pairs, BlurDataset):
-        sizes = {(row["height"], row["width"]) for row in pairs.rows}
-        if len(sizes) > 1:
-            raise UserError(SEVERAL_SIZES)
-
-
-def check_parts(model: Model, processes: int) -> None:
-    """Refuse to cut a batch into more parts than it has pictures."""
-    c = model.config
-    if processes * c.accumulate > c.batch_size:
-        raise UserError(
-            f"batch_size={c.batch_size}: too small for {processes} processes and"
-            f" accumulate={c.accumulate}; each part of a batch needs a picture"
-        )
-
-
-def check_devices(target: torch.device, processes: int) -> None:
-    """Refuse more processes on this machine than GPUs, and one GPU for several of them."""
-    if target.type == "cpu" or processes == 1:
-        return
-    count = torch.cuda.device_count()
-    if target.index is not None or processes > count:
-        raise UserError(
-            f"--processes {processes}: each takes a GPU of its own, and here are {count};"
-            " give fewer, or --device cpu, but no --device cuda:N"
-        )
-
-
-@contextmanager
-def told_what_fits(out: Path) -> Iterator[None]:
-    """Turn an error of memory, or of too small a crop, into one line that names the mend."""
-    try:
-        yield
-    except ValueError as error:
-        if not str(error).startswith("Expected more than 1 "):  # of PyTorch's norms
-            raise
-        raise UserError(
-            f"{out}: a crop leaves one value to a norm of this network; train into another --out"
-            " with a larger crop_size or batch_size"
-        ) from error
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-        raise UserError(
-            f"{out}: a training step takes more memory than there is; train into another --out"
-            " with --set accumulate=2 or more, a smaller crop_size, or --set precision=bf16"
-        ) from error
-
-
-def check_compiler(model: Model) -> None:
-    """Refuse to compile where torch.compile would find no C++ compiler."""
-    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
-    if model.config.compile and not shutil.which(compiler):
-        raise UserError(f"compile=true: no {compiler} here; install it, or name one in CXX")
-
-
 def open_pairs(data: Place | tuple[str, str], seed: int) -> tuple[Pairs, Pairs | None]:
     """The train split, and the val split where there is one."""
     if not isinstance(data, tuple):
@@ -195,15 +133,6 @@ def open_pairs(data: Place | tuple[str, str], seed: int) -> tuple[Pairs, Pairs |
     pairs = OnTheFlyDataset(recipe, source, "train", seed)
     has_val = "val" in pairs.splits
     return pairs, OnTheFlyDataset(recipe, source, "val", seed) if has_val else None
-
-
-def check_labels(name: str, model: Model, pairs: Pairs) -> None:
-    """Refuse a data set without the labels that the model learns from."""
-    for label in model.NEEDS:
-        if not pairs.has(label):
-            raise UserError(
-                f"{name} needs the {label} of every pair, and recipe {pairs.recipe_name} has none"
-            )
 
 
 def take_words(model: Captioned, pairs: Pairs, init: Path | None) -> None:

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from blurbench.captions import score
-from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
+from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.files import write_bytes, write_text
 from blurbench.images import encode, to_uint8
-from blurbench.inference.deblur import TrainedModel
-from blurbench.inference.memory import out_of_memory
 from blurbench.metrics import compute
 from blurbench.models.base import Model
 from blurbench.models.captioners.base import Captioner
+from blurbench.runs.memory import out_of_memory
+from blurbench.runs.trained import TrainedModel
 
 VALIDATION_PAIRS = 50
 SAMPLE_PAIRS = 4

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from blurbench.demo import run_demo
-from blurbench.evaluation.reproduce import reproduce
+from blurbench.commands.demo import run_demo
+from blurbench.reproduce.reproduce import reproduce
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parents[1] / "build" / "published"

@@ -26,8 +26,8 @@ from blurbench.models import build
 from blurbench.models.base import parameter_count
 from blurbench.models.cost import cost
 from blurbench.models.deblurgan import CONTENT_LAYER, Critic, DeblurGAN, Generator
-from blurbench.models.losses import gradient_penalty
-from blurbench.models.perceptual import VggFeatures
+from blurbench.models.parts.losses import gradient_penalty
+from blurbench.models.parts.vgg import VggFeatures
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.runner import Runner
 

@@ -12,8 +12,8 @@ from blurbench.errors import UserError
 from blurbench.models import build
 from blurbench.models.base import parameter_count
 from blurbench.models.cost import cost
-from blurbench.models.losses import fft_loss
 from blurbench.models.mimo_unet import Network, PlusNetwork, targets
+from blurbench.models.parts.losses import fft_loss
 
 TOLERANCE = 1e-10
 

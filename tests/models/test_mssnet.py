@@ -17,8 +17,8 @@ from blurbench.errors import UserError
 from blurbench.models import build
 from blurbench.models.base import Batch
 from blurbench.models.cost import cost
-from blurbench.models.losses import fft_loss
 from blurbench.models.mssnet import MSSNet, Network, half_size
+from blurbench.models.parts.losses import fft_loss
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from blurbench.errors import UserError
 from blurbench.models import build
 from blurbench.models.base import Batch
 from blurbench.models.cost import cost
-from blurbench.models.losses import psnr_loss
 from blurbench.models.nafnet import LayerNorm2d, NAFNet, Network
+from blurbench.models.parts.losses import psnr_loss
 
 
 @pytest.fixture

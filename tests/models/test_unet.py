@@ -5,7 +5,7 @@ import torch
 
 from blurbench.models import build
 from blurbench.models.base import parameter_count
-from blurbench.models.schedules import cosine
+from blurbench.models.parts.schedules import cosine
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import ToyPairs
 
-from blurbench.data.dataset import OnTheFlyDataset
-from blurbench.data.manifest import load_recipe
-from blurbench.data.sources import open_for
+from blurbench.datasets.dataset import OnTheFlyDataset
 from blurbench.errors import UserError
 from blurbench.models.base import ModelConfig
+from blurbench.recipes.recipe import load_recipe
+from blurbench.sources.open import open_for
 from blurbench.training.batches import TrainingPairs, augment, batches, crop, step_seed
 
 CONFIG = ModelConfig(steps=1, batch_size=4, crop_size=None, flip=False)

@@ -17,18 +17,18 @@ from benchmarks import s3e
 from blurbench.captions.trees import NODES
 from blurbench.captions.vocabulary import read as read_vocabulary
 from blurbench.commands.captions import captions
-from blurbench.data.dataset import BlurDataset, OnTheFlyDataset
-from blurbench.data.shards import synthesize
-from blurbench.data.sources import open_for
+from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
+from blurbench.datasets.make import synthesize
 from blurbench.errors import UserError
-from blurbench.evaluation import captioning
-from blurbench.evaluation.nodes import node_accuracy
-from blurbench.evaluation.restorers import trained
-from blurbench.inference import describe
+from blurbench.inference import captions as describe
 from blurbench.inference.caption_sheet import Described, alone_right, caption_sheet, wrapped
-from blurbench.inference.deblur import load_run
-from blurbench.inference.describe import generate
+from blurbench.inference.captions import generate
 from blurbench.models.captioners.resnet import squared
+from blurbench.runs.load import load_run
+from blurbench.scoring import captions as captioning
+from blurbench.scoring.nodes import node_accuracy
+from blurbench.scoring.restorers import trained
+from blurbench.sources.open import open_for
 from blurbench.training.train import train
 
 SENTENCES = ("A man riding a wave on a board.", "A cat sitting on a table.", "Two dogs in a field.")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from blurbench.errors import UserError
-from blurbench.models.weights import load_tensors, load_weights, save_tensors
+from blurbench.models.parts.weights import load_tensors, load_weights, save_tensors
 from blurbench.training.averaging import evaluating, start_average, update_average
 from blurbench.training.checkpoint import load_optimisers, optimiser_tensors
 from blurbench.training.launch import child_arguments

@@ -10,17 +10,19 @@ from toy import SMALL, one_step
 
 from blurbench.errors import UserError
 from blurbench.models import build
-from blurbench.models.weights import load_tensors
+from blurbench.models.parts.weights import load_tensors
 from blurbench.training.batches import cut
+from blurbench.training.checks import check_parts
 from blurbench.training.launch import torchrun
-from blurbench.training.train import check_parts
 
+HELPERS = Path(__file__).parents[1] / "helpers"
 # Arguments: a folder, and names of models.
 ONE_STEP = """
 import os, sys
 from pathlib import Path
-from blurbench.models.weights import save_tensors
+from blurbench.models.parts.weights import save_tensors
 from toy import one_step
+
 folder, names = Path(sys.argv[1]), sys.argv[2:]
 for name in names:
     gradients = one_step(folder / name, name)
@@ -47,7 +49,10 @@ def test_processes_have_the_gradients_of_the_whole_batch(tmp_path: Path) -> None
     names = [name for name in SMALL if name != "deblurgan"]
     (tmp_path / "step.py").write_text(ONE_STEP)
     command, environment = torchrun(2)  # 2 + 1 pictures
-    environment |= {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    environment |= {
+        "PYTHONPATH": str(Path(__file__).parents[1] / "helpers"),
+        "OMP_NUM_THREADS": "1",
+    }
     command += [str(tmp_path / "step.py"), str(tmp_path), *names]
     subprocess.run(command, env=environment, check=True, capture_output=True)
     for name in names:

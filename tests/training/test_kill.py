@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 import torch
 
-from blurbench.data.manifest import load_recipe
-from blurbench.data.shards import synthesize
-from blurbench.data.sources import open_source
-from blurbench.models.weights import load_tensors
+from blurbench.datasets.make import synthesize
+from blurbench.models.parts.weights import load_tensors
+from blurbench.recipes.recipe import load_recipe
+from blurbench.sources.open import open_source
 from blurbench.training.checkpoint import checkpoints
 from blurbench.training.launch import torchrun
 from blurbench.training.train import train
 
+HELPERS = Path(__file__).parents[1] / "helpers"
 STEPS = 24
 TRAIN = """
 import sys
@@ -32,6 +33,7 @@ DIE = """
 import os, signal, sys
 from pathlib import Path
 from toy import Judged, make_runner
+
 folder = Path(sys.argv[1])
 make_runner(folder / "whole", 12, Judged).run()
 broken = make_runner(folder / "broken", 12, Judged)
@@ -96,7 +98,10 @@ def test_two_processes_train_like_one(data: Path, tmp_path: Path) -> None:
 def test_processes_outlive_the_death_of_one(tmp_path: Path) -> None:
     (tmp_path / "die.py").write_text(DIE)
     command, environment = torchrun(2)
-    environment |= {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    environment |= {
+        "PYTHONPATH": str(Path(__file__).parents[1] / "helpers"),
+        "OMP_NUM_THREADS": "1",
+    }
     command += [str(tmp_path / "die.py"), str(tmp_path)]
     told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     assert "exitcode: -9" in told.stderr, "nobody died"

@@ -19,7 +19,7 @@ from blurbench.errors import UserError
 from blurbench.files import read_jsonl
 from blurbench.images import to_uint8
 from blurbench.models.base import Batch, Losses, ModelConfig, Stage
-from blurbench.models.weights import load_tensors
+from blurbench.models.parts.weights import load_tensors
 from blurbench.training.checkpoint import checkpoints
 from blurbench.training.runner import make_optimiser, set_modes, set_trainable, stage_bounds
 from blurbench.training.validation import restore_item

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 import torch
 
-from blurbench.data.dataset import OnTheFlyDataset
-from blurbench.data.manifest import load_recipe
-from blurbench.data.shards import synthesize
-from blurbench.data.sources import open_source
-from blurbench.data.synthesize import Pair
+from blurbench.datasets.dataset import OnTheFlyDataset
+from blurbench.datasets.make import synthesize
+from blurbench.datasets.pair import Pair
 from blurbench.errors import UserError
 from blurbench.files import locked
-from blurbench.models.weights import load_tensors
+from blurbench.models.parts.weights import load_tensors
+from blurbench.recipes.recipe import load_recipe
+from blurbench.sources.open import open_source
 from blurbench.training.checkpoint import checkpoints
+from blurbench.training.checks import check_devices
 from blurbench.training.runner import Runner
-from blurbench.training.train import check_devices, train
+from blurbench.training.train import train
 
 SMALL: dict[str, Any] = {"widths": (4, 8), "blocks": (1, 1), "batch_size": 2, "crop_size": 32}
 OPTIONS: dict[str, Any] = {"preset": "tiny", "steps": 2, "device": "cpu", "overrides": SMALL}

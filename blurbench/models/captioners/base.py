@@ -17,7 +17,7 @@ from blurbench.models.captioners.decoding import caption_loss, write
 from blurbench.models.captioners.language import Language, learn_language
 from blurbench.models.captioners.reading import CaptionReader, Input, Regions
 from blurbench.models.captioners.resnet import STRIDE, FrozenResNet, squared
-from blurbench.models.schedules import stepped
+from blurbench.models.parts.schedules import stepped
 
 ResNet = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 VOCABULARY = "vocabulary.json"

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from torchvision import models
 
 from blurbench.errors import UserError
-from blurbench.models.conversion import read_checkpoint, state_dicts
-from blurbench.models.perceptual import MEAN, STD
-from blurbench.models.weights import differences
+from blurbench.models.parts.released import read_checkpoint, state_dicts
+from blurbench.models.parts.vgg import MEAN, STD
+from blurbench.models.parts.weights import differences
 
 STRIDE = 32
 # Of the last norm of each residual branch, where nothing is trained: at 1, the 50 blocks of

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
-from blurbench.models.losses import charbonnier_loss, edge_loss
 from blurbench.models.mprnet.network import FirstStage, Network
-from blurbench.models.schedules import cosine
+from blurbench.models.parts.losses import charbonnier_loss, edge_loss
+from blurbench.models.parts.schedules import cosine
 
 
 class MPRNetConfig(ModelConfig):

@@ -11,10 +11,10 @@ from blurbench.models.captioners.base import Captioner, CaptionerConfig
 from blurbench.models.captioners.decoders import Decoder, NodeDecoder, State
 from blurbench.models.captioners.models import SMALL, TINY
 from blurbench.models.captioners.resnet import squared
+from blurbench.models.parts.schedules import falling
 from blurbench.models.s3e.config import TreeConfig
 from blurbench.models.s3e.explain import explained
 from blurbench.models.s3e.tree import Read, S3Tree, tree_losses
-from blurbench.models.schedules import falling
 
 
 class LabelCaptioner(nn.Module):

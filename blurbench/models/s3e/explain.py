@@ -11,7 +11,7 @@ from blurbench.images import to_float, to_uint8
 from blurbench.models.base import Maps
 from blurbench.models.captioners.base import Captioned
 from blurbench.models.captioners.language import Language
-from blurbench.models.maps import coloured
+from blurbench.models.parts.maps import coloured
 from blurbench.models.s3e.tree import Read
 
 TILE, GAP, LINE = (

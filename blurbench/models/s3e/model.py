@@ -16,9 +16,9 @@ from blurbench.models.captioners.decoders import Decoder, State
 from blurbench.models.captioners.reading import CaptionReader
 from blurbench.models.captioners.resnet import FrozenResNet, squared
 from blurbench.models.deblurgan import DeblurGAN
-from blurbench.models.dropout import with_dropout
-from blurbench.models.perceptual import VggFeatures
-from blurbench.models.pix2pix import initialise
+from blurbench.models.parts.dropout import with_dropout
+from blurbench.models.parts.pix2pix import initialise
+from blurbench.models.parts.vgg import VggFeatures
 from blurbench.models.s3e.captioner import LabelCaptioner
 from blurbench.models.s3e.config import PAPER, SMALL, TINY, S3EConfig
 from blurbench.models.s3e.explain import explained

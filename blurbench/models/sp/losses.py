@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from blurbench.models.losses import unmixed
+from blurbench.models.parts.losses import unmixed
 from blurbench.models.sp.config import Reading
 
 FACTORS = (1, 2, 4)  # of the average pooling, eq. 2

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from blurbench.models import build
 from blurbench.models.base import Batch, Losses, Maps, Model, Stage, pad
-from blurbench.models.maps import coloured
-from blurbench.models.perceptual import VggFeatures
+from blurbench.models.parts.maps import coloured
+from blurbench.models.parts.vgg import VggFeatures
 from blurbench.models.sp.backbones import Place, embedded, places
 from blurbench.models.sp.config import PRESETS, SPConfig
 from blurbench.models.sp.losses import context_loss

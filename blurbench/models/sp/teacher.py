@@ -15,10 +15,10 @@ from torch.nn import functional as F
 from torchvision import models
 
 from blurbench.errors import UserError
-from blurbench.models.conversion import read_checkpoint, state_dicts
-from blurbench.models.perceptual import MEAN, STD
+from blurbench.models.parts.released import read_checkpoint, state_dicts
+from blurbench.models.parts.vgg import MEAN, STD
+from blurbench.models.parts.weights import differences
 from blurbench.models.sp.network import Levels
-from blurbench.models.weights import differences
 
 # The crop is doubled, as in the inpainting that the paper took its teacher from (Zhang et al.,
 # "Context-Aware Image Inpainting with Learned Semantic Priors", IJCAI 2021): 256 -> 512 px.

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from torch import nn
 
 from blurbench.models.base import Batch, Losses, Model, Update
-from blurbench.models.perceptual import VggFeatures
-from blurbench.models.schedules import constant, cosine
+from blurbench.models.parts.schedules import constant, cosine
+from blurbench.models.parts.vgg import VggFeatures
 from blurbench.models.umsn.config import BaseNetConfig
 
 PAPER = (

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from blurbench.models.base import Maps
-from blurbench.models.maps import coloured, grey
+from blurbench.models.parts.maps import coloured, grey
 
 CLASS_NAMES = ("background", "skin", "parts", "hair")
 COLOURS = ((0.15, 0.15, 0.15), (0.95, 0.75, 0.55), (0.85, 0.15, 0.2), (0.2, 0.35, 0.75))

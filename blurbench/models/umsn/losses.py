@@ -3,8 +3,8 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from blurbench.models.losses import unmixed
-from blurbench.models.perceptual import VggFeatures
+from blurbench.models.parts.losses import unmixed
+from blurbench.models.parts.vgg import VggFeatures
 from blurbench.models.umsn.blocks import half_size
 from blurbench.models.umsn.config import BaseNetConfig, UmsnConfig
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Maps, Stage, pad, signed
-from blurbench.models.perceptual import VggFeatures
+from blurbench.models.parts.vgg import VggFeatures
 from blurbench.models.umsn import losses
 from blurbench.models.umsn.base import PAPER, BaseNetModel
 from blurbench.models.umsn.blocks import CLASSES, half_size

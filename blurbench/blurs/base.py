@@ -1,0 +1,106 @@
+"""What every blur family shares: a table of settings, and `blur`, which makes of a scene a blur."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from blurbench.errors import UserError
+
+# A smaller pair has no room for the 11 px window of SSIM beside a blur, nor for four halvings.
+MIN_SIDE = 32
+
+
+def ordered(value: tuple[Any, Any]) -> tuple[Any, Any]:
+    """A range that goes up; ValueError for another."""
+    if value[0] > value[1]:
+        raise ValueError("the lower end comes first")
+    return value
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Range = Annotated[tuple[Fraction, Fraction], AfterValidator(ordered)]
+Positive = Annotated[float, Field(gt=0, le=1024)]
+Lengths = Annotated[tuple[Positive, Positive], AfterValidator(ordered)]
+# Sigma of a Gaussian, radius of a disk: kernels of 500 px at the most.
+Spread = Annotated[float, Field(gt=0, le=64)]
+Spreads = Annotated[tuple[Spread, Spread], AfterValidator(ordered)]
+Angle = Annotated[float, Field(ge=-360, le=360)]
+OddSize = Annotated[int, Field(ge=3, le=127)]
+Order = Literal["random", "replica"]
+Layout = Literal["KHW", "HWK"]
+Light = Callable[[np.ndarray], np.ndarray]
+
+
+class RecipeTable(BaseModel):
+    """A table of a recipe: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Target(RecipeTable):
+    """Severity that each pair is scaled to: a bin is drawn, then a length in it, both uniformly."""
+
+    bins: tuple[Lengths, ...] = Field(min_length=1)  # mean blur length
+    unit: Literal["px", "width"] = "px"  # width: parts of the image's width
+
+    def draw(self, random: np.random.Generator, width: int) -> float:
+        """The severity in px that a pair of this width, px, is to have."""
+        chosen = self.bins[int(random.random() * len(self.bins))]
+        length = between(chosen, random)
+        return length * width if self.unit == "width" else length
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is blurred, and the names and random numbers that decide how."""
+
+    item_id: str
+    # (H, W, 3), uint8 or float64 on the 0..255 scale: encoded values, or linear light.
+    image: np.ndarray
+    frames: np.ndarray | None  # (N, H, W, 3) uint8; `image` is the one in the middle
+    random: np.random.Generator  # of this pair
+    replica: int
+    bank: tuple[str | int, ...]  # names the kernels that pairs share: recipe, seed, split
+    light: Light = lambda picture: picture  # what is blurred of a picture, as `image` was made
+
+    def pick(self, order: Order, count: int) -> int:
+        """Which of `count` kernels the pair gets."""
+        return self.replica % count if order == "replica" else int(self.random.integers(count))
+
+
+@dataclass(frozen=True)
+class Blurred:
+    """A blurred image before crop, noise and rounding, and what is known of its blur."""
+
+    image: np.ndarray  # (H, W, 3), float64, or the dtype of the scene; 0..255
+    border: tuple[int, int]  # rows and columns on each side that the border touched
+    drawn: dict[str, Any]  # every drawn parameter
+    severity: tuple[float, float] | None  # mean and max blur length, px; None: not known
+    family: str
+    type: str = ""  # of a concert blur
+
+
+def need(item_id: str, size: tuple[int, int], least: tuple[int, int]) -> None:
+    """UserError unless (height, width) reaches `least`."""
+    if size[0] < least[0] or size[1] < least[1]:
+        needed = f"at least {least[1]}x{least[0]} are needed for its blur and crop"
+        raise UserError(f"{item_id}: too small with {size[1]}x{size[0]} px; {needed}")
+
+
+def between(ends: tuple[float, float], random: np.random.Generator) -> float:
+    """A value drawn uniformly; a range of one value is that value."""
+    return ends[0] + (ends[1] - ends[0]) * random.random()
+
+
+class Family(RecipeTable, ABC):
+    """The settings of a blur family, and how it blurs."""
+
+    family: str
+
+    @abstractmethod
+    def blur(self, scene: Scene) -> Blurred:
+        """Blur the picture of a scene; UserError names an item that is too small for it."""

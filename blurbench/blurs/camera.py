@@ -1,0 +1,62 @@
+"""A camera path before a plane."""
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from blurbench.blurs.base import (
+    MIN_SIDE,
+    Blurred,
+    Family,
+    Fraction,
+    Range,
+    Scene,
+    Target,
+    between,
+    need,
+)
+from blurbench.errors import UserError
+
+
+class Camera(Family):
+    """A camera path with six degrees of freedom before a plane (blurbench_kernels.camera)."""
+
+    family: Literal["camera"]
+    anxiety: Range  # of each component's path, drawn uniformly
+    translation: Fraction = 0.01  # largest, parts of the plane's distance
+    rotation: float = Field(1.0, ge=0, le=45)  # largest, degrees
+    focal: float = Field(1.0, gt=0, le=20)  # parts of the image's width
+    tilt: float = Field(0.0, ge=0, le=45)  # of the plane, largest, degrees
+    target: Target | None = None
+
+    def blur(self, scene: Scene) -> Blurred:
+        """Average the picture over the poses of a drawn path."""
+        from blurbench_kernels import bank, camera
+
+        height, width = scene.image.shape[:2]
+        random = scene.random
+        anxiety = between(self.anxiety, random)
+        largest = math.radians(self.tilt)
+        tilt = largest * (2 * random.random() - 1), largest * (2 * random.random() - 1)
+        focal = self.focal * width
+        path = camera.sample_path(
+            random,
+            anxiety=anxiety,
+            translation=self.translation,
+            rotation=math.radians(self.rotation),
+        )
+        if self.target:
+            path = camera.scale_to(
+                path, self.target.draw(random, width), height, width, focal, tilt
+            )
+        try:
+            poses = camera.homographies(path, height, width, focal, tilt)
+        except ValueError as error:
+            mend = "lower blur.target, blur.tilt or blur.rotation, or raise blur.focal"
+            raise UserError(f"{scene.item_id}: {error}; {mend}") from None
+        drawn = {"anxiety": anxiety, "tilt": tilt, "focal": focal, "path": bank.digest(path)}
+        border = camera.border(poses, height, width)
+        need(scene.item_id, (height, width), (2 * border[0] + MIN_SIDE, 2 * border[1] + MIN_SIDE))
+        lengths = camera.lengths(poses, height, width)
+        return Blurred(camera.blur(scene.image, poses), border, drawn, lengths, self.family)

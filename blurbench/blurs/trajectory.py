@@ -1,0 +1,104 @@
+"""One kernel for the whole picture, from a random camera trajectory."""
+
+import math
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from blurbench.blurs.base import Blurred, Family, OddSize, Order, Range, Scene, Target, between
+from blurbench.blurs.uniform import one_kernel
+
+
+def listed(value: Any) -> Any:
+    """One value as a tuple; a list too, for strict validation takes no list from Python."""
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
+class Trajectory(Family):
+    """One kernel for the whole image, from a random camera trajectory (blurbench_kernels.bank)."""
+
+    family: Literal["trajectory"]
+    sizes: tuple[OddSize, ...] = ()  # drawn uniformly, px; none with a target
+    anxiety: Range  # drawn uniformly
+    # Shares of the trajectory that are exposed, one drawn uniformly.
+    exposure: Annotated[
+        tuple[Annotated[float, Field(gt=0, le=1)], ...],
+        Field(min_length=1),
+        BeforeValidator(listed),
+    ] = (1.0,)
+    fill: bool = True  # scale the trajectory so that it fills its kernel
+    steps: int = Field(2000, ge=2, le=20000)  # samples of the trajectory
+    count: int | None = Field(None, ge=1)  # kernels in all, by split; None: a new one a pair
+    order: Order = "random"  # which of `count` kernels a pair gets; replica: its replica's
+    target: Target | None = None
+
+    @field_validator("sizes")
+    @classmethod
+    def _odd(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if even := [size for size in value if size % 2 == 0]:
+            raise ValueError(f"kernel sizes must be odd, not {even[0]}")
+        return value
+
+    @model_validator(mode="after")
+    def _sized(self) -> "Trajectory":
+        if bool(self.sizes) == bool(self.target):
+            raise ValueError("give sizes or a target")
+        if self.order == "replica" and self.count is None:
+            raise ValueError('order = "replica" needs a count of kernels')
+        return self
+
+    def blur(self, scene: Scene) -> Blurred:
+        """Convolve with a kernel drawn for the pair, or shared from `count` of them."""
+        from blurbench_kernels.random import stream
+
+        random, count = scene.random, self.count
+        drawn: dict[str, Any] = {}
+        if count:
+            index = scene.pick(self.order, count)
+            drawn["index"] = index
+            random = stream(*scene.bank, "bank", index)
+        if self.target:
+            size, length = None, self.target.draw(random, scene.image.shape[1])
+        elif count:
+            # Each size has its equal share of the bank.
+            size, length = self.sizes[index * len(self.sizes) // count], None
+        else:
+            size, length = self.sizes[int(random.random() * len(self.sizes))], None
+        anxiety = between(self.anxiety, random)
+        exposure = self.exposure[0]
+        if len(self.exposure) > 1:
+            exposure = self.exposure[int(random.random() * len(self.exposure))]
+        kernel = _shake(self, random, anxiety, exposure, size, length)
+        drawn |= {"size": len(kernel), "anxiety": anxiety, "exposure": exposure}
+        return one_kernel(self.family, kernel, scene, drawn)
+
+
+def _shake(
+    settings: Trajectory,
+    random: np.random.Generator,
+    anxiety: float,
+    exposure: float,
+    size: int | None,
+    length: float | None,
+) -> np.ndarray:
+    """A kernel of this size, or one as long as asked."""
+    from blurbench_kernels import bank, trajectory
+
+    if size:
+        return bank.trajectory_kernel(random, size, anxiety, exposure, settings.fill)
+    path = trajectory.sample(random, steps=settings.steps, anxiety=anxiety)
+    path = path[: max(2, round(exposure * len(path)))]
+    # Splatting reaches about half a pixel beyond each end.
+    path = path * (max((length or 0) - 1, 0) / trajectory.extent(path))
+    # No point is farther from the barycentre than from another point.
+    side = 2 * math.ceil(length or 0) + 3
+    return trim(bank.snap(trajectory.rasterize_psf(path, side, [1.0])[0]))
+
+
+def trim(kernel: np.ndarray) -> np.ndarray:
+    """A kernel without the rings of zeros around it; odd as it was."""
+    rows, columns = np.nonzero(kernel)
+    half = kernel.shape[0] // 2
+    spare = half - max(np.abs(rows - half).max(), np.abs(columns - half).max())
+    return kernel[spare : len(kernel) - spare, spare : len(kernel) - spare]

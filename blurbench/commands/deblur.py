@@ -1,0 +1,38 @@
+"""`blurbench deblur`: restore pictures that have no sharp reference."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from blurbench.commands.options import FOLDER, of_weights
+
+
+@click.command()
+@click.argument("source", type=FOLDER)
+@click.option("--checkpoint", type=FOLDER, required=True, help="A run folder.")
+@of_weights
+@click.option("--out", type=FOLDER, required=True, help="A folder, or a .png for one picture.")
+@click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
+@click.option("--tile", type=click.IntRange(1), help="Side of tiles, px; default: if need be.")
+@click.option("--tta", is_flag=True, help="Mean over eight flips and turns; takes 8 times as long.")
+@click.option("--explain", type=FOLDER, help="A folder for what the model looked at.")
+def deblur(
+    source: Path,
+    checkpoint: Path,
+    model: str | None,
+    preset: str,
+    out: Path,
+    device: str | None,
+    **options: Any,
+) -> int:
+    """Restore one picture or a folder of them; no sharp reference needed."""
+    from blurbench.inference.files import deblur_files
+    from blurbench.runs.load import load_checkpoint
+
+    loaded = load_checkpoint(checkpoint, device, model, preset)
+    result = deblur_files(source, loaded, out, **options)
+    for message in result.failed:
+        click.echo(f"failed: {message}", err=True)
+    click.echo("\n".join([f"{len(result.made)} restored into {out}", *result.notes]))
+    return 1 if result.failed else 0

@@ -1,0 +1,76 @@
+"""`blurbench doctor`: what this machine has, what is missing, and what that would enable."""
+
+import importlib
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+
+import click
+
+import blurbench
+from blurbench.captions.java import Missing, find_java
+
+Finding = tuple[str, str, str]  # name, state, note
+
+PACKAGES = (
+    ("torch", "models, training"),
+    ("numba", "blur synthesis"),
+    ("cv2", "reading and writing pictures"),
+    ("pyiqa", "perceptual metrics; PolyForm Noncommercial licence"),
+    ("pycocoevalcap", "caption metrics"),
+    ("distributed", "--workers above 1"),
+    ("lmdb", "export --to lmdb; in the extra blurbench[formats]"),
+    ("h5py", "kernel.mat as UMSN writes it; in the extra blurbench[formats]"),
+)
+
+
+@click.command()
+def doctor() -> int:
+    """What this machine has, what is missing, and what that would enable."""
+    for name, state, note in findings():
+        click.echo(f"{name:<16} {state:<28} {note}".rstrip())
+    return 0
+
+
+def findings() -> Iterator[Finding]:
+    """One finding a line, the machine first."""
+    yield "blurbench", blurbench.__version__, f"Python {platform.python_version()}"
+    yield "processors", str(os.cpu_count()), platform.machine()
+    for name, use in PACKAGES:
+        yield package(name, use)
+    yield gpu()
+    yield java()
+    free = shutil.disk_usage(".").free / 2**30
+    yield "disk", f"{free:.0f} GiB free here", ""
+
+
+def package(name: str, use: str) -> Finding:
+    """Whether a package really imports: a missing system library shows only then."""
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        return name, "does not import", f"{' '.join(str(error).split())} (wanted for {use})"
+    version = getattr(module, "__version__", None) or importlib.metadata.version(name)
+    return name, str(version), use
+
+
+def gpu() -> Finding:
+    """The GPU that PyTorch would use."""
+    try:
+        import torch
+    except ImportError:
+        return "gpu", "unknown", "needs torch"
+    if not torch.cuda.is_available():
+        return "gpu", "none", "training runs on the CPU: use preset tiny"
+    return "gpu", torch.cuda.get_device_name(), f"{torch.cuda.device_count()} in all"
+
+
+def java() -> Finding:
+    """The Java that would run the jars of the caption metrics."""
+    try:
+        found = find_java()
+    except Missing as error:
+        return "java", "missing", f"{error} (wanted for METEOR and SPICE caption scores)"
+    return "java", found.version, found.program

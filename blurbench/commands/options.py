@@ -1,0 +1,60 @@
+"""Options and values that several commands share."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from blurbench.errors import UserError
+from blurbench.stores.open import is_url
+
+FOLDER = click.Path(path_type=Path)
+
+
+class FolderOrUrl(click.Path):
+    """A folder as a Path; a URL stays text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A Path would make one slash of the two in s3://bucket."""
+        return value if is_url(value) else super().convert(value, param, ctx)
+
+
+PLACE = FolderOrUrl(path_type=Path)
+
+
+def many_workers(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that spreads its work."""
+    workers = click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+    scheduler = click.option("--scheduler", help="Address of a running Dask scheduler.")
+    return workers(scheduler(command))
+
+
+def of_weights(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Whose weights a --checkpoint holds that is a file and no run."""
+    model = click.option("--model", help="Whose weights --checkpoint holds, if it is a file.")
+    preset = click.option("--preset", default="paper", show_default=True, help="Of that --model.")
+    return model(preset(command))
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """KEY=VALUE pairs; a value that reads as JSON is that, anything else is text."""
+    parsed: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting}: write it as KEY=VALUE")
+        try:
+            parsed[key] = json.loads(value)
+        except json.JSONDecodeError:
+            parsed[key] = value
+    return parsed
+
+
+def parse_tools(using: tuple[str, ...]) -> dict[str, str]:
+    """TOOL=VALUE pairs."""
+    pairs = [item.partition("=") for item in using]
+    if wrong := [tool for tool, equals, value in pairs if not (equals and value)]:
+        raise UserError(f"--using {wrong[0]}: write it as TOOL=VALUE")
+    return {tool: value for tool, _, value in pairs}

@@ -1,0 +1,58 @@
+"""`blurbench train`: from a model's name and a data set to a run."""
+
+from pathlib import Path
+
+import click
+
+from blurbench.commands.options import FOLDER, PLACE, parse_settings
+
+
+@click.command()
+@click.option("--model", required=True, help="A name from `blurbench list models`.")
+@click.option("--data", type=PLACE, help="A data set made by synthesize: a folder, or a URL.")
+@click.option("--recipe", help="Or blur on the fly: this recipe, with --source.")
+@click.option("--source", help="Folder of pictures, or builtin:NAME, for --recipe.")
+@click.option("--out", type=FOLDER, required=True, help="The run folder.")
+@click.option("--preset", default="paper", show_default=True)
+@click.option("--steps", type=click.IntRange(1), help="In total, over all stages.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option("--init", type=FOLDER, help="Start from the weights of this run or file.")
+@click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
+@click.option("--processes", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the preset.")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint, if any.")
+def train(
+    model: str,
+    data: Path | str | None,
+    recipe: str | None,
+    source: str | None,
+    out: Path,
+    preset: str,
+    steps: int | None,
+    seed: int,
+    init: Path | None,
+    device: str | None,
+    processes: int,
+    settings: tuple[str, ...],
+    resume: bool,
+) -> int:
+    """Train a model on a data set, or on pairs blurred anew in every epoch."""
+    if (data is None) == (recipe is None) or (recipe is None) != (source is None):
+        raise click.UsageError("Give --data, or --recipe and --source.")
+    from blurbench.training.train import train as run
+
+    done = run(
+        model,
+        data or (recipe or "", source or ""),
+        out,
+        preset=preset,
+        steps=steps,
+        seed=seed,
+        init=init,
+        device=device,
+        overrides=parse_settings(settings),
+        resume=resume,
+        processes=processes,
+    )
+    click.echo(done)
+    return 0

@@ -1,0 +1,23 @@
+"""`blurbench verify`: is a data set what it says?"""
+
+from pathlib import Path
+
+import click
+
+from blurbench.commands.options import PLACE, many_workers
+from blurbench.stores.open import open_store
+
+
+@click.command()
+@click.argument("data", type=PLACE)
+@many_workers
+def verify(data: Path | str, workers: int, scheduler: str | None) -> int:
+    """Is this data set, a folder or URL, exactly what its dataset.json says?"""
+    from blurbench.datasets.verify import verify as check
+
+    problems = check(data, workers=workers, scheduler=scheduler)
+    for problem in problems:
+        click.echo(problem)
+    verdict = f"problems: {len(problems)}" if problems else "verified"
+    click.echo(f"{open_store(data).where()}: {verdict}")
+    return 1 if problems else 0

@@ -1,0 +1,193 @@
+"""The only reader of a made data set; and the same pairs, blurred on the fly."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from blurbench.datasets.format import (
+    METADATA,
+    pictures_of,
+    read_description,
+    read_picture,
+    read_rows,
+)
+from blurbench.datasets.pair import Pair, make_pair, prepare
+from blurbench.datasets.splits import choose
+from blurbench.errors import UserError
+from blurbench.files import sha256
+from blurbench.images import decode, decode_labels, to_float
+from blurbench.recipes.recipe import Recipe
+from blurbench.sources.labels.masks import CLASS_COUNT
+from blurbench.sources.open import Sharp, Source, in_order
+from blurbench.stores.open import Place, open_store
+
+CACHE_BYTES = 2**30  # of prepared sharp images, in each process
+
+
+class BlurDataset(Dataset[dict[str, Any]]):
+    """One split of a data set that `blurbench synthesize` made; item i is row i, sorted by id."""
+
+    def __init__(self, place: Place, split: str) -> None:
+        """Of a folder or URL; UserError: no data set, no such split, or torn metadata."""
+        self.store = open_store(place)
+        description = read_description(self.store)
+        self.splits = tuple(in_order(description.counts))
+        if split not in self.splits:
+            known = ", ".join(self.splits) or "none"
+            raise UserError(f"{self.store.where()}: no split {split!r}; there are: {known}")
+        self.split = split
+        self.pictures = pictures_of(self.store, description, split)
+        self.digest = description.digest
+        self.recipe = description.recipe
+        self.recipe_name = str(self.recipe.get("name", ""))
+        self.rows = list(read_rows(self.store, split))
+        if len(self.rows) != description.counts[split]:
+            where = self.store.where(f"{split}/{METADATA}")
+            raise UserError(
+                f"{where}: {len(self.rows)} rows, but {description.counts[split]} were made; "
+                "run `blurbench verify`"
+            )
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """`blur`, `sharp` float32 (3, H, W) in [0, 1], `id`; `mask` one-hot float32 (4, H, W).
+
+        `captions` are a list of sentences.
+        """
+        row = self.rows[index]
+        mask = self.picture(row, "mask") if self.has("mask") else None
+        return _item(row["id"], self.picture(row, "blur"), self.picture(row, "sharp"), mask, row)
+
+    def sample(self, index: int, epoch: int) -> dict[str, Any]:  # noqa: ARG002
+        """Item `index`; a stored pair is the same in every epoch."""
+        return self[index]
+
+    def has(self, label: str) -> bool:
+        """Whether every pair carries this label, such as "mask" or "captions"."""
+        return bool(self.rows) and (f"{label}_file_name" in self.rows[0] or label in self.rows[0])
+
+    def captions(self) -> list[list[str]]:
+        """The sentences of each pair, without its pictures."""
+        return [row.get("captions") or [] for row in self.rows]
+
+    def picture(self, row: dict[str, Any], kind: str) -> np.ndarray:
+        """A row's `blur` or `sharp` as (H, W, 3) uint8, or its `mask` as (H, W) labels."""
+        name = self.name(row, kind)
+        store, _ = self.pictures
+        data, where = read_picture(store, name), store.where(name)
+        return decode_labels(data, where) if kind == "mask" else decode(data, where)
+
+    def name(self, row: dict[str, Any], kind: str) -> str:
+        """The file of a row's `blur`, `sharp` or `mask`; UserError where it leaves the folder."""
+        name = row.get(f"{kind}_file_name")
+        if not isinstance(name, str):
+            where = self.store.where(f"{self.split}/{METADATA}")
+            raise UserError(f"{where}: {row['id']} has no {kind}")
+        store, folder = self.pictures
+        return store.inside(folder, name)
+
+    def where(self, row: dict[str, Any], kind: str) -> str:
+        """What to call a row's `blur`, `sharp` or `mask` in messages."""
+        return self.pictures[0].where(self.name(row, kind))
+
+
+class OnTheFlyDataset(Dataset[dict[str, Any]]):
+    """The pairs that a recipe would make of one split, made when they are asked for.
+
+    One item a source image; epoch e blurs it as replica e of the stored data set.
+    """
+
+    def __init__(self, recipe: Recipe, source: Source, split: str, seed: int = 0) -> None:
+        """UserError where no source image falls into the split."""
+        self.recipe, self.seed, self.split = recipe, seed, split
+        chosen = choose(recipe, source)
+        self.splits = tuple(in_order({of_item for _, of_item in chosen}))
+        self.items = [item for item, of_item in chosen if of_item == split]
+        if not self.items:
+            known = ", ".join(self.splits) or "none"
+            raise UserError(f"{source.spec}: no images for split {split!r}; there are: {known}")
+        self.recipe_name = recipe.name
+        self._cache: dict[int, Sharp] = {}
+        self._cached_bytes = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Loader processes start with an empty cache: a full one is too much to send."""
+        return {**self.__dict__, "_cache": {}, "_cached_bytes": 0}
+
+    def __len__(self) -> int:
+        """Number of source images."""
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """As in `BlurDataset`; the blur of epoch 0."""
+        return self.sample(index, 0)
+
+    def sample(self, index: int, epoch: int) -> dict[str, Any]:
+        """As in `BlurDataset`; the blur of this epoch.
+
+        Where a picture cannot be used, the next that can stands in; UserError where none can.
+        """
+        problem = None
+        for step in range(len(self)):
+            try:
+                # A picture may be too small for the blur of this epoch alone.
+                pair = self.pair((index + step) % len(self) if step else index, epoch)
+            except UserError as error:
+                problem = problem or error
+            else:
+                return _item(pair.id, pair.blur, pair.sharp, pair.mask, pair.row)
+        raise UserError(f"no picture of split {self.split!r} can be used; one is {problem}")
+
+    def pair(self, index: int, replica: int) -> Pair:
+        """The pair of source image `index`: the pixels of the stored set under the same key."""
+        item = self.items[index]
+        return make_pair(self.recipe, self.seed, item.id, self.split, replica, self._sharp(index))
+
+    def has(self, label: str) -> bool:
+        """Whether every pair carries this label, such as "mask"."""
+        return label in self.recipe.labels or label in self.items[0].labels
+
+    def captions(self) -> list[list[str]]:
+        """The sentences of each source image, without reading it."""
+        return [item.labels.get("captions") or [] for item in self.items]
+
+    @cached_property
+    def digest(self) -> str:
+        """Stands for recipe, seed and the list of images; no digest of pixels."""
+        ids = [item.id for item in self.items]
+        return "recipe:" + sha256(repr((self.recipe.pixels(), self.seed, ids)).encode())
+
+    def _sharp(self, index: int) -> Sharp:
+        if index in self._cache:
+            return self._cache[index]
+        item = self.items[index]
+        sharp = prepare(self.recipe, item.id, item.load())
+        held = (sharp.image, sharp.mask, sharp.frames)
+        size = sum(array.nbytes for array in held if array is not None)
+        # First come, first kept: epochs are shuffled, so that evicting would help no image.
+        if self._cached_bytes + size <= CACHE_BYTES:
+            self._cache[index] = sharp
+            self._cached_bytes += size
+        return sharp
+
+
+def _item(
+    id: str, blur: np.ndarray, sharp: np.ndarray, mask: np.ndarray | None, row: dict[str, Any]
+) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "id": id,
+        "blur": torch.from_numpy(to_float(blur)),
+        "sharp": torch.from_numpy(to_float(sharp)),
+    }
+    if mask is not None:
+        classes = np.arange(CLASS_COUNT, dtype=np.uint8)[:, None, None]
+        item["mask"] = torch.from_numpy((mask == classes).astype(np.float32))
+    if "captions" in row:
+        item["captions"] = row["captions"]
+    return item

@@ -1,0 +1,134 @@
+"""A data set in the formats of other trainers; every picture is copied as it is, and read back."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import blurbench
+from blurbench.datasets.export import databases, folders, tars
+from blurbench.datasets.export.job import Job, Run, count_pictures
+from blurbench.datasets.export.pairs import Pair, read_pairs
+from blurbench.datasets.format import Description, read_description
+from blurbench.errors import UserError
+from blurbench.files import locked, read_json, sync, write_json
+from blurbench.progress import progress
+from blurbench.sources.open import in_order
+from blurbench.stores.open import Place, lies_in, open_store
+
+KINDS: dict[str, Callable[[Job, list[Pair], Run], None]] = {
+    "webdataset": tars.write,
+    "lmdb": databases.write,
+    "basicsr": folders.write,
+}
+DONE = "export.json"  # written last
+WORK = ".export"  # exists while an export is being made
+PLAN = "plan.json"
+SHARD_PAIRS = 10_000
+
+Request = dict[str, Any]  # what was asked for: the head of export.json
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What a run of `export` has to say."""
+
+    out: Path
+    kind: str
+    counts: dict[str, int]  # pairs by split
+    pictures: int
+    digest: str  # of the data set
+
+    def __str__(self) -> str:
+        """Two lines for the terminal."""
+        splits = ", ".join(f"{self.counts[split]} {split}" for split in in_order(self.counts))
+        pairs = f"{sum(self.counts.values())} pairs ({splits})"
+        checked = f"{self.pictures} pictures read back and found the same"
+        return f"{self.out}: {pairs} as {self.kind}; {checked}\ndigest {self.digest}"
+
+
+def export(
+    folder: Place,
+    kind: str,
+    out: Path,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    shard_pairs: int = SHARD_PAIRS,
+) -> Exported:
+    """Write the data set `folder` as `webdataset`, `lmdb` or `basicsr` into the folder `out`.
+
+    Run again, it checks what is there and writes what is missing or damaged. At most `shard_pairs`
+    pairs and 1 GB go into one tar. UserError where `out` holds anything else or lies inside the
+    data set, or where a picture is not the one that was made.
+    """
+    if kind not in KINDS:
+        raise UserError(f"--to {kind}: no such format; there are {', '.join(KINDS)}")
+    if kind == "lmdb":
+        databases.require()
+    store = open_store(folder).absolute()
+    description = read_description(store)
+    wanted = _request(kind, description, shard_pairs)
+    for place in (folder, description.root):
+        if place is not None and lies_in(out, place):
+            raise UserError(f"{out}: lies in the data set {place}; give an --out outside it")
+    _refuse_other(out, wanted)
+    pairs = read_pairs(store, description)
+    work = out.absolute() / WORK
+    with _telling(out), locked(work):
+        _begin(out, work, wanted)
+        with progress("export", count_pictures(pairs)) as advance:
+            run = Run(workers, scheduler, shard_pairs, advance)
+            KINDS[kind](Job(store, out.absolute(), work), pairs, run)
+        made = {**wanted, "counts": description.counts, "blurbench": blurbench.__version__}
+        write_json(out / DONE, made)
+        sync(out)
+        shutil.rmtree(work)
+    return Exported(out, kind, description.counts, count_pictures(pairs), description.digest)
+
+
+def _request(kind: str, description: Description, shard_pairs: int) -> Request:
+    return {
+        "format": "blurbench export 1",
+        "kind": kind,
+        "recipe": description.recipe.get("name"),
+        "digest": description.digest,
+        "metadata_sha256": description.metadata_sha256,
+        **({"shard_pairs": shard_pairs} if kind == "webdataset" else {}),
+    }
+
+
+def _refuse_other(out: Path, wanted: Request) -> None:
+    """UserError where `out` holds anything but this export, whole or begun."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UserError(f"{out}: is a file; give a folder as --out")
+    begun = [path for path in (out / WORK / PLAN, out / DONE) if path.is_file()]
+    if not begun:
+        if any(path.name != WORK for path in out.iterdir()):
+            raise UserError(f"{out}: not empty, and not an export; give another --out")
+        return
+    there = read_json(begun[0])
+    for key, value in wanted.items():
+        if not isinstance(there, dict) or there.get(key) != value:
+            raise UserError(f"{out}: holds another export ({key} differs); give another --out")
+
+
+def _begin(out: Path, work: Path, wanted: Request) -> None:
+    write_json(work / PLAN, wanted)
+    (out / DONE).unlink(missing_ok=True)
+    for torn in out.rglob(".tmp-*"):  # of runs that were killed
+        torn.unlink(missing_ok=True)
+
+
+@contextmanager
+def _telling(out: Path) -> Iterator[None]:
+    """An OSError while writing as the one line that names the mend."""
+    try:
+        yield
+    except OSError as error:
+        mend = "mend that and run the same command again; what was finished is kept"
+        raise UserError(f"{out}: cannot write ({error.strerror}); {mend}") from None

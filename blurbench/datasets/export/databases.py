@@ -1,0 +1,118 @@
+"""LMDB as BasicSR reads it: one database for each split and kind, the id as key."""
+
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from blurbench.datasets.export.job import Job, Run, Shard, ensure
+from blurbench.datasets.export.options import write_options
+from blurbench.datasets.export.pairs import Pair, by_split, read_checked
+from blurbench.datasets.format import PICTURES
+from blurbench.errors import UserError
+from blurbench.files import sha256, sync, write_text
+from blurbench.progress import Advance
+
+META_INFO = "meta_info.txt"
+BATCH = 16  # pictures held in memory until they are committed
+MAP_BYTES = 2**26  # at first; doubled whenever it is full
+
+
+def require() -> None:
+    """UserError where the package is missing."""
+    try:
+        import lmdb  # noqa: F401
+    except ImportError:
+        raise UserError("lmdb is not installed; pip install 'blurbench[formats]'") from None
+
+
+def write(job: Job, pairs: list[Pair], run: Run) -> None:
+    """SPLIT_KIND.lmdb for each kind of picture, and options to paste; all in this process."""
+    for split, of_split in by_split(pairs).items():
+        for kind in PICTURES:
+            shard = Shard(f"{split}_{kind}.lmdb", [p for p in of_split if kind in p.pictures])
+            if shard.pairs:
+                _ensure(job, kind, shard, run.advance)
+        roots = {"dataroot_gt": f"{split}_sharp.lmdb", "dataroot_lq": f"{split}_blur.lmdb"}
+        write_options(job.out, of_split, roots, backend="lmdb")
+
+
+def _ensure(job: Job, kind: str, shard: Shard, advance: Advance) -> None:
+    written = 0
+
+    def count(pictures: int) -> None:
+        nonlocal written
+        written += pictures
+        advance(pictures)
+
+    ensure(job, partial(_write, kind, count), partial(_problem, kind), shard)
+    advance(len(shard.pairs) - written)  # what was there already
+
+
+def _write(kind: str, advance: Callable[[int], None], job: Job, shard: Shard) -> None:
+    import lmdb
+
+    made, target = job.work / shard.name, job.out / shard.name
+    for old in (made, target):
+        if old.exists():
+            shutil.rmtree(old)
+    try:
+        # One sync at the end, for nobody sees the folder before.
+        with closing(lmdb.open(str(made), map_size=MAP_BYTES, sync=False)) as database:
+            pairs = iter(shard.pairs)
+            while some := list(islice(pairs, BATCH)):
+                pictures = [(p.id.encode(), read_checked(p.pictures[kind])) for p in some]
+                _put(database, pictures)
+                advance(len(some))
+            database.sync(True)
+    except lmdb.Error as error:
+        raise UserError(f"{target}: cannot write ({error})") from None
+    write_text(made / META_INFO, _meta_info(kind, shard.pairs))
+    sync(made)
+    made.rename(target)
+    sync(job.out)
+
+
+def _put(database: Any, pictures: list[tuple[bytes, bytes]]) -> None:
+    import lmdb
+
+    while True:
+        try:
+            with database.begin(write=True) as transaction:
+                for key, value in pictures:
+                    transaction.put(key, value, append=True)
+            return
+        except lmdb.MapFullError:
+            # Nothing of this batch was kept. The file grows with its content, not with the map.
+            database.set_mapsize(2 * database.info()["map_size"])
+
+
+def _meta_info(kind: str, pairs: Iterable[Pair]) -> str:
+    """A line a picture; BasicSR takes what stands before the first dot for the key."""
+    channels = 1 if kind == "mask" else 3
+    return "".join(
+        # The last column is the level of PNG's compression: OpenCV's default.
+        f"{pair.id}{pair.pictures[kind].suffix} ({pair.height},{pair.width},{channels}) 1\n"
+        for pair in pairs
+    )
+
+
+def _problem(kind: str, out: Path, shard: Shard) -> str | None:
+    import lmdb
+
+    path = out / shard.name
+    try:
+        text = (path / META_INFO).read_text()
+        with (
+            closing(lmdb.open(str(path), readonly=True, lock=False)) as database,
+            database.begin() as transaction,
+        ):
+            there = [(key.decode(), sha256(value)) for key, value in transaction.cursor()]
+    except (OSError, ValueError, lmdb.Error) as error:
+        return f"{path}: cannot be read ({error})"
+    wanted = [(pair.id, pair.pictures[kind].sha256) for pair in shard.pairs]
+    same = there == wanted and text == _meta_info(kind, shard.pairs)
+    return None if same else f"{path}: does not hold what the data set does"

@@ -1,0 +1,67 @@
+"""What every format needs: where from, where to, with how many workers, and the check after it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from blurbench.datasets.export.pairs import Pair
+from blurbench.engine import run_shards
+from blurbench.errors import UserError
+from blurbench.progress import Advance
+from blurbench.stores.open import Store
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every shard of one export needs to know."""
+
+    store: Store
+    out: Path
+    work: Path  # in `out`, removed at the end
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some pairs that are written together."""
+
+    name: str
+    pairs: Sequence[Pair]
+
+
+# Write a shard; say what is wrong with it as it lies on disk, None for nothing.
+Write = Callable[[Job, Shard], None]
+Problem = Callable[[Path, Shard], str | None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one export is run."""
+
+    workers: int
+    scheduler: str | None
+    shard_pairs: int
+    advance: Advance  # by pictures
+
+    def ensure(self, job: Job, shards: Sequence[Shard], write: Write, problem: Problem) -> None:
+        """Have every shard on disk, by the workers; UserError for the first that cannot be."""
+        make = partial(ensure, job, write, problem)
+        workers, scheduler = self.workers, self.scheduler
+        for done in run_shards(make, shards, workers=workers, scheduler=scheduler):
+            if done.killed:
+                raise UserError(f"{job.out / done.shard.name}: kills the process writing it")
+            self.advance(count_pictures(done.shard.pairs))
+
+
+def ensure(job: Job, write: Write, problem: Problem, shard: Shard) -> None:
+    """Write a shard unless it is there, and read back what was written."""
+    if problem(job.out, shard) is None:
+        return
+    write(job, shard)
+    if found := problem(job.out, shard):
+        raise UserError(f"{found}, just after it was written; check the disk and try again")
+
+
+def count_pictures(pairs: Sequence[Pair]) -> int:
+    """How many files the pairs have."""
+    return sum(len(pair.pictures) for pair in pairs)

@@ -1,0 +1,151 @@
+"""What a data set's files say of it: rows, pixel hashes, digest, dataset.json."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from blurbench.errors import UserError
+from blurbench.files import parse_json, parse_jsonl, sha256
+from blurbench.images import BadImage
+from blurbench.stores.open import Place, Store, open_store
+from blurbench.stores.remote import Remote
+
+DATASET = "dataset.json"
+METADATA = "metadata.jsonl"
+FAILURES = "failures.jsonl"
+WORK = ".blurbench"  # exists while a set is being made
+PICTURES = ("blur", "sharp", "mask")
+SHOWN_FAILURES = 10
+MEND = "make the data set again, in another folder"
+
+Row = dict[str, Any]
+
+
+def failure_lines(store: Store, failures: Sequence[Row], what: str) -> list[str]:
+    """What a summary says of the rows of failures.jsonl: how many, where, and the first."""
+    if not failures:
+        return []
+    shown = [f"  {row['error']}" for row in failures[:SHOWN_FAILURES]]
+    return [f"{what}, see {store.where(FAILURES)}", *shown]
+
+
+class Description(BaseModel):
+    """What dataset.json holds."""
+
+    format: Literal["blurbench data set 1"] = "blurbench data set 1"
+    recipe: dict[str, Any]
+    seed: int
+    limit: int | None
+    image_format: str
+    blurbench: str
+    made_with: dict[str, str]
+    source: dict[str, str]
+    counts: dict[str, int]  # pairs by split
+    failed: int  # inputs in failures.jsonl
+    metadata_sha256: dict[str, str]  # by split
+    digest: str
+    root: str | None = None  # of an index, absolute: the folder that its rows name pictures in
+
+
+def read_description(place: Place | Store) -> Description:
+    """The valid dataset.json of a data set; UserError where there is none."""
+    store = open_store(place)
+    where = store.where()
+    if not store.is_file(DATASET):
+        if not store.exists():
+            raise UserError(f"{where}: no such folder")
+        state = "unfinished: run synthesize again" if store.exists(WORK) else "not a data set"
+        raise UserError(f"{where}: no {DATASET} here, so this is {state}")
+    try:
+        description = Description.model_validate(read_whole(store, DATASET))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the whole"
+        raise UserError(f"{store.where(DATASET)}: {field}: {first['msg']}; {MEND}") from None
+    if description.root is not None and isinstance(store, Remote):
+        # Whoever wrote it may name any folder of this machine.
+        raise UserError(f"{where}: an index of pictures elsewhere; indexes are read from folders")
+    return description
+
+
+def located(store: Store, root: str | None, split: str) -> tuple[Store, str]:
+    """Where the rows of a split name pictures: a store and a folder in it."""
+    return (store, split) if root is None else (open_store(Path(root)), "")
+
+
+def pictures_of(store: Store, description: Description, split: str) -> tuple[Store, str]:
+    """`located`; UserError with the mend where the pictures of an index were moved."""
+    if description.root is not None and not Path(description.root).is_dir():
+        command = f"blurbench synthesize {description.recipe.get('name')} --out {store.where()}"
+        moved = f"{description.root}, whose pictures it indexes, is gone; if they were moved"
+        raise UserError(f"{store.where()}: {moved}, run {command} --source NEW_PLACE")
+    return located(store, description.root, split)
+
+
+def read_whole(store: Store, name: str) -> Any:
+    """The JSON document `name`, which exists; UserError names the mend where it is torn."""
+    data = store.read(name)
+    try:
+        return parse_json(data, store.where(name))
+    except UserError as error:
+        raise UserError(f"{error}; {MEND}") from None
+
+
+def read_rows(place: Place | Store, split: str) -> Iterator[Row]:
+    """The rows of one split; UserError names the file where a line is torn or lacks a column."""
+    store = open_store(place)
+    name = f"{store.inside('', split)}/{METADATA}"
+    for number, row in enumerate(read_lines(store, name), start=1):
+        if not is_row(row):
+            raise UserError(f"{store.where(name)}: line {number} is not the row of a pair")
+        yield row
+
+
+def read_lines(store: Store, name: str) -> Iterator[Row]:
+    """The rows of a JSON-lines file; UserError where it is missing, or names the torn line."""
+    try:
+        with store.open(name) as file:
+            yield from parse_jsonl(file, store.where(name))
+    except FileNotFoundError:
+        raise UserError(f"{store.where(name)}: no such file") from None
+
+
+def read_picture(store: Store, name: str) -> bytes:
+    """The bytes of a picture; what cannot be read is a BadImage."""
+    try:
+        return store.read(name)
+    except OSError as error:
+        raise BadImage(f"{store.where(name)}: cannot be read ({error.strerror})") from None
+
+
+def is_row(value: Any) -> bool:
+    """Whether this is an object with the texts that every row has."""
+    if not isinstance(value, dict):
+        return False
+    needed = ("id", "blur_file_name", "sharp_file_name", "blur_pixels", "sharp_pixels")
+    texts = [*(value.get(key) for key in needed), *file_names(value)]
+    return all(isinstance(text, str) for text in texts)
+
+
+def file_names(row: Row) -> list[str]:
+    """The pictures that a row names, as it names them: relative to the folder of its split."""
+    return [row[name] for kind in PICTURES if (name := f"{kind}_file_name") in row]
+
+
+def pixel_hash(image: np.ndarray) -> str:
+    """SHA-256 of shape and pixels of an (H, W[, 3]) uint8 image: the same in any file format."""
+    shape = "x".join(map(str, image.shape)).encode()
+    return sha256(shape + b"\n" + np.ascontiguousarray(image, np.uint8).tobytes())
+
+
+def digest_of(rows: Iterable[tuple[str, Row]]) -> str:
+    """The identity of a data set, from its (split, row)s sorted by split and id."""
+    total = hashlib.sha256(b"blurbench digest 1\n")
+    for split, row in rows:
+        hashes = (row.get(f"{kind}_pixels", "") for kind in PICTURES)
+        total.update("\0".join((split, row["id"], *hashes)).encode() + b"\n")
+    return total.hexdigest()

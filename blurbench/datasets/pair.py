@@ -1,0 +1,193 @@
+"""One pair: recipe + source image + named random streams -> blur, sharp, mask and their row."""
+
+import json
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from blurbench.blurs.base import MIN_SIDE, Blurred, Light, Scene, between, need
+from blurbench.blurs.motion_flow import MotionFlow
+from blurbench.datasets import sensor as sensing
+from blurbench.datasets.splits import GALLERY, pair_id
+from blurbench.errors import UserError
+from blurbench.recipes.recipe import Recipe, Region
+from blurbench.sources.open import Sharp
+from blurbench_kernels.random import stream
+
+Window = tuple[slice, slice]  # rows, columns
+Key = tuple[str | int, ...]
+IDENTITY = "identity"  # family of pairs that stay sharp
+# The columns of a region where nothing is blurred.
+NOWHERE: dict[str, dict[str, Any]] = {
+    "box": {"box": [0, 0, 0, 0]},
+    "class": {"blurred_class": -1},
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A finished pair and its metadata row, which lacks only what the files decide."""
+
+    id: str
+    blur: np.ndarray  # (H, W, 3) uint8 RGB
+    sharp: np.ndarray  # (H, W, 3) uint8 RGB
+    mask: np.ndarray | None  # (H, W) uint8 labels 0..3
+    row: dict[str, Any]
+
+    @property
+    def images(self) -> dict[str, np.ndarray]:
+        """The pictures of this pair by the folder they go to."""
+        mask = {} if self.mask is None else {"mask": self.mask}
+        return {"blur": self.blur, "sharp": self.sharp, **mask}
+
+
+def prepare(recipe: Recipe, item_id: str, sharp: Sharp) -> Sharp:
+    """Resize as the recipe says; twice is once. UserError where there are too few pixels."""
+    if recipe.masks and sharp.mask is None:
+        raise UserError(f"{item_id}: has no mask, and recipe {recipe.name} needs one")
+    size, resize = sharp.image.shape[:2], recipe.prepare.resize
+    if resize == size:
+        return sharp
+    need(item_id, size, (recipe.prepare.min_size, recipe.prepare.min_size))
+    if resize is None:
+        return sharp
+    # Pillow resizes 8-bit images in integer arithmetic: the same bytes on every machine.
+    image = _resize(sharp.image, resize, Image.Resampling.BILINEAR)
+    mask = frames = None
+    if sharp.mask is not None:
+        mask = _resize(sharp.mask, resize, Image.Resampling.NEAREST)
+    if sharp.frames is not None:
+        frames = np.stack(
+            [_resize(each, resize, Image.Resampling.BILINEAR) for each in sharp.frames]
+        )
+    return replace(sharp, image=image, mask=mask, frames=frames)
+
+
+def _resize(image: np.ndarray, size: tuple[int, int], how: Image.Resampling) -> np.ndarray:
+    return np.array(Image.fromarray(image).resize((size[1], size[0]), how))
+
+
+def make_pair(
+    recipe: Recipe, seed: int, item_id: str, split: str, replica: int, sharp: Sharp
+) -> Pair:
+    """The pair named by (recipe, seed, split, item_id, replica), from the source image `sharp`.
+
+    A pure function: the same arguments give the same pixels, whatever else is made, anywhere.
+    UserError names the item and the size needed where the image is too small for its blur.
+    """
+    sharp = prepare(recipe, item_id, sharp)
+    key = (recipe.name, seed, split, item_id, replica)
+    settings = None if _is_gallery(sharp) else recipe.sensor
+    draws = sensing.draw(settings, key)
+    light = partial(sensing.expose, settings, draws)
+    exposed = light(sharp.image)
+    blurred = _blur(recipe, key, sharp, exposed, light)
+    window = _window(recipe, item_id, sharp.image.shape, blurred.border)
+    mask = sharp.mask[window].copy() if recipe.masks and sharp.mask is not None else None
+    image = blurred.image[window]
+    place: dict[str, Any] = {}
+    if recipe.region:
+        random = stream(*key, "region")
+        whole = blurred.family != IDENTITY
+        image, place = confine(recipe.region, random, item_id, image, exposed[window], mask)
+        place = place if whole else NOWHERE[recipe.region.kind]
+    sigma = 0.0 if _is_gallery(sharp) else _noise_sigma(recipe, key)
+    blurred = replace(blurred, drawn={**blurred.drawn, **draws.stated})
+    row = _row(recipe, key, sharp, blurred, sigma)
+    return Pair(
+        pair_id(item_id, split, replica),
+        sensing.develop(settings, draws, sigma, image, key),
+        sensing.develop_sharp(settings, sharp.image[window]),
+        mask,
+        {**row, **place, **sharp.labels},
+    )
+
+
+def _blur(recipe: Recipe, key: Key, sharp: Sharp, exposed: np.ndarray, light: Light) -> Blurred:
+    recipe_name, seed, split, item_id, replica = key
+    kept = recipe.identity and stream(*key, "identity").random() < recipe.identity
+    if kept or _is_gallery(sharp):
+        return Blurred(exposed, (0, 0), {}, (0.0, 0.0), IDENTITY)
+    random = stream(*key, "kernel")
+    shared = (recipe_name, seed, split)
+    scene = Scene(str(item_id), exposed, sharp.frames, random, int(replica), shared, light)
+    return recipe.blur.blur(scene)
+
+
+def _is_gallery(sharp: Sharp) -> bool:
+    """Whether it is an image to compare others with, not one to restore."""
+    return sharp.labels.get("role") == GALLERY
+
+
+def _noise_sigma(recipe: Recipe, key: Key) -> float:
+    """Standard deviation of a pair's noise, of the [0, 1] range."""
+    settings = recipe.blur
+    if isinstance(settings, MotionFlow) and settings.severity_reading == "noise":
+        return between(settings.severity or (0.0, 0.0), stream(*key, "noise level")) / 255
+    return recipe.noise.of_unit
+
+
+def _row(recipe: Recipe, key: Key, sharp: Sharp, blurred: Blurred, sigma: float) -> dict[str, Any]:
+    row = {
+        "source_id": key[3],
+        "source_sha256": sharp.sha256,
+        "replica": key[4],
+        "stream": json.dumps(key, ensure_ascii=False),
+        "kernel_family": blurred.family,
+        "parameters": json.dumps(blurred.drawn, allow_nan=False),
+        "noise_sigma": float(sigma),
+    }
+    if recipe.shots:
+        row["blur_type"] = blurred.type
+    # A column that some rows lack would break the loading of all; averaged frames know no length.
+    if recipe.frames is None:
+        if blurred.severity is None:
+            raise ValueError(f"family {blurred.family} states no severity")
+        # Three decimals: the order of NumPy's additions, hence the last digits, depends on the CPU.
+        row["severity_mean_px"] = round(blurred.severity[0], 3)
+        row["severity_max_px"] = round(blurred.severity[1], 3)
+    return row
+
+
+def confine(
+    region: Region,
+    random: np.random.Generator,
+    item_id: str,
+    image: np.ndarray,
+    light: np.ndarray,
+    mask: np.ndarray | None,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Keep the blur of `image` in a drawn region and `light` around it; and the row's columns."""
+    if mask is not None and region.kind == "class":
+        classes = np.unique(mask)
+        chosen = int(classes[int(random.random() * len(classes))])
+        return np.where((mask == chosen)[..., None], image, light), {"blurred_class": chosen}
+    side = region.side or 0
+    height, width = image.shape[:2]
+    need(item_id, (height, width), (side, side))
+    top, left = (int(random.integers(each - side + 1)) for each in (height, width))
+    partly = light.astype(image.dtype)
+    box = (slice(top, top + side), slice(left, left + side))
+    partly[box] = image[box]
+    return partly, {"box": [left, top, side, side]}
+
+
+def _window(
+    recipe: Recipe, item_id: str, shape: tuple[int, ...], border: tuple[int, int]
+) -> Window:
+    """What is kept of rows and columns: without the border, then the square in the middle."""
+    center = recipe.crop.center
+    cut = border if recipe.crop.borders else (0, 0)
+    least = center or MIN_SIDE
+    need(item_id, (shape[0], shape[1]), (2 * cut[0] + least, 2 * cut[1] + least))
+    rows, columns = (_kept(shape[axis], cut[axis], center) for axis in (0, 1))
+    return rows, columns
+
+
+def _kept(side: int, cut: int, center: int | None) -> slice:
+    inner = side - 2 * cut
+    start = cut + ((inner - center) // 2 if center else 0)
+    return slice(start, start + (center or inner))

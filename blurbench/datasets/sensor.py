@@ -1,0 +1,107 @@
+"""The sensor stage of a recipe: which light is blurred, and what the camera makes of it."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from blurbench.blurs.base import between
+from blurbench.images import jpeg
+from blurbench.recipes.recipe import Sensor
+from blurbench_kernels import sensor
+from blurbench_kernels.random import stream
+
+Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What the sensor stage draws for one pair; None where the recipe has no such thing."""
+
+    highlights: float | None = None  # light added where the sharp picture clips
+    shot_noise: float | None = None  # light of one electron
+    read_noise: float | None = None  # standard deviation
+    jpeg: int | None = None  # quality
+
+    @property
+    def stated(self) -> dict[str, float]:
+        """What there is."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def draw(settings: Sensor | None, key: Key) -> Draws:
+    """The draws of the pair named by `key`."""
+    if settings is None:
+        return Draws()
+    highlights = shot = read = quality = None
+    if settings.highlights:
+        highlights = between(settings.highlights, stream(*key, "highlights"))
+    if settings.shot_noise or settings.read_noise:
+        random = stream(*key, "noise factors")
+        shot = settings.shot_noise * between(settings.noise_factor, random)
+        read = settings.read_noise * between(settings.noise_factor, random)
+    if settings.jpeg:
+        low, high = settings.jpeg
+        quality = low + int(stream(*key, "jpeg").random() * (high - low + 1))
+    return Draws(highlights, shot, read, quality)
+
+
+def expose(settings: Sensor | None, draws: Draws, image: np.ndarray) -> np.ndarray:
+    """What is blurred of an (H, W, 3) uint8 picture: itself, or linear light, float64 0..255."""
+    if settings is None or settings.light == "encoded":
+        return image
+    linear = _to_linear(settings, image)
+    if draws.highlights is not None:
+        linear = sensor.boost_highlights(linear, settings.threshold, draws.highlights)
+    return linear * 255.0
+
+
+def develop(
+    settings: Sensor | None, draws: Draws, sigma: float, image: np.ndarray, key: Key
+) -> np.ndarray:
+    """The (H, W, 3) uint8 picture of what `expose` gave, once blurred.
+
+    sigma: of the Gaussian noise added to the encoded values, of the [0, 1] range.
+    """
+    if image.dtype == np.uint8 and not sigma:
+        return _compress(draws, image)
+    values = image / 255.0
+    if settings and settings.light == "linear":
+        values = _encode(settings, _shot_noise(draws, sensor.saturate(values), key))
+    if sigma:
+        values = sensor.gaussian_noise(values, sigma, stream(*key, "noise"))
+    return _compress(draws, sensor.quantise(values))
+
+
+def develop_sharp(settings: Sensor | None, image: np.ndarray) -> np.ndarray:
+    """The sharp picture, with the response of the camera that took the blurred one."""
+    if settings is None or settings.response is None:
+        return np.ascontiguousarray(image)
+    return sensor.quantise(_encode(settings, _to_linear(settings, image)))
+
+
+def _to_linear(settings: Sensor, image: np.ndarray) -> np.ndarray:
+    values = image / 255.0
+    return sensor.srgb_to_linear(values) if settings.curve == "srgb" else sensor.power(values, 2.2)
+
+
+def _encode(settings: Sensor, linear: np.ndarray) -> np.ndarray:
+    linear = sensor.saturate(linear)
+    if settings.response:
+        return sensor.response(linear, settings.response)
+    if settings.curve == "srgb":
+        return sensor.linear_to_srgb(linear)
+    return sensor.power(linear, 1 / 2.2)
+
+
+def _shot_noise(draws: Draws, linear: np.ndarray, key: Key) -> np.ndarray:
+    if draws.shot_noise is None or draws.read_noise is None:
+        return linear
+    random = stream(*key, "shot noise")
+    if not draws.shot_noise:
+        return sensor.gaussian_noise(linear, draws.read_noise, random)
+    return sensor.poisson_gaussian(linear, draws.shot_noise, draws.read_noise, random)
+
+
+def _compress(draws: Draws, image: np.ndarray) -> np.ndarray:
+    image = np.ascontiguousarray(image)
+    return image if draws.jpeg is None else jpeg(image, draws.jpeg)

@@ -1,0 +1,179 @@
+"""Which pairs a data set has: splits, limits and names, by the hash of each source's id alone."""
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from blurbench.errors import UserError
+from blurbench.files import sha256
+from blurbench.recipes.recipe import Recipe, Recognition
+from blurbench.sources.open import SPLITS, Source, SourceItem
+
+PROBE, GALLERY = "probe", "gallery"
+
+Chosen = tuple[SourceItem, str]  # with its split
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One pair to make; of millions, those of one image share all that they hold."""
+
+    split: str
+    stem: str  # of the id
+    item: SourceItem
+    replica: int
+
+    @property
+    def id(self) -> str:
+        """`pair_id`."""
+        return _numbered(self.stem, self.replica)
+
+
+def list_tasks(recipe: Recipe, source: Source, limit: int | None = None) -> list[Task]:
+    """Every pair of the data set, sorted by split, the first part of the id, and replica."""
+    chosen = choose(recipe, source, limit)
+    stems = sorted((split, _stem(item.id, split), at) for at, (item, split) in enumerate(chosen))
+    return [
+        Task(split, stem, item, replica)
+        for split, stem, at in stems
+        for item in (chosen[at][0],)
+        for replica in range(_replicas(recipe, item, split))
+    ]
+
+
+def _replicas(recipe: Recipe, item: SourceItem, split: str) -> int:
+    # A gallery image stays sharp: one pair of it is enough.
+    return 1 if item.labels.get("role") == GALLERY else getattr(recipe.replicas, split)
+
+
+def choose(recipe: Recipe, source: Source, limit: int | None = None) -> list[Chosen]:
+    """Source images with their split: as many as the recipe asks for and there are.
+
+    Of these all, or the first `limit` in hash order; then the first image of each split leads, so
+    that every split that can have an image has one. With recognition the limit is of identities.
+    UserError where there is none, or a group is in two splits.
+    """
+    if recipe.recognition:
+        return _probes_and_gallery(recipe.recognition, source, limit)
+    items = [(item, split_of(recipe, item)) for item in source.items]
+    _refuse_shared(recipe, source.spec, items)
+    items = [each for split in SPLITS for each in _asked_for(recipe, split, items)]
+    if not items:
+        asked = [name for name in SPLITS if getattr(recipe.images, name) != 0]
+        raise UserError(
+            f"{source.spec}: no image falls into the splits that recipe {recipe.name} makes "
+            f"({', '.join(asked)}); put them in folders named like that"
+        )
+    if limit is None:
+        return items
+    items = _in_hash_order(items)
+    first = {split: item for item, split in reversed(items)}
+    items.sort(key=lambda pair: first[pair[1]] is not pair[0])
+    return items[:limit]
+
+
+def shortfall(recipe: Recipe, tasks: Sequence[Task]) -> str:
+    """What the recipe asks for and the source does not have, in one line; empty for nothing."""
+    of_split = {split: {t.item.id for t in tasks if t.split == split} for split in SPLITS}
+    asked = {split: getattr(recipe.images, split) for split in SPLITS}
+    short = [
+        f"{len(of_split[split])} of {count} {split}"
+        for split, count in asked.items()
+        if count is not None and len(of_split[split]) < count
+    ]
+    if recipe.recognition:
+        found = len({t.item.labels["identity"] for t in tasks})
+        if found < recipe.recognition.probes:
+            short.append(f"{found} of {recipe.recognition.probes} identities")
+    return f"fewer images than recipe {recipe.name} asks for: {', '.join(short)}" if short else ""
+
+
+def _refuse_shared(recipe: Recipe, spec: str, items: Iterable[Chosen]) -> None:
+    """UserError where folders or lists put images of one group into two splits."""
+    first: dict[str, Chosen] = {}
+    for item, split in items:
+        group = _group(recipe, item)
+        other, its_split = first.setdefault(group, (item, split))
+        if split != its_split:
+            raise UserError(
+                f"{spec}: {other.id} is in {its_split} and {item.id} in {split}, but both are of "
+                f"{group!r}; keep a clip, identity or folder in one split"
+            )
+
+
+def _asked_for(recipe: Recipe, split: str, items: list[Chosen]) -> list[Chosen]:
+    of_split = [each for each in items if each[1] == split]
+    count = getattr(recipe.images, split)
+    return of_split if count is None else _in_hash_order(of_split)[:count]
+
+
+def _in_hash_order(items: Iterable[Chosen]) -> list[Chosen]:
+    return sorted(items, key=lambda each: place_of("limit", each[0].id))
+
+
+def _probes_and_gallery(asked: Recognition, source: Source, limit: int | None) -> list[Chosen]:
+    """Of each of `limit` identities one probe and its gallery, all for testing."""
+    members: dict[str, list[SourceItem]] = defaultdict(list)
+    for item, _ in _in_hash_order((item, "test") for item in source.items):
+        # A picture of nobody known can be neither.
+        if "identity" in item.labels:
+            members[str(item.labels["identity"])].append(item)
+    each = 1 + asked.gallery
+    enough = [name for name in members if len(members[name]) >= each]
+    if not enough:
+        raise UserError(f"{source.spec}: no identity here has the {each} images that are needed")
+    enough.sort(key=lambda name: place_of("identity", name))
+    return [
+        (_with_role(item, PROBE if place == 0 else GALLERY), "test")
+        for name in enough[: asked.probes][:limit]
+        for place, item in enumerate(members[name][:each])
+    ]
+
+
+def _with_role(item: SourceItem, role: str) -> SourceItem:
+    return replace(item, labels={**item.labels, "role": role})  # type: ignore[type-var]
+
+
+def split_of(recipe: Recipe, item: SourceItem) -> str:
+    """The split its source states, else one by the hash of its group, whatever else there is.
+
+    An image without a group is its own: frames of one clip share a split.
+    """
+    if item.split:
+        return item.split
+    place = place_of("split", _group(recipe, item))
+    if place < recipe.splits.train:
+        return "train"
+    return "val" if place < recipe.splits.train + recipe.splits.val else "test"
+
+
+def _group(recipe: Recipe, item: SourceItem) -> str:
+    """What shares a split; the id of an image of its own."""
+    folder = item.id.rpartition("/")[0] if recipe.groups == "folder" else ""
+    return item.group or folder or item.id
+
+
+def place_of(purpose: str, source_id: str) -> float:
+    """A place in [0, 1) by the hash of a source's id, another for each purpose."""
+    digest = hashlib.sha256(f"{purpose} {source_id}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def pair_id(source_id: str, split: str, replica: int) -> str:
+    """Readable and unique, such as "img-103006-1a2b3c4d-r00": no '.', no ' ', a letter first."""
+    return _numbered(_stem(source_id, split), replica)
+
+
+def _numbered(stem: str, replica: int) -> str:
+    return f"{stem}-r{replica:02d}"
+
+
+def _stem(source_id: str, split: str) -> str:
+    # Of the file name alone: frames of a video are VIDEO.mp4/000006.
+    stem = re.sub(r"\.[^./]*$", "", source_id.removeprefix(f"{split}/"))
+    slug = re.sub("[^a-z0-9]+", "-", stem.lower())[-40:].strip("-")
+    if not slug[:1].isalpha():
+        slug = f"img-{slug}".rstrip("-")
+    return f"{slug}-{sha256(source_id.encode())[:8]}"

@@ -1,0 +1,132 @@
+"""Is a data set exactly what its dataset.json says?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+
+from blurbench.datasets.card import FOLDER as CARD
+from blurbench.datasets.format import (
+    DATASET,
+    METADATA,
+    PICTURES,
+    WORK,
+    Description,
+    Row,
+    digest_of,
+    file_names,
+    located,
+    pictures_of,
+    pixel_hash,
+    read_description,
+    read_picture,
+    read_rows,
+)
+from blurbench.engine import run_shards
+from blurbench.errors import UserError
+from blurbench.files import sha256
+from blurbench.images import IMAGE_SUFFIXES, decode, decode_labels
+from blurbench.progress import progress
+from blurbench.stores.open import Place, Store, open_store
+
+SHARD_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The rows of one shard."""
+
+    split: str
+    rows: Sequence[Row]
+
+
+def verify(place: Place, *, workers: int = 1, scheduler: str | None = None) -> list[str]:
+    """One line for each way in which a folder or URL differs from its dataset.json; empty for none.
+
+    Reads every picture. UserError where there is no data set.
+    """
+    store = open_store(place)
+    description = read_description(store)
+    problems = []
+    if store.exists(WORK):
+        problems.append(f"{store.where(WORK)}: unfinished; run the same synthesize again")
+    rows = _rows(store, description, problems)
+    shards = [
+        Checked(split, rows[split][start : start + SHARD_SIZE])
+        for split in rows
+        for start in range(0, len(rows[split]), SHARD_SIZE)
+    ]
+    pictures_of(store, description, "")  # an index whose pictures were moved: not a line for each
+    check = partial(_check_shard, store.absolute(), description.root)
+    with progress("verify", sum(map(len, rows.values()))) as advance:
+        for done in run_shards(check, shards, workers=workers, scheduler=scheduler):
+            where = store.where(done.shard.split)
+            killed = [f"{where}: a picture here kills the process reading it"]
+            problems += killed if done.killed else done.result or []
+            advance(len(done.shard.rows))
+    return sorted(problems + _strangers(store, rows))
+
+
+def _rows(store: Store, description: Description, problems: list[str]) -> dict[str, list[Row]]:
+    """The rows by split; appends what is wrong with the metadata itself."""
+    rows: dict[str, list[Row]] = {}
+    for split, count in sorted(description.counts.items()):
+        name = f"{split}/{METADATA}"
+        where = store.where(name)
+        try:
+            rows[split] = sorted(read_rows(store, split), key=lambda row: row["id"])
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if sha256(store.read(name)) != description.metadata_sha256.get(split):
+            problems.append(f"{where}: changed; its SHA-256 is not the one in {DATASET}")
+        if len(rows[split]) != count:
+            problems.append(f"{where}: {len(rows[split])} rows, {count} in {DATASET}")
+    if digest_of((split, row) for split in rows for row in rows[split]) != description.digest:
+        problems.append(f"{store.where(DATASET)}: its digest is not that of the rows")
+    return rows
+
+
+def _check_shard(store: Store, root: str | None, shard: Checked) -> list[str]:
+    pictures, folder = located(store, root, shard.split)
+    return [
+        problem
+        for row in shard.rows
+        for kind in PICTURES
+        if f"{kind}_file_name" in row
+        for problem in _check_picture(pictures, folder, kind, row)
+    ]
+
+
+def _check_picture(store: Store, folder: str, kind: str, row: Row) -> list[str]:
+    try:
+        name = store.inside(folder, row[f"{kind}_file_name"])
+        where = store.where(name)
+        data = read_picture(store, name)
+        if sha256(data) != row.get(f"{kind}_sha256"):
+            return [f"{where}: changed; its SHA-256 is not the one in {METADATA}"]
+        image = decode_labels(data, where) if kind == "mask" else decode(data, where)
+    except UserError as error:
+        return [str(error)]
+    if pixel_hash(image) != row.get(f"{kind}_pixels"):
+        return [f"{where}: its pixels are not those in {METADATA}"]
+    return []
+
+
+def _strangers(store: Store, rows: dict[str, list[Row]]) -> list[str]:
+    known = {
+        PurePosixPath(split, name)
+        for split, of_split in rows.items()
+        for row in of_split
+        for name in file_names(row)
+    }
+    return [
+        f"{store.where(name)}: a picture that no row of {METADATA} names"
+        for name in store.names()
+        if _is_picture(path := PurePosixPath(name)) and path not in known and path.parts[0] != CARD
+    ]
+
+
+def _is_picture(path: PurePosixPath) -> bool:
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden

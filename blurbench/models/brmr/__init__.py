@@ -1,0 +1,1 @@
+"""Adversarial BRMR: iGAN finds what is still blurry, pGAN refines it."""

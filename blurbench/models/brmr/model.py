@@ -1,0 +1,216 @@
+"""Adversarial BRMR: iGAN restores a picture, pGAN the patches that it left the most blurred.
+
+After "Tell Me Where It is Still Blurry: Adversarial Blurred Region Mining and Refining" (ACM
+Multimedia, 2019), which was published without code.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import ClassVar, NamedTuple
+
+import torch
+from pydantic import Field, ValidationInfo, field_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blurbench.models.base import Batch, Figures, Losses, Maps, Stage, Update, pad, signed
+from blurbench.models.brmr.igan import IGAN, IGANConfig
+from blurbench.models.brmr.mining import Box, hottest
+from blurbench.models.parts.dropout import seeded_dropout
+from blurbench.models.parts.maps import coloured
+from blurbench.models.parts.pix2pix import (
+    InstanceNorm,
+    PatchDiscriminator,
+    UnetGenerator,
+    initialise,
+)
+from blurbench.models.parts.schedules import falling
+
+
+class BRMRConfig(IGANConfig):
+    """iGAN's, and how patches are mined and refined."""
+
+    patch_downs: int = Field(7, ge=5, le=10, description="times pGAN's generator halves a patch")
+    patch_size: int = Field(128, gt=0, description="px, a multiple of 2^patch_downs")
+    stride: int = Field(64, gt=0, description="px from one window of the search to the next")
+    max_iterations: int = Field(16, ge=0, description="most patches refined in a picture")
+
+    @field_validator("patch_size")
+    @classmethod
+    def fits(cls, size: int, info: ValidationInfo) -> int:
+        """Patches must suit pGAN's generator, and lie inside the smallest picture."""
+        fields = info.data
+        if {"downs", "patch_downs"} <= fields.keys():
+            unit, smallest = 2 ** fields["patch_downs"], 2 ** fields["downs"]
+            if size % unit or size > smallest:
+                raise ValueError(f"it must be a multiple of {unit} and at most {smallest}")
+        return size
+
+
+PAPER = BRMRConfig(steps=1_120_000, batch_size=1, crop_size=256)  # 400 epochs, one by one
+
+
+class Version(NamedTuple):
+    """A picture on its way."""
+
+    image: Tensor  # (1, 3, H, W) in [0, 1]
+    heat: Tensor  # (1, H, W): where it is still blurry
+    refined: Box | None  # the patch that was replaced last
+
+
+class BRMR(IGAN):
+    """iGAN, whose weights keep their names, and pGAN."""
+
+    Config = BRMRConfig
+    PRESETS: ClassVar = {
+        # 200 epochs of 2,800 concert pairs for each of the two GANs.
+        "paper": PAPER,
+        "tiny": BRMRConfig(
+            **IGAN.PRESETS["tiny"].model_dump(exclude={"steps"}),
+            steps=4_000,
+            patch_downs=5,
+            patch_size=32,
+            stride=16,
+        ),
+    }
+
+    config: BRMRConfig
+
+    def __init__(self, config: BRMRConfig) -> None:
+        """Build all four networks."""
+        super().__init__(config)
+        self.patch_generator = UnetGenerator(
+            config.patch_downs, config.width, InstanceNorm, config.dropout
+        )
+        self.patch_discriminator = PatchDiscriminator(6, config.width, InstanceNorm)
+        initialise(self.patch_generator)
+        initialise(self.patch_discriminator)
+        self.mined_last: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
+
+    def restore(self, blur: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1], sides multiples of `multiple` -> the same shape."""
+        return self.restore_counted(blur)[0]
+
+    def restore_counted(self, blur: Tensor) -> tuple[Tensor, Figures]:
+        """`restore`, and `iterations`: the patches that were refined and kept."""
+        restored, iterations = [], 0
+        for picture in blur.split(1):
+            with self.noise(picture):
+                # One by one: all versions of a large picture need not fit in memory.
+                for accepted, version in enumerate(self.versions(picture)):
+                    restored_last, count = version.image, accepted
+            restored.append(restored_last)
+            iterations += count
+        return torch.cat(restored), {"iterations": float(iterations)}
+
+    def noise(self, picture: Tensor) -> AbstractContextManager[None]:
+        """Dropout of both generators, one draw for all that happens to a picture."""
+        return seeded_dropout(self, picture) if self.config.test_dropout else nullcontext()
+
+    def versions(self, blur: Tensor) -> Iterator[Version]:
+        """Algorithm 1 on (1, 3, H, W): what iGAN restores, and what follows with each patch."""
+        c, image = self.config, self.generate(blur)
+        # Log odds grow when the chance of "sharp" does, and do not end at 1.
+        confidence, heat = self.judge(image, blur)
+        yield Version(image, heat, None)
+        for _ in range(c.max_iterations):
+            (box,) = hottest(heat, c.patch_size, c.stride)
+            tried = self.refine(image, box)
+            tried_confidence, heat = self.judge(tried, blur)
+            # Without values, one refused patch.
+            if blur.is_meta or not tried_confidence > confidence:
+                return
+            image, confidence = tried, tried_confidence
+            yield Version(image, heat, box)
+
+    def refine(self, image: Tensor, box: Box) -> Tensor:
+        """A copy of (1, 3, H, W) in [0, 1] with pGAN's restoration of one patch."""
+        refined = image.clone()
+        box.cut(refined).copy_((self.patch_generator(signed(box.cut(image))) + 1) / 2)
+        return refined
+
+    @torch.no_grad()
+    def explain(self, blur: Tensor) -> Maps:
+        """Where it was blurry before and after, the refined patches, and the way there.
+
+        `heat_before` and `heat_after` share their colours; `patches` is the restored picture with
+        outlines, the first patch red and the last one green; `iterations` is an animation.
+        """
+        padded, (height, width) = pad(blur, self.multiple)
+        with self.noise(padded):
+            versions = list(self.versions(padded))
+        heats = [versions[i].heat[0, :height, :width] for i in (0, -1)]
+        before, after = coloured(torch.cat(heats)).chunk(2, dim=1)
+        images = torch.cat([v.image for v in versions])[..., :height, :width].clamp(0, 1)
+        boxes = [v.refined for v in versions if v.refined]
+        return {
+            "heat_before": before,
+            "heat_after": after,
+            "patches": outlined(images[-1], boxes),
+            "iterations": images,
+        }
+
+    def inference_modules(self) -> tuple[nn.Module, ...]:
+        """Both generators, and the discriminator that tells where and when to stop."""
+        return (self.generator, self.discriminator, self.patch_generator)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """iGAN's stage; then as many steps of pGAN on what the finished iGAN left blurred."""
+        c = self.config
+        (igan,) = super().stages()
+        adam = partial(Update, lr=c.rate, betas=(c.beta1, 0.999), schedule=falling(0.5))
+        networks = self.patch_discriminator, self.patch_generator
+        discriminator = adam("discriminator", networks[:1], self.patch_discriminator_losses)
+        generator = adam("generator", networks[1:], self.patch_generator_losses)
+        return replace(igan, name="igan"), Stage("pgan", 1.0, (discriminator, generator))
+
+    @torch.no_grad()
+    def mined(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The patch that iGAN leaves the most blurred, and the sharp one: (N, 3, p, p) in [-1, 1].
+
+        The last answer is kept: both updates of a step ask for the same.
+        """
+        c, blur = self.config, batch["blur"]
+        if self.mined_last is None or self.mined_last[0] is not blur:
+            restored = super().restore(blur)
+            boxes = hottest(self.cam(restored, blur), c.patch_size, c.stride)
+            pairs = [
+                torch.stack([box.cut(image) for box, image in zip(boxes, images, strict=True)])
+                for images in (restored, batch["sharp"])
+            ]
+            self.mined_last = blur, (signed(pairs[0]), signed(pairs[1]))
+        return self.mined_last[1]
+
+    def patch_discriminator_losses(self, batch: Batch) -> Losses:
+        """Eq. 3 on patches, halved as in pix2pix."""
+        blur, sharp = self.mined(batch)
+        with torch.no_grad():
+            restored = self.patch_generator(blur)
+        real = self.patch_classified(blur, sharp, real=True)
+        return {"loss": (real + self.patch_classified(blur, restored, real=False)) / 2}
+
+    def patch_generator_losses(self, batch: Batch) -> Losses:
+        """Eq. 5 on patches."""
+        blur, sharp = self.mined(batch)
+        restored = self.patch_generator(blur)
+        adversarial = self.patch_classified(blur, restored, real=True)
+        return self.generator_loss(adversarial, restored, sharp)
+
+    def patch_classified(self, blur: Tensor, patch: Tensor, real: bool) -> Tensor:
+        """Cross entropy of taking `patch` for real or made; both in [-1, 1]."""
+        logits = self.patch_discriminator(torch.cat([blur, patch], 1))
+        return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+
+
+def outlined(image: Tensor, boxes: list[Box]) -> Tensor:
+    """(3, H, W) in [0, 1] with 2 px outlines of boxes, from red for the first to green."""
+    image = image.clone()
+    for number, box in enumerate(boxes):
+        green = number / max(1, len(boxes) - 1)
+        colour = image.new_tensor([1 - green, green, 0.0])[:, None, None]
+        inside = box.cut(image)
+        for side in (inside[:, :2], inside[:, -2:], inside[..., :2], inside[..., -2:]):
+            side.copy_(colour.expand_as(side))
+    return image

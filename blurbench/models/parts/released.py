@@ -1,0 +1,136 @@
+"""Checkpoints of the released networks, by other hands, into ours: strictly, or with a reason."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from blurbench.errors import UserError
+from blurbench.models.parts.weights import differences, load_tensors
+
+# Name -> module:attribute, which makes the released network.
+RELEASED: dict[str, str] = {
+    "deblurgan_D": "blurbench.models.deblurgan:Critic",
+    "deblurgan_G": "blurbench.models.deblurgan:Generator",
+    "deepdeblur_D": "blurbench.models.deepdeblur:Discriminator",
+    "deepdeblur_rb19": "blurbench.models.deepdeblur:Network",
+    "deepdeblur_rb6": "blurbench.models.deepdeblur:SixBlockNetwork",
+    "mimounet": "blurbench.models.mimo_unet:Network",
+    "mimounetplus": "blurbench.models.mimo_unet:PlusNetwork",
+    "mprnet": "blurbench.models.mprnet:Network",
+    "mprnet_s1": "blurbench.models.mprnet:FirstStage",
+    "mssnet": "blurbench.models.mssnet:Network",
+    "mssnet_large": "blurbench.models.mssnet:Network",
+    "mssnet_small": "blurbench.models.mssnet:Network",
+    "nafnet_w32": "blurbench.models.nafnet:Network",
+    "nafnet_w64": "blurbench.models.nafnet:Network",
+    "pix2pix_D70": "blurbench.models.parts.pix2pix:PatchDiscriminator",
+    "pix2pix_unet128_G": "blurbench.models.parts.pix2pix:unet_128",
+    "pix2pix_unet256_G": "blurbench.models.parts.pix2pix:UnetGenerator",
+    "restormer": "blurbench.models.restormer:Network",
+    "udeconv_burst": "blurbench.models.udeconv:Network",
+    "umsn_CN": "blurbench.models.umsn.released:ReleasedConfidence",
+    "umsn_G": "blurbench.models.umsn.released:ReleasedDeblurNet",
+    "umsn_SN": "blurbench.models.umsn.released:ReleasedSegmentation",
+}
+# Where the released network is not the one that is made without arguments.
+SETTINGS: dict[str, dict[str, int]] = {
+    "mssnet_large": {"width": 80, "step": 50},
+    "mssnet_small": {"width": 20, "step": 40},
+    "nafnet_w32": {"width": 32},
+}
+
+
+def load_network(name: str, source: Mapping[str, Any] | str | Path) -> nn.Module:
+    """`blurbench.models.convert`."""
+    network = released_network(name)
+    told = f"{source}: not weights of {name}" if isinstance(source, str | Path) else name
+    _, tensors = best_fit((network,), read_checkpoint(source), told)
+    dtypes = [tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()]
+    network.to(dtypes[0]).load_state_dict(tensors)
+    return network.eval()
+
+
+def load_released(model: nn.Module, path: Path) -> None:
+    """Fill a model, or the one of its networks that a file of weights belongs to."""
+    # A model may hold another, as a backbone: that one's networks too.
+    parts = [model, *model.children()]
+    networks = (*parts, *(network for part in parts[1:] for network in part.children()))
+    told = f"{path}: weights of another model or preset"
+    network, tensors = best_fit(networks, read_checkpoint(path), told)
+    network.load_state_dict(tensors)
+
+
+def released_network(name: str) -> nn.Module:
+    """A released network, untrained; UserError for an unknown name."""
+    if name not in RELEASED:
+        raise UserError(f"no released network {name!r}; there are {', '.join(sorted(RELEASED))}")
+    module, _, attribute = RELEASED[name].partition(":")
+    network: nn.Module = getattr(import_module(module), attribute)(**SETTINGS.get(name, {}))
+    return network
+
+
+def read_checkpoint(source: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
+    """What a file holds, tensors and plain containers only: no file may run code."""
+    if isinstance(source, Mapping):
+        return source
+    path = Path(source)
+    if path.suffix == ".safetensors":
+        return load_tensors(path)
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"{path}: no such file") from None
+    except Exception as error:  # of bytes that are no checkpoint, torch.load raises anything
+        reason = str(error).split(". ")[0].splitlines()
+        told = reason[0] if reason else type(error).__name__
+        raise UserError(
+            f"{path}: not a checkpoint of plain tensors ({told}); save its state_dict() alone"
+        ) from None
+    if not isinstance(held, Mapping):
+        raise UserError(f"{path}: holds no state dict but a {type(held).__name__}")
+    return held
+
+
+def best_fit(
+    networks: tuple[nn.Module, ...], held: Mapping[str, Any], told: str
+) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The network and the state dict in `held` that share most names; they must share all."""
+    found = list(state_dicts(held))
+    if not found:
+        raise UserError(f"{told}: no tensors in it, but {', '.join(map(str, held)) or 'nothing'}")
+    wanted = {network: network.state_dict() for network in networks}
+    network, tensors = max(
+        product(networks, found), key=lambda pair: len(wanted[pair[0]].keys() & pair[1].keys())
+    )
+    tensors = without_old_statistics(network, tensors)
+    difference = differences(wanted[network], tensors)
+    if difference:
+        raise UserError(f"{told}: {difference}")
+    return network, tensors
+
+
+def state_dicts(held: Mapping[Any, Any]) -> Iterator[dict[str, Tensor]]:
+    """The tensors of a checkpoint and of all that it nests; also without their common prefixes."""
+    tensors = {key: value for key, value in held.items() if torch.is_tensor(value)}
+    while tensors:
+        yield tensors
+        heads = {str(key).partition(".")[0] for key in tensors}
+        if len(heads) > 1 or not all("." in str(key) for key in tensors):
+            break
+        tensors = {key.partition(".")[2]: value for key, value in tensors.items()}
+    # Averaged weights first: of equals, the first is taken.
+    for key in sorted(held, key=lambda key: "ema" not in str(key)):
+        if isinstance(held[key], Mapping):
+            yield from state_dicts(held[key])
+
+
+def without_old_statistics(network: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Drop running statistics of instance norms: PyTorch 0.3 stored them and never read them."""
+    norms = {n for n, module in network.named_modules() if isinstance(module, nn.InstanceNorm2d)}
+    kept = network.state_dict().keys()
+    return {k: v for k, v in tensors.items() if k in kept or k.rpartition(".")[0] not in norms}

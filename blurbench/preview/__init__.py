@@ -1,0 +1,1 @@
+"""What a recipe draws, as a picture or as a file of kernels."""

@@ -1,0 +1,1 @@
+"""Results into boards: who is better, and how sure that is."""

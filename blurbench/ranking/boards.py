@@ -1,0 +1,210 @@
+"""Results -> boards: what may be compared with what, and how it ranks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from blurbench.errors import UserError
+from blurbench.metrics import METRICS, find_metric
+from blurbench.ranking.breakdowns import Breakdown, breakdowns
+from blurbench.ranking.comparisons import Comparison, comparison
+from blurbench.ranking.csv_files import read_foreign
+from blurbench.ranking.merge_seeds import merge_seeds, spread
+from blurbench.ranking.results import Key, Result, read_result
+from blurbench.ranking.statistics import (
+    FEWEST,
+    Estimate,
+    Sources,
+    by_source,
+    estimates,
+    means_of_sources,
+    ranks,
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One cell of a board: a metric of a model."""
+
+    estimate: Estimate
+    gain: Estimate | None  # paired difference to the baseline
+    rank: int | None  # None where pictures are missing, or fewer than FEWEST
+    seed_sd: float | None = None  # between seeds, of the mean over pictures
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a board."""
+
+    result: Result
+    missing: int  # pictures that others on the board have and this one has not
+    scores: dict[str, Score]
+
+
+@dataclass(frozen=True)
+class Board:
+    """Models scored on the same pictures under the same protocol, the baseline first."""
+
+    recipe: str
+    split: str
+    digest: str
+    protocol: str
+    images: int
+    metrics: list[str]
+    entries: list[Entry]
+    comparisons: dict[str, Comparison]  # by metric, of the models that are ranked
+    breakdowns: list[Breakdown]  # of the same
+    sources: Sources  # of its pictures, where several were blurred from one
+
+    @property
+    def independent(self) -> int:
+        """How many pictures an interval may count: those blurred from one picture are one."""
+        return self.images - len(self.sources) + len(set(self.sources.values()))
+
+    @property
+    def name(self) -> str:
+        """An id that is safe in a link."""
+        return f"{self.recipe}-{self.split}-{self.digest[:8]}-{self.protocol}"
+
+
+def make_boards(paths: Sequence[Path]) -> list[Board]:
+    """Group RESULT folders and CSV files into boards, in a fixed order.
+
+    UserError for what cannot be read, and for two results of one name on one board, unless they
+    are runs that differ by their seed: nobody could tell which is which.
+    """
+    files = [path for path in paths if path.suffix.lower() == ".csv" and not path.is_dir()]
+    results = [read_result(path) for path in paths if path not in files]
+    everything = [*results, *(one for path in files for one in read_foreign(path, results))]
+    groups: dict[Key, list[Result]] = {}
+    for result in everything:
+        groups.setdefault(result.key, []).append(result)
+    return [_board(key, merge_seeds(groups[key])) for key in sorted(groups)]
+
+
+def _refuse_twins(results: Sequence[Result]) -> None:
+    seen: dict[tuple[str, bool], Result] = {}
+    for result in results:
+        other = seen.setdefault((result.model, bool(result.quoted)), result)
+        if other is not result and (other.origin == result.origin or not result.quoted):
+            raise UserError(
+                f"{_place(other)} and {_place(result)} are both called {result.model!r} on one "
+                "board; leave one out, or evaluate it again with --name"
+            )
+
+
+def _refuse_other_tools(results: Sequence[Result]) -> None:
+    """One face network's recognition rate does not compare with another's."""
+    seen: dict[str, Result] = {}
+    for result in results:
+        for tool, which in result.summary.get("using", {}).items():
+            other = seen.setdefault(tool, result)
+            if other.summary["using"][tool] != which:
+                raise UserError(
+                    f"{_place(other)} and {_place(result)} were scored with another {tool}; "
+                    "evaluate one of them again, with the --using of the other"
+                )
+
+
+def _place(result: Result) -> Path:
+    return result.folder / result.origin
+
+
+def _board(key: Key, results: list[Result]) -> Board:
+    _refuse_twins(results)
+    _refuse_other_tools(results)
+    found = {name for result in results for name in result.metrics}
+    metrics = sorted(found, key=lambda name: ([*METRICS, name].index(name), name))
+    scored = [result for result in results if not result.quoted]
+    ids = {name for result in scored for name in result.ids}
+    images = len(ids) or max(result.images for result in results)
+    complete = [one for one in scored if one.images == images and not one.unranked]
+    sources = next((one.sources for one in complete if one.sources), {})
+    cells = {metric: _column(metric, results, complete, sources) for metric in metrics}
+    entries = [
+        Entry(
+            result,
+            missing=max(0, images - result.images),
+            scores={metric: cells[metric][index] for metric in metrics if metric in result.metrics},
+        )
+        for index, result in enumerate(results)
+    ]
+    entries.sort(key=lambda entry: _order(entry, metrics[0]))
+    compared = {metric: _comparison(metric, complete, sources) for metric in metrics}
+    return Board(
+        *key,
+        images,
+        metrics,
+        entries,
+        {metric: found for metric, found in compared.items() if found},
+        breakdowns(
+            [entry.result for entry in entries if entry.result in complete], metrics, sources
+        ),
+        sources,
+    )
+
+
+def _column(
+    metric: str, results: list[Result], complete: list[Result], sources: Sources
+) -> dict[int, Score]:
+    """The scores of one metric, by position in `results`."""
+    scored = {i: one.scores[metric] for i, one in enumerate(results) if metric in one.scores}
+    found = estimates([by_source(of, sources) for of in scored.values()])
+    means = dict(zip(scored, found, strict=True))
+    means |= {i: one.quoted[metric] for i, one in enumerate(results) if metric in one.quoted}
+    baseline = next((one.scores.get(metric) for one in results if one.is_baseline), None)
+    gains = _gains(scored, baseline, sources) if baseline else {}
+    placed = _ranks(metric, complete, sources)
+    return {
+        i: Score(
+            means[i],
+            None if results[i].is_baseline else gains.get(i),
+            placed.get(results[i].model) if results[i] in complete else None,
+            spread(results[i], metric),
+        )
+        for i in means
+    }
+
+
+def _gains(
+    scored: Mapping[int, dict[str, float]], baseline: dict[str, float], sources: Sources
+) -> dict[int, Estimate]:
+    """Paired differences to the baseline, over the pictures that both have."""
+    gaps = {
+        i: by_source({name: of[name] - baseline[name] for name in of if name in baseline}, sources)
+        for i, of in scored.items()
+    }
+    gaps = {i: values for i, values in gaps.items() if values}
+    return dict(zip(gaps, estimates(list(gaps.values())), strict=True))
+
+
+def _by_model(metric: str, complete: list[Result]) -> dict[str, dict[str, float]]:
+    """Scores of the models that have as many as any."""
+    scores = {one.model: one.scores[metric] for one in complete if metric in one.scores}
+    most = max(map(len, scores.values()), default=0)
+    return {model: of_model for model, of_model in scores.items() if len(of_model) == most}
+
+
+def _ranks(metric: str, complete: list[Result], sources: Sources) -> dict[str, int]:
+    """Ranks of the models that have every picture: one that failed on hard ones has no mean."""
+    scores = _by_model(metric, complete)
+    counts = [len(by_source(of, sources)) for of in scores.values()]
+    if min(counts, default=0) < FEWEST:  # no interval, nothing to rank by
+        return {}
+    return ranks(scores, find_metric(metric).higher_is_better, sources)
+
+
+def _comparison(metric: str, complete: list[Result], sources: Sources) -> Comparison | None:
+    scores = _by_model(metric, complete)
+    means = {model: means_of_sources(of, sources) for model, of in scores.items()}
+    return comparison(means, find_metric(metric).higher_is_better)
+
+
+def _order(entry: Entry, first: str) -> tuple[bool, int, float, str]:
+    """Baseline first, then by the first metric's rank and mean, then by name."""
+    score = entry.scores.get(first)
+    if score is None:
+        return not entry.result.is_baseline, 10**9, 0.0, entry.result.model
+    sign = -1 if find_metric(first).higher_is_better else 1
+    rank = score.rank if score.rank is not None else 10**9
+    return not entry.result.is_baseline, rank, sign * score.estimate.mean, entry.result.model

@@ -1,0 +1,200 @@
+"""Numbers from elsewhere: a CSV of scores by picture, or another leaderboard.csv."""
+
+import csv
+import io
+import math
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from blurbench.errors import UserError
+from blurbench.metrics import METRICS, PROTOCOLS, find_metric, known
+from blurbench.ranking.results import Key, Result, is_score
+from blurbench.ranking.statistics import Estimate
+
+SHORTEST_DIGEST = 8
+BY_PICTURE = {"model", "id"}
+BOARD = {"recipe", "split", "digest", "protocol"}
+QUOTED = "means taken from elsewhere: no score of each picture"
+NOT_STATED = "its digest and protocol are not stated"
+Row = dict[str, str]
+
+
+def read_foreign(path: Path, here: Sequence[Result]) -> list[Result]:
+    """The models in a CSV; `here` are the results it joins.
+
+    By picture: model, id and a column a metric, empty where it does not apply. Its board is the
+    one of `here` that its columns digest (8 digits or more) and protocol name; without them it
+    joins the only one there is, unranked. A leaderboard.csv brings its boards with it, and nothing
+    of it is ranked.
+    """
+    rows = list(_read(path))
+    columns = rows[0][1].keys()
+    if columns >= BY_PICTURE:
+        return _by_picture(path, rows, here)
+    if {"model", "images"} | BOARD <= columns:
+        return [_quoted(path, row, where) for where, row in rows]
+    raise UserError(
+        f"{path}: needs the columns model and id and one a metric, or those of leaderboard.csv"
+    )
+
+
+def _read(path: Path) -> Iterator[tuple[str, Row]]:
+    """Rows, each with how to call it in messages; UserError where this is no CSV."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            names = reader.fieldnames or ()
+            rows = [(f"{path}: line {reader.line_num}", row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as CSV ({error})") from None
+    if not rows:
+        raise UserError(f"{path}: holds no rows")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"{path}: has two columns called {twice[0]!r}; keep one")
+    for where, row in rows:
+        if None in row or None in row.values():
+            raise UserError(f"{where}: has not as many cells as the header")
+        if not row.get("model", "-").strip():
+            raise UserError(f"{where}: names no model")
+        # An apostrophe before a formula is what `blurbench leaderboard` writes.
+        yield (
+            where,
+            {key: text[text[:1] == "'" and text[1:2] in FORMULA :] for key, text in row.items()},
+        )
+
+
+def _by_picture(path: Path, rows: list[tuple[str, Row]], here: Sequence[Result]) -> list[Result]:
+    metrics = [name for name in rows[0][1] if name not in BY_PICTURE | BOARD]
+    for metric in metrics:
+        try:
+            find_metric(metric)
+        except UserError as error:
+            raise UserError(f"{path}: a column is no metric: {error}") from None
+    if not metrics:
+        raise UserError(f"{path}: has no column of a metric; such as psnr")
+    models: dict[tuple[str, Key], Result] = {}
+    for where, row in rows:
+        key, stated = _board_of(row, where, {result.key for result in here})
+        result = models.setdefault(
+            (row["model"], key),
+            _empty(path, row["model"], key, metrics, "" if stated else NOT_STATED),
+        )
+        for metric in metrics:
+            if row["id"] in result.scores[metric]:
+                raise UserError(f"{where}: {row['id']!r} of {row['model']!r} is there twice")
+            if row[metric].strip():
+                result.scores[metric][row["id"]] = _number(row[metric], f"{where}: {metric}")
+    for (_, key), result in models.items():
+        _refuse_strangers(path, result, [other for other in here if other.key == key])
+    return list(models.values())
+
+
+def _board_of(row: Row, where: str, keys: Collection[Key]) -> tuple[Key, bool]:
+    """The board that a row belongs to, and whether it says so itself."""
+    stated = {name: row[name] for name in sorted(BOARD) if row.get(name)}
+    found = [key for key in keys if _fits(stated, key)]
+    if len(found) == 1:
+        return found[0], {"digest", "protocol"} <= stated.keys()
+    told = ", ".join(f"{name} {value}" for name, value in stated.items()) or "which is not stated"
+    problem = "several boards have" if found else "no RESULT here has"
+    raise UserError(f"{where}: {problem} its data ({told}); give columns digest and protocol")
+
+
+def _fits(stated: Row, key: Key) -> bool:
+    recipe, split, digest, protocol = key
+    start = stated.get("digest", digest)
+    return (
+        len(start) >= SHORTEST_DIGEST
+        and digest.startswith(start)
+        and stated.get("protocol", protocol) == protocol
+        and stated.get("split", split) == split
+        and stated.get("recipe", recipe) == recipe
+    )
+
+
+def _refuse_strangers(path: Path, result: Result, others: Sequence[Result]) -> None:
+    """UserError where a picture is on no other line of the board: a misspelt id, or other data."""
+    there = {name for other in others for of in other.scores.values() for name in of}
+    for metric, of_metric in result.scores.items():
+        if strangers := sorted(of_metric.keys() - there):
+            raise UserError(f"{path}: no RESULT here has a picture called {strangers[0]!r}")
+        result.scores[metric] = dict(sorted(of_metric.items()))
+    for metric in [metric for metric, of_metric in result.scores.items() if not of_metric]:
+        del result.scores[metric]  # it applies to no picture
+    if not result.scores:
+        raise UserError(f"{path}: holds no score of {result.model!r}")
+
+
+def _quoted(path: Path, row: Row, where: str) -> Result:
+    """One line of a leaderboard.csv."""
+    known(PROTOCOLS, row["protocol"], "protocol")
+    key = (row["recipe"], row["split"], row["digest"], row["protocol"])
+    quoted = {}
+    for metric in METRICS:
+        if row.get(f"{metric}_mean"):
+            ends = [row.get(f"{metric}_{end}") for end in ("low", "high")]
+            low, high = (_number(end, f"{where}: {metric}") if end else None for end in ends)
+            mean = _number(row[f"{metric}_mean"], f"{where}: {metric}")
+            if (low is not None and low > mean) or (high is not None and high < mean):
+                raise UserError(f"{where}: {metric}_mean lies outside of its interval")
+            quoted[metric] = Estimate(mean, low, high)
+    if not quoted:
+        raise UserError(f"{where}: has no mean of a metric that is known here")
+    result = _empty(path, row["model"], key, (), QUOTED)
+    result.quoted.update(quoted)
+    images = _number(row["images"], f"{where}: images")
+    if images < 1 or not row["digest"]:
+        raise UserError(f"{where}: needs a digest, and a number of images above 0")
+    result.summary["data"]["images"] = int(images)
+    return result
+
+
+def _empty(path: Path, model: str, key: Key, metrics: Sequence[str], unranked: str) -> Result:
+    recipe, split, digest, protocol = key
+    summary: dict[str, Any] = {
+        "model": model,
+        "restored_by": "unknown",
+        "data": {"recipe": recipe, "split": split, "digest": digest},
+        "protocol": protocol,
+        "metrics": list(metrics),
+        "provenance": {"taken from": path.name},
+        "milliseconds_median": None,
+        "samples": [],
+        "skipped": [],
+        "environment": {},
+    }
+    scores: dict[str, dict[str, float]] = {metric: {} for metric in metrics}
+    return Result(path.parent, summary, scores, origin=path.name, unranked=unranked)
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not is_score(value):
+        raise UserError(f"{where}: {text!r} is not a finite number")
+    return value
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run as one
+
+
+def csv_text(rows: Sequence[dict[str, Any]]) -> str:
+    """A line each, under every column that any of them has; one that does not apply is empty."""
+    text = io.StringIO()
+    columns = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def cell(value: Any) -> Any:
+    """Six digits of a float; text that a spreadsheet would run as a formula gets an apostrophe."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
+    return value

@@ -1,0 +1,93 @@
+"""Runs of one model that differ by their seed alone, as one row with both variances."""
+
+import json
+import re
+import statistics
+from collections.abc import Sequence
+from itertools import takewhile
+
+from blurbench.ranking.results import Result
+
+# What of a run's provenance makes it another model; the seed, and what follows from it, does not.
+SAME = ("model", "preset", "steps", "config", "data", "init")
+OWN = ("run", "run_hash", "weights", "seed")
+
+
+def merge_seeds(results: Sequence[Result]) -> list[Result]:
+    """The results of one board, with the runs of several seeds in one."""
+    alike: dict[str, list[Result]] = {}
+    merged = []
+    for result in results:
+        identity = _identity(result)
+        if identity is None:
+            merged.append(result)
+        else:
+            alike.setdefault(identity, []).append(result)
+    for runs in alike.values():
+        seeds = {run.summary["provenance"]["seed"] for run in runs}
+        # One seed twice is no sample of seeds: two attempts, that stay two rows.
+        together = mean_of(runs) if 1 < len(runs) == len(seeds) else None
+        merged += [together] if together and together.images else runs
+    return merged
+
+
+def mean_of(runs: Sequence[Result]) -> Result:
+    """Of each picture that all runs have, the mean of its scores; pictures of the first seed."""
+    runs = sorted(runs, key=lambda run: int(run.summary["provenance"]["seed"]))
+    first = runs[0]
+    scores = {}
+    for metric, of_first in first.scores.items():
+        ids = [name for name in of_first if all(name in run.scores[metric] for run in runs)]
+        scores[metric] = {
+            name: statistics.fmean(run.scores[metric][name] for run in runs) for name in ids
+        }
+    times = [run.summary["milliseconds_median"] for run in runs]
+    known_times = [time for time in times if time is not None]
+    provenance = first.summary["provenance"]
+    summary = {
+        **first.summary,
+        "model": _common_name([run.model for run in runs]) or provenance["model"],
+        "milliseconds_median": statistics.median(known_times) if known_times else None,
+        "provenance": {key: value for key, value in provenance.items() if key not in OWN},
+        "skipped": [item for run in runs for item in run.summary["skipped"]],
+    }
+    return Result(
+        first.folder,
+        summary,
+        scores,
+        first.severity,
+        first.groups,
+        first.sources,
+        runs=tuple(runs),
+    )
+
+
+def spread(result: Result, metric: str) -> float | None:
+    """Standard deviation between seeds of the mean over pictures; None for a single run."""
+    if not result.runs:
+        return None
+    means = [
+        statistics.fmean(run.scores[metric][name] for name in result.scores[metric])
+        for run in result.runs
+    ]
+    return statistics.stdev(means)
+
+
+def _identity(result: Result) -> str | None:
+    """Equal for runs that differ by their seed alone; None for what is no run."""
+    provenance = result.summary["provenance"]
+    if not {"seed", "model", "data"} <= provenance.keys():
+        return None
+    same = {key: provenance.get(key) for key in SAME}
+    if str(provenance["data"].get("digest")).startswith("recipe:"):
+        same["data"] = provenance["data"].get("recipe")  # blurred anew: its digest has the seed
+    return json.dumps([result.summary["metrics"], same], sort_keys=True)
+
+
+def _common_name(names: Sequence[str]) -> str:
+    """What the names have in common, less the `seed` or `s` before their numbers."""
+    if len(set(names)) == 1:
+        return names[0]  # whatever it ends with
+    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    prefix = "".join(letters[0] for letters in alike)
+    return re.sub(r"(?i)([-_. ](seed|s))?[-_. ]*$", "", prefix)

@@ -1,0 +1,108 @@
+"""Result folders -> leaderboard.csv and leaderboard.html."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blurbench.errors import UserError
+from blurbench.files import write_text
+from blurbench.ranking.boards import Board, Entry, make_boards
+from blurbench.ranking.csv_files import csv_text
+from blurbench.ranking.page import pictures
+from blurbench.ranking.page.duel import story
+from blurbench.ranking.page.render import costs, printed_values, render_page
+from blurbench.words import counted
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a leaderboard came to."""
+
+    csv: Path
+    page: Path
+    boards: list[Board]
+
+    def __str__(self) -> str:
+        """One line a board, then where the files are."""
+        lines = [
+            f"{board.recipe} {board.split} {board.protocol}: "
+            f"{counted(len(board.entries), 'model')}, {counted(board.images, 'picture')}"
+            for board in self.boards
+        ]
+        return "\n".join([*lines, str(self.csv), str(self.page)])
+
+
+def leaderboard(
+    results: Sequence[Path], out: Path, compare: tuple[str, str] | None = None
+) -> Summary:
+    """Rank RESULT folders and CSV files; `compare` adds the paired story of two models.
+
+    Raises UserError for what is no finished result, two results of one name on one board, and
+    models to compare that share no board.
+    """
+    if compare and compare[0] == compare[1]:
+        raise UserError(f"--compare {compare[0]} {compare[1]}: name two different models")
+    boards = make_boards(results)
+    stories = [story(board, compare, out) for board in boards]
+    if compare and not any(stories):
+        raise UserError(f"no board has both {compare[0]!r} and {compare[1]!r}")
+    viewers = [pictures.viewer(board, out) for board in boards]
+    summary = Summary(out / "leaderboard.csv", out / "leaderboard.html", boards)
+    write_text(summary.csv, render_csv(boards))
+    write_text(summary.page, render_page(boards, viewers, stories))
+    pictures.remove_unused(out, pictures.used(viewers, stories))
+    return summary
+
+
+def render_csv(boards: list[Board]) -> str:
+    """One line a model and board."""
+    return csv_text([_csv_row(board, entry) for board in boards for entry in board.entries])
+
+
+def _csv_row(board: Board, entry: Entry) -> dict[str, Any]:
+    summary = entry.result.summary
+    first = entry.scores.get(board.metrics[0])
+    return {
+        "board": board.name,
+        "recipe": board.recipe,
+        "split": board.split,
+        "digest": board.digest,
+        "protocol": board.protocol,
+        "rank": first.rank if first else None,
+        "model": entry.result.model,
+        "restored_by": summary["restored_by"],
+        "images": entry.result.images,
+        "sharp_images": board.independent,
+        "missing": entry.missing,
+        **{
+            key: value
+            for metric in board.metrics
+            for key, value in _csv_score(metric, board, entry)
+        },
+        **costs(entry.result),
+        "preset": summary["provenance"].get("preset"),
+        "run_hash": summary["provenance"].get("run_hash"),
+        "seeds": len(entry.result.runs) or None,
+        "taken_from": entry.result.origin,
+    }
+
+
+def _csv_score(metric: str, board: Board, entry: Entry) -> list[tuple[str, Any]]:
+    score, compared = entry.scores.get(metric), board.comparisons.get(metric)
+    mean, gain = (score.estimate, score.gain) if score else (None, None)
+    cells: list[tuple[str, Any]] = [(f"{metric}_rank", score.rank if score else None)]
+    for prefix, value in ((metric, mean), (f"{metric}_gain", gain)):
+        cells += [
+            (f"{prefix}_mean", value.mean if value else None),
+            (f"{prefix}_low", value.low if value else None),
+            (f"{prefix}_high", value.high if value else None),
+        ]
+    ranked = compared if score and score.rank else None
+    printed = printed_values(metric, board, entry)
+    return [
+        *cells,
+        (f"{metric}_seed_sd", score.seed_sd if score else None),
+        (f"{metric}_mean_rank", ranked.mean_ranks.get(entry.result.model) if ranked else None),
+        (f"{metric}_printed", "; ".join(f"{one.value} ({one.table})" for one in printed)),
+    ]

@@ -1,0 +1,319 @@
+"""Recipes: what a data set is made of, as a TOML file read into a frozen, validated object."""
+
+import json
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from blurbench.blurs.bank import Bank, locate
+from blurbench.blurs.base import MIN_SIDE, Fraction, RecipeTable, Target, ordered
+from blurbench.blurs.frame_average import FrameAverage
+from blurbench.blurs.registry import FAMILIES, Blur, Mixture, parts_of
+from blurbench.blurs.shot import Shot
+from blurbench.errors import UserError
+from blurbench.paths import shipped
+from blurbench.recipes.existing import Existing, Pairs
+
+FOLDER = "datasets_manifests"
+# Decides no pixel.
+PROSE = ("title", "source", "citation", "licence", "provenance", "differs", "layout")
+
+
+Kind = TypeVar("Kind", bound=RecipeTable)
+
+
+Side = Annotated[int, Field(ge=1, le=16384)]
+Gain = Annotated[float, Field(ge=0, le=100)]
+Gains = Annotated[tuple[Gain, Gain], AfterValidator(ordered)]
+Quality = Annotated[int, Field(ge=1, le=100)]
+
+
+class Replicas(RecipeTable):
+    """How many differently blurred pairs are made of one source image."""
+
+    train: int = Field(1, ge=1)
+    val: int = Field(1, ge=1)
+    test: int = Field(1, ge=1)
+
+
+class Splits(RecipeTable):
+    """Share of each split among source images whose source states no split."""
+
+    train: Fraction = 0.8
+    val: Fraction = 0.1
+    test: Fraction = 0.1
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Splits":
+        if abs(self.train + self.val + self.test - 1) > 1e-9:
+            raise ValueError("train, val and test must add up to 1")
+        return self
+
+
+class Prepare(RecipeTable):
+    """What happens to a source image before it is blurred."""
+
+    resize: tuple[Side, Side] | None = None  # (height, width), whatever the aspect was
+    min_size: Side = MIN_SIDE  # of the shorter side of the source image, px
+
+
+class Images(RecipeTable):
+    """How many source images each split has: the first in hash order; None for all there are."""
+
+    train: int | None = Field(None, ge=0)
+    val: int | None = Field(None, ge=0)
+    test: int | None = Field(None, ge=0)
+
+
+class Captions(RecipeTable):
+    """Sentences that come with the source images, where the source has a caption file."""
+
+    count: int = Field(5, ge=1)  # the first so many of each image; fewer are a failure
+    required: bool = False  # whether a source without any caption file is refused
+
+
+class Recognition(RecipeTable):
+    """Identities with one probe, which is blurred, and sharp gallery images beside it."""
+
+    probes: int = Field(ge=1)  # identities, the first in hash order that have images enough
+    gallery: int = Field(ge=1)  # sharp images of each
+
+
+class Region(RecipeTable):
+    """Where the blur is, the rest staying sharp: a random square, or one class of the mask."""
+
+    kind: Literal["box", "class"]
+    side: Annotated[int, Field(ge=MIN_SIDE, le=16384)] | None = None  # of the square, px
+
+    @model_validator(mode="after")
+    def _told(self) -> "Region":
+        if (self.kind == "box") != (self.side is not None):
+            raise ValueError("a box needs its side, a class of the mask has none")
+        return self
+
+
+class Crop(RecipeTable):
+    """What is cut off sharp, blur and mask alike after blurring."""
+
+    borders: bool = False  # floor(max|v|/2) rows, floor(max|u|/2) columns: what the border touched
+    # Then the square of this side in the middle.
+    center: Annotated[int, Field(ge=MIN_SIDE, le=16384)] | None = None
+
+
+class Noise(RecipeTable):
+    """Gaussian noise added to the blurred image."""
+
+    sigma: Fraction = 0.0  # 0 for none
+    # The range that sigma is a part of: unit is [0, 1]; symmetric is [-1, 1], twice as long.
+    range: Literal["unit", "symmetric"] = "unit"
+
+    @property
+    def of_unit(self) -> float:
+        """Sigma of the [0, 1] range."""
+        return self.sigma / 2 if self.range == "symmetric" else self.sigma
+
+
+class Sensor(RecipeTable):
+    """What light and camera do around the blur (blurbench_kernels.sensor)."""
+
+    light: Literal["encoded", "linear"] = "linear"  # which values are blurred
+    curve: Literal["srgb", "gamma-2.2"] = "srgb"  # that takes a picture to linear light
+    highlights: Gains | None = None  # light that clipping took, added where it clips
+    threshold: Fraction = 0.98  # linear light from which a channel counts as clipped
+    shot_noise: Fraction = 0.0  # the light of one electron, of the [0, 1] range
+    read_noise: Fraction = 0.0  # standard deviation, of the [0, 1] range
+    noise_factor: Gains = (1.0, 1.0)  # both noises are times a factor of their own from here
+    # Camera response, polynomial c0 + c1 x + ..., of sharp and blur alike; none: the curve.
+    response: tuple[float, ...] | None = None
+    jpeg: Annotated[tuple[Quality, Quality], AfterValidator(ordered)] | None = None  # of the blur
+
+    @model_validator(mode="after")
+    def _linear(self) -> "Sensor":
+        linear = (self.highlights, self.shot_noise, self.read_noise, self.response)
+        if self.light == "encoded" and any(linear):
+            raise ValueError('highlights, noise and response need light = "linear"')
+        return self
+
+
+class Recipe(RecipeTable):
+    """Everything that decides a data set's pixels, given a source and a seed."""
+
+    kind: Literal["synthetic"] = "synthetic"
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")  # names the random streams too
+    title: str
+    source: str  # how the user obtains the sharp images
+    citation: str
+    licence: str
+    provenance: str  # where the numbers come from
+    differs: str = ""  # from the paper's data, and why
+    labels: tuple[Literal["mask", "shot_type", "identity"], ...] = ()
+    captions: Captions | None = None
+    recognition: Recognition | None = None
+    pictures: str | None = None  # pattern of the source's ids that are used, such as "*/sharp/*"
+    # Pictures that share a split where the source states none: each is alone, or its folder is one.
+    groups: Literal["picture", "folder"] = "picture"
+    images: Images = Images()
+    replicas: Replicas = Replicas()
+    splits: Splits = Splits()
+    prepare: Prepare = Prepare()
+    blur: Blur
+    identity: Fraction = 0.0  # share of pairs that stay sharp
+    region: Region | None = None
+    crop: Crop = Crop()
+    sensor: Sensor | None = None
+    noise: Noise = Noise()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        if self.region and self.region.kind == "class" and not self.masks:
+            raise ValueError('region.kind = "class" needs labels = ["mask"]')
+        if self.shots and self.sensor and self.sensor.light == "linear":
+            raise ValueError('concert blurs take 8-bit pictures: sensor.light must be "encoded"')
+        if self.recognition and "identity" not in self.labels:
+            raise ValueError('recognition needs labels = ["identity"]')
+        return self
+
+    @property
+    def masks(self) -> bool:
+        """Whether every pair carries a mask."""
+        return "mask" in self.labels
+
+    @cached_property
+    def frames(self) -> tuple[int, int] | None:
+        """(frames that a source item holds, step from one item to the next); None: pictures."""
+        found = [part for part in parts_of(self.blur) if isinstance(part, FrameAverage)]
+        longest = max((max(part.frames) for part in found), default=0)
+        steps = [part.step or longest for part in found]
+        return (longest, min(steps)) if found else None
+
+    @cached_property
+    def shots(self) -> bool:
+        """Whether rows say which of the concert blurs theirs is."""
+        return any(isinstance(part, Shot) for part in parts_of(self.blur))
+
+    def pixels(self) -> dict[str, Any]:
+        """What decides pixels and rows, without the prose: equal for recipes that make the same."""
+        return self.model_dump(mode="json", exclude=set(PROSE))
+
+
+# Where an error can lie -> whose fields are allowed there.
+TABLES: dict[str, type[RecipeTable]] = {
+    "replicas": Replicas,
+    "splits": Splits,
+    "prepare": Prepare,
+    "images": Images,
+    "captions": Captions,
+    "recognition": Recognition,
+    "region": Region,
+    **FAMILIES,
+    "target": Target,
+    "crop": Crop,
+    "sensor": Sensor,
+    "noise": Noise,
+    "pairs": Pairs,
+}
+
+
+def recipe_names() -> list[str]:
+    """Names of the shipped recipes, sorted."""
+    return sorted(path.stem for path in shipped(FOLDER).glob("*.toml"))
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """A shipped recipe by its name, or any by the path of its .toml file.
+
+    UserError, in one line, names the file, the path of each bad field and what is allowed there;
+    or tells what to do with a recipe of pairs that exist.
+    """
+    recipe = load_any_recipe(name_or_path)
+    if isinstance(recipe, Existing):
+        index = f"blurbench synthesize {name_or_path} --source DIR --out INDEX"
+        raise UserError(f"{name_or_path}: blurs nothing, its pairs exist; index them ({index})")
+    return recipe
+
+
+def load_any_recipe(name_or_path: str | Path) -> Recipe | Existing:
+    """`load_recipe`, for recipes of either kind."""
+    path = Path(name_or_path)
+    if str(name_or_path) in recipe_names():
+        path = shipped(FOLDER) / f"{name_or_path}.toml"
+    elif not path.is_file():
+        known = ", ".join(recipe_names())
+        raise UserError(f"{name_or_path}: no such recipe; give a .toml file or one of: {known}")
+    document = _read(path)
+    if document.get("kind") == "existing":
+        return _validated(Existing, document, path.name)
+    return parse_recipe(document, path.name, path.parent)
+
+
+def parse_recipe(document: dict[str, Any], file: str, folder: Path | None = None) -> Recipe:
+    """The recipe in a parsed TOML `document`; UserError names `file` and each bad field.
+
+    folder: where the recipe lies, beside or below which are the kernels of a bank.
+    """
+    return _locate(_validated(Recipe, document, file), file, folder)
+
+
+def _validated(kind: type[Kind], document: dict[str, Any], file: str) -> Kind:
+    # By way of JSON, where "strict" takes a list for a tuple but no text for a number; a TOML
+    # date becomes text, which no field mistakes for its own.
+    text = json.dumps(document, default=str)
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        problems = "; ".join(_describe(kind, each["loc"], each) for each in error.errors())
+        raise UserError(f"{file}: {problems}") from None
+
+
+def _locate(recipe: Recipe, file: str, folder: Path | None) -> Recipe:
+    """The recipe with the kernels of its banks found and identified."""
+    parts = parts_of(recipe.blur)
+    if not any(isinstance(part, Bank) for part in parts):
+        return recipe
+    if folder is None:
+        raise UserError(f"{file}: blur.file: needs the folder that the recipe lies in")
+    mixed = isinstance(recipe.blur, Mixture)
+    found = tuple(
+        _located(part, folder, f"{file}: blur.parts.{n}.file" if mixed else f"{file}: blur.file")
+        for n, part in enumerate(parts)
+    )
+    blur = recipe.blur.model_copy(update={"parts": found}) if mixed else found[0]
+    return recipe.model_copy(update={"blur": blur})
+
+
+def _located(part: Any, folder: Path, where: str) -> Any:
+    if not isinstance(part, Bank):
+        return part
+    try:
+        return locate(part, folder)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path.name}: not a TOML file ({error})") from None
+
+
+def _describe(kind: type[RecipeTable], location: tuple[str | int, ...], error: Any) -> str:
+    """One problem, such as "blur.severity.0: Input should be less than or equal to 1"."""
+    # Pydantic puts the family's name after "blur"; no such key is in the user's file.
+    field = ".".join(str(part) for part in location if part not in FAMILIES) or "the recipe"
+    if error["type"] == "extra_forbidden":
+        tables = [TABLES[each] for each in location[:-1] if each in TABLES]
+        table = tables[-1] if tables else kind
+        return f"{field}: unknown field; allowed here: {', '.join(table.model_fields)}"
+    if error["type"] == "missing":
+        return f"{field}: missing"
+    if error["type"].startswith("union_tag"):
+        return f"{field}.family: must be one of {', '.join(FAMILIES)}"
+    text = error["msg"].removeprefix("Value error, ")
+    whole = isinstance(error["input"], dict | list)
+    return f"{field}: {text}" if whole else f"{field}: {text} (is {error['input']!r:.60})"

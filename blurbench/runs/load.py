@@ -1,0 +1,80 @@
+"""A trained model from a run folder, or from a public file of weights."""
+
+from pathlib import Path
+from typing import Any
+
+from blurbench.errors import UserError
+from blurbench.files import sha256
+from blurbench.models import build
+from blurbench.models.base import Model
+from blurbench.models.captioners.base import Captioned
+from blurbench.models.parts.released import best_fit, read_checkpoint
+from blurbench.models.parts.weights import load_weights
+from blurbench.runs.devices import pick_device
+from blurbench.runs.folder import read_config, way_on
+from blurbench.runs.trained import TrainedModel
+
+
+def load_checkpoint(
+    path: Path, device: str | None = None, name: str | None = None, preset: str = "paper"
+) -> TrainedModel:
+    """A run, or a public file of weights of model `name`; UserError where it is neither."""
+    if name is not None and path.is_dir():
+        raise UserError(f"{path}: a run knows its model; leave out --model and --preset")
+    if name is not None:
+        return load_weights_file(path, name, preset, device)
+    if path.is_file():
+        raise UserError(
+            f"{path}: a file of weights, not a run; say whose: --model NAME [--preset NAME]"
+        )
+    return load_run(path, device)
+
+
+def load_run(run: Path, device: str | None = None) -> TrainedModel:
+    """The trained model of a run folder; UserError where it is none, or not finished."""
+    config = read_config(run)
+    # Written after the last step; model.safetensors is there after the first look at a run.
+    if not (run / "last.safetensors").is_file():
+        raise UserError(f"{run}: this training is not finished; {way_on(run, config)}")
+    model = build(config["model"], preset=config["preset"], **config["config"])
+    load_weights(model, run / "model.safetensors")
+    if isinstance(model, Captioned):
+        model.load_language(run)
+    provenance = {
+        "run": run.name,
+        "run_hash": sha256((run / "config.json").read_bytes())[:12],
+        "weights": sha256((run / "model.safetensors").read_bytes())[:12],
+        **{key: config[key] for key in ("model", "preset", "steps", "seed", "data")},
+        **({"init": config["init"]} if config.get("init") else {}),
+        "config": config["config"],
+    }
+    return _ready(config["model"], model, provenance, device)
+
+
+def load_weights_file(
+    path: Path, name: str, preset: str = "paper", device: str | None = None
+) -> TrainedModel:
+    """Model `name` with public weights; UserError where they do not fit, or are only a part."""
+    model = build(name, preset=preset)
+    told = f"{path}: not weights of {name}, preset {preset}"
+    network, tensors = best_fit((model, *model.children()), read_checkpoint(path), told)
+    filled = {id(parameter) for parameter in network.parameters()}
+    wanted = (p for module in model.inference_modules() for p in module.parameters())
+    if not {id(parameter) for parameter in wanted} <= filled:
+        raise UserError(f"{path}: only a part of {name}; train the rest: train --init {path}")
+    network.load_state_dict(tensors)
+    provenance = {
+        "run": path.name,
+        "weights": sha256(path.read_bytes())[:12],
+        "model": name,
+        "preset": preset,
+        "config": model.config.model_dump(mode="json"),
+    }
+    return _ready(name, model, provenance, device)
+
+
+def _ready(name: str, model: Model, provenance: dict[str, Any], device: str | None) -> TrainedModel:
+    """On its device, for inference only."""
+    target = pick_device(device)
+    model.to(target).to(memory_format=model.LAYOUT).eval().requires_grad_(False)
+    return TrainedModel(name, model, target, provenance)

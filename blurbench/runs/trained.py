@@ -1,0 +1,99 @@
+"""Restored pictures: a run's model on any picture, of any size."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from blurbench.images import to_levels
+from blurbench.models.base import Figures, Model
+from blurbench.runs.ensemble import self_ensemble
+from blurbench.runs.memory import budget, bytes_per_pixel, out_of_memory
+from blurbench.runs.tiles import restore_in_tiles
+
+# Sides of tiles, px, tried in this order where a whole picture is too much.
+TILES = (1024, 512, 256, 128)
+SMALL = 512 * 512  # pixels; up to here nobody measures what a picture takes
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One restored picture, and how it came about."""
+
+    values: np.ndarray  # (H, W, 3), uint8 or float32 in [0, 1]
+    figures: dict[str, float] = field(default_factory=dict)  # what the model counted
+    tile: int | None = None  # px, where the picture went by tiles
+
+    @property
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8, clipped and rounded."""
+        return self.values if self.values.dtype == np.uint8 else to_levels(self.values)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A finished run, ready to deblur."""
+
+    name: str
+    model: Model
+    device: torch.device
+    provenance: dict[str, Any]
+    tile: int | None = None  # px; none: whole pictures, as long as the memory lasts
+    tta: bool = False  # self-ensemble
+
+    def __call__(self, blur: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 blurred -> restored, same shape."""
+        return self.restore(blur).image
+
+    def restore(
+        self, blur: np.ndarray, advance: Callable[[int, int], None] = lambda _done, _total: None
+    ) -> Restored:
+        """(H, W, 3) uint8 blurred -> restored, whole or in tiles.
+
+        `advance` is told how many tiles of how many are done. Raises RuntimeError or MemoryError
+        where even the smallest tiles are too much.
+        """
+        sides = self.sides(*blur.shape[:2])
+        for side in sides[:-1]:
+            try:
+                return self._restore(blur, side, advance)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+            torch.cuda.empty_cache()  # only now, without the error, nothing holds the tensors
+        return self._restore(blur, sides[-1], advance)
+
+    def sides(self, height: int, width: int) -> list[int]:
+        """Sides of tiles to try for a picture; the first may be the whole picture's."""
+        if self.tile:
+            return [self.tile]
+        whole, multiple = max(height, width), self.model.multiple
+        smaller = [t for t in TILES if t < whole and t % multiple == 0 and t >= 2 * multiple]
+        sides = [whole, *smaller]
+        # Linux gives memory that it has not, and kills whoever uses it: there is no error to catch.
+        if self.device.type == "cpu" and height * width > SMALL:
+            most = budget() / self.bytes_per_pixel
+            sides = [t for t in sides if min(t, height) * min(t, width) <= most] or sides[-1:]
+        return sides
+
+    @cached_property
+    def bytes_per_pixel(self) -> float:
+        """What the model takes, measured once."""
+        return bytes_per_pixel(self.model, self.device)
+
+    def _restore(
+        self, blur: np.ndarray, side: int, advance: Callable[[int, int], None]
+    ) -> Restored:
+        values, figures = restore_in_tiles(blur, self._run, side, self.model.multiple, advance)
+        return Restored(values, figures, side if side < max(blur.shape[:2]) else None)
+
+    def _run(self, blur: Tensor) -> tuple[Tensor, Figures]:
+        """One tile on the device."""
+        blur = blur.to(self.device)
+        if self.tta:
+            return self_ensemble(self.model.deblur_counted, blur)
+        return self.model.deblur_counted(blur)

@@ -1,0 +1,1 @@
+"""Restored pictures into rows of scores."""

@@ -1,0 +1,80 @@
+"""A plain folder of blurry photographs, that have no sharp counterparts, as a data set."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blurbench.datasets.dataset import BlurDataset
+from blurbench.datasets.format import DATASET, WORK, Row, digest_of, pixel_hash
+from blurbench.datasets.splits import pair_id
+from blurbench.errors import UserError
+from blurbench.files import inside
+from blurbench.images import BadImage, image_files, read_image
+from blurbench.metrics import find_metric
+from blurbench.stores.open import Place, is_url
+
+SPLIT = "photographs"
+
+
+class Photographs:
+    """What evaluate needs of a data set; every picture below the folder is one."""
+
+    recipe: Mapping[str, Any] = {"title": "Blurry photographs without sharp counterparts"}
+    split = SPLIT
+
+    def __init__(self, folder: Path) -> None:
+        """Reads every picture once, for the digest; one that cannot be read fails when scored."""
+        self.folder = folder
+        self.recipe_name = folder.resolve().name
+        self.rows = [self._row(path) for path in image_files(folder)]
+        self.rows.sort(key=lambda row: str(row["id"]))
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.rows)
+
+    @cached_property
+    def digest(self) -> str:
+        """As of a made data set: of ids and pixels."""
+        return digest_of((self.split, row) for row in self.rows)
+
+    def picture(self, row: Row, _kind: str) -> np.ndarray:
+        """(H, W, 3) uint8."""
+        return read_image(inside(self.folder, row["blur_file_name"]))
+
+    def where(self, row: Row, _kind: str) -> str:
+        """What to call a picture in messages."""
+        return str(self.folder / row["blur_file_name"])
+
+    def _row(self, path: Path) -> Row:
+        name = path.relative_to(self.folder).as_posix()
+        try:
+            pixels = pixel_hash(read_image(path))
+        except BadImage:
+            pixels = ""
+        return {"id": pair_id(name, self.split, 0), "blur_file_name": name, "blur_pixels": pixels}
+
+
+def open_data(place: Place, split: str) -> BlurDataset | Photographs:
+    """The split of a data set, or else the pictures of a plain folder; UserError for neither."""
+    folder = None if is_url(place) else Path(place)
+    if folder is None or not folder.is_dir() or any((folder / x).exists() for x in (DATASET, WORK)):
+        return BlurDataset(place, split)
+    found = Photographs(folder)
+    if not found.rows:
+        raise UserError(f"{folder}: no data set ({DATASET} is missing), and no pictures either")
+    return found
+
+
+def refuse_comparing(pictures: BlurDataset | Photographs, metrics: Sequence[str]) -> None:
+    """UserError for metrics that compare, where there is nothing to compare with."""
+    compare = [metric for metric in metrics if find_metric(metric).reference]
+    if compare and isinstance(pictures, Photographs):
+        raise UserError(
+            f"{pictures.folder}: a folder of pictures, no data set, and {compare[0]} needs sharp "
+            "ones; index pairs with `blurbench synthesize pairs`, or choose --metrics that need "
+            "none, such as blur-effect"
+        )

@@ -1,0 +1,175 @@
+"""Where restored pictures come from: the blur itself, a folder of files, or a model."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from blurbench.errors import UserError
+from blurbench.files import sha256
+from blurbench.images import image_files, read_bytes, read_image
+from blurbench.runs.trained import Restored
+
+Row = Mapping[str, Any]  # one line of a data set's metadata.jsonl
+
+
+class Restorer(ABC):
+    """Gives the restored picture for a blurred one."""
+
+    kind: ClassVar[str]
+    timed: ClassVar[bool] = False  # whether the time that `restore` takes means anything
+
+    def __init__(self, name: str, provenance: dict[str, Any] | None = None) -> None:
+        """`name` is what the leaderboard calls it, `provenance` how it was made."""
+        self.name = name
+        self.provenance = provenance or {}
+
+    def prepare(self, rows: Sequence[Row]) -> list[str]:  # noqa: ARG002
+        """Look at all rows before the first; returns what the user should know, a line each."""
+        return []
+
+    @abstractmethod
+    def restore(self, blur: np.ndarray, row: Row) -> Restored:
+        """(H, W, 3) uint8 blurred -> restored, same shape."""
+
+
+class Identity(Restorer):
+    """The blurred picture as it is: the baseline of every table."""
+
+    kind = "identity"
+
+    def __init__(self, name: str = "identity") -> None:
+        """The baseline under its usual name, or another."""
+        super().__init__(name)
+
+    def restore(self, blur: np.ndarray, row: Row) -> Restored:  # noqa: ARG002
+        """Give `blur` back."""
+        return Restored(blur)
+
+
+class ModelRestorer(Restorer):
+    """A function of the blurred picture."""
+
+    kind = "model"
+    timed = True
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[[np.ndarray], Restored],
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
+        """`function` takes (H, W, 3) uint8 and gives the same shape."""
+        super().__init__(name, provenance)
+        self.function = function
+
+    def restore(self, blur: np.ndarray, row: Row) -> Restored:  # noqa: ARG002
+        """Run the function."""
+        return self.function(blur)
+
+
+class FolderRestorer(Restorer):
+    """Restored pictures that lie in a folder, paired by name and never by sort order.
+
+    A file belongs to the row whose id is its stem, or else to the only row whose blurred file has
+    that stem.
+    """
+
+    kind = "folder"
+
+    def __init__(self, folder: Path, name: str | None = None) -> None:
+        """Raises UserError where `folder` holds no pictures; its own name is the default name."""
+        super().__init__(name or folder.resolve().name, {"folder": folder.resolve().name})
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder of restored images")
+        self.folder = folder
+        self.files: dict[str, list[Path]] = {}
+        for path in image_files(folder):
+            self.files.setdefault(path.stem, []).append(path)
+        if not self.files:
+            raise UserError(f"{folder}: holds no pictures (jpg, png, webp, tif, bmp, pgm)")
+        self.names: dict[str, str] = {}
+
+    def prepare(self, rows: Sequence[Row]) -> list[str]:
+        """Pair files and rows; UserError where not one file has a name of the data set.
+
+        The provenance gets a hash over the paired files: other pictures are another result.
+        """
+        stems = Counter(_blur_stem(row) for row in rows)
+        for row in rows:
+            alone = stems[_blur_stem(row)] == 1
+            names = (row["id"], *([_blur_stem(row)] if alone else []))
+            self.names[row["id"]] = next((name for name in names if name in self.files), "")
+        used = {name for name in self.names.values() if name}
+        if not used:
+            example = f"{rows[0]['id']}.png" if rows else "ID.png"
+            raise UserError(
+                f"{self.folder}: no picture is named after a pair of the data set; "
+                f"name them like {example}"
+            )
+        self.provenance["files_sha256"] = self._hash()
+        extra = sorted(set(self.files) - used)
+        return [f"{self.folder}: {_some(extra)} belong to no pair"] if extra else []
+
+    def _hash(self) -> str:
+        """SHA-256 over the id and the SHA-256 of each paired file, sorted."""
+        pairs = ((id, path) for id, name in self.names.items() for path in self.files.get(name, ()))
+        return sha256(
+            "\n".join(sorted(f"{id} {sha256(read_bytes(p))}" for id, p in pairs)).encode()
+        )
+
+    def restore(self, blur: np.ndarray, row: Row) -> Restored:
+        """Read the row's file; UserError if missing, doubled, damaged or of another size."""
+        paths = self.files.get(self.names[row["id"]], [])
+        if not paths:
+            raise UserError(f"{self.folder}: no picture named {row['id']}")
+        if len(paths) > 1:
+            names = ", ".join(path.relative_to(self.folder).as_posix() for path in paths)
+            raise UserError(f"{self.folder}: several pictures for {row['id']}: {names}; keep one")
+        image = read_image(paths[0])
+        if image.shape != blur.shape:
+            raise UserError(
+                f"{paths[0]}: {image.shape[1]}x{image.shape[0]} px, "
+                f"expected {blur.shape[1]}x{blur.shape[0]}"
+            )
+        return Restored(image)
+
+
+def _blur_stem(row: Row) -> str:
+    return Path(row["blur_file_name"]).stem
+
+
+def _some(names: list[str]) -> str:
+    """The first few of many names."""
+    rest = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def trained(
+    checkpoint: Path,
+    name: str | None,
+    device: str | None,
+    model: str | None = None,
+    preset: str = "paper",
+) -> ModelRestorer:
+    """A finished run, or a file of weights of `model`; UserError where it is none."""
+    from blurbench.models.base import parameter_count
+    from blurbench.models.cost import gmacs
+    from blurbench.runs.load import load_checkpoint
+
+    loaded = load_checkpoint(checkpoint, device, model, preset)
+    if not loaded.model.RESTORES:
+        raise UserError(
+            f"{checkpoint}: {loaded.name} describes pictures and restores none; see"
+            " `blurbench captions generate` and `captions score`"
+        )
+    provenance = {
+        **loaded.provenance,
+        "device": str(loaded.device),
+        "params": parameter_count(*loaded.model.inference_modules()),
+        "gmacs_256": round(gmacs(loaded.model), 3),
+    }
+    return ModelRestorer(name or loaded.name, loaded.restore, provenance)

@@ -1,0 +1,141 @@
+"""What metrics need beside the pictures: a row's labels, and networks that the user brings."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from blurbench.datasets.dataset import BlurDataset
+from blurbench.errors import UserError
+from blurbench.files import sha256
+from blurbench.images import to_float
+from blurbench.metrics import find_metric
+from blurbench.metrics.features import load_features
+from blurbench.metrics.recognition import Gallery
+from blurbench.runs.load import load_run
+from blurbench.runs.trained import TrainedModel
+from blurbench.scoring.photographs import Photographs
+
+Row = Mapping[str, Any]
+
+# `--using NAME=VALUE`, by name: what it is for, and what it is.
+TOOLS = {
+    "segmenter": "finds face classes: a run of umsn",
+    "detector": "finds blurred squares: a run of igan or brmr trained with blur_negatives",
+    "features": "gives deep features: VGG-Face weights, a .pt2 network, or 'pixels'",
+    "embedding": "recognises faces: a .pt2 network, VGG-Face weights, or 'pixels'",
+}
+# Label that a metric needs -> the tool that makes it.
+MADE_BY = {"gallery": "embedding"}
+
+
+class Labels:
+    """Gives each row of a data set what some metrics need of it."""
+
+    def __init__(
+        self,
+        dataset: BlurDataset | Photographs,
+        metrics: Sequence[str],
+        using: Mapping[str, str],
+        device: str | None = None,
+    ) -> None:
+        """Open the tools. UserError: one is missing, unknown or unreadable, or a label is."""
+        self.dataset, self.device = dataset, device
+        self.needs = {name for metric in metrics for name in find_metric(metric).needs}
+        check_tools(using, self.needs, metrics)
+        self._check_columns(metrics)
+        self.tools: dict[str, Any] = {
+            name: self._open(name, value) for name, value in using.items()
+        }
+        self.provenance = {name: identify(value) for name, value in using.items()}
+        if "gallery" in self.needs:
+            self.tools["gallery"] = self._gallery(self.tools["embedding"])
+
+    def of(self, row: Row, blur: np.ndarray) -> dict[str, Any]:
+        """Label or tool by name, for one row."""
+        found: dict[str, Any] = {name: self.tools[name] for name in self.needs & self.tools.keys()}
+        if "mask" in self.needs:
+            found["mask"] = self.dataset.picture(dict(row), "mask")
+        if "blur" in self.needs:
+            found["blur"] = blur
+        if "box" in self.needs:
+            found["box"] = row["box"]
+            found["detector"] = lambda image: self.tools["detector"](image, row["box"][2])
+        if "identity" in self.needs:
+            found["identity"] = row["identity"]
+        return found
+
+    def _check_columns(self, metrics: Sequence[str]) -> None:
+        columns = {"mask": "mask_file_name", "box": "box", "identity": "identity"}
+        for label, column in columns.items():
+            if label in self.needs and any(column not in row for row in self.dataset.rows):
+                wanting = [name for name in metrics if label in find_metric(name).needs]
+                raise UserError(
+                    f"{wanting[0]} needs the {label} of every picture; recipe"
+                    f" {self.dataset.recipe_name} has none"
+                )
+
+    def _open(self, name: str, value: str) -> Callable[..., Any]:
+        if name in ("features", "embedding"):
+            return load_features(value)
+        run = load_run(Path(value), self.device)
+        method = {"segmenter": "face_maps", "detector": "blurred_boxes"}[name]
+        if not hasattr(run.model, method):
+            raise UserError(f"--using {name}={value}: a run of {run.name}; it {TOOLS[name]}")
+        return segmenter(run) if name == "segmenter" else detector(run)
+
+    def _gallery(self, embed: Callable[[np.ndarray], np.ndarray]) -> Gallery:
+        known = [row for row in self.dataset.rows if row.get("role") == "gallery"]
+        if not known:
+            raise UserError(f"recipe {self.dataset.recipe_name} has no gallery to recognise from")
+        pictures = [self.dataset.picture(row, "sharp") for row in known]
+        try:
+            vectors = np.stack([embed(picture) for picture in pictures])
+        except (ValueError, RuntimeError, AssertionError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            told = f"--using embedding: {self.provenance['embedding']} does not fit these pictures"
+            raise UserError(f"{told}: {reason}") from None
+        return Gallery(embed, vectors, [str(row["identity"]) for row in known])
+
+
+def check_tools(using: Mapping[str, str], needs: set[str], metrics: Sequence[str]) -> None:
+    """UserError for a tool that is unknown, or wanted and not there."""
+    for name in using:
+        if name not in TOOLS:
+            raise UserError(f"--using {name}: unknown; known: {', '.join(TOOLS)}")
+    for need in sorted(needs):
+        tool = MADE_BY.get(need, need)
+        if tool in TOOLS and tool not in using:
+            wanting = next(name for name in metrics if need in find_metric(name).needs)
+            raise UserError(f"{wanting} needs --using {tool}=..., which {TOOLS[tool]}")
+
+
+def identify(value: str) -> str:
+    """A tool's name and the hash of its weights: what a result was measured with."""
+    path = Path(value)
+    file = path / "model.safetensors" if path.is_dir() else path
+    return f"{path.name} {sha256(file.read_bytes())[:12]}" if file.is_file() else value
+
+
+def segmenter(run: TrainedModel) -> Callable[[np.ndarray], np.ndarray]:
+    """(H, W, 3) uint8 -> (H, W) labels 0 to 3."""
+    model: Any = run.model
+    return lambda image: model.face_maps(batch(image, run))[0].argmax(0).cpu().numpy()
+
+
+def detector(run: TrainedModel) -> Callable[[np.ndarray, int], Any]:
+    """(H, W, 3) uint8 and a side in px -> the most blurred square."""
+    model: Any = run.model
+    return lambda image, side: model.blurred_boxes(batch(image, run), side)[0]
+
+
+def batch(image: np.ndarray, run: TrainedModel) -> torch.Tensor:
+    """(1, 3, H, W) in [0, 1] on the run's device."""
+    return torch.from_numpy(to_float(image))[None].to(run.device)
+
+
+def scored(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows to restore and score: not the sharp pictures of a gallery."""
+    return [row for row in rows if row.get("role") != "gallery"]

@@ -1,0 +1,1 @@
+"""Where sharp pictures come from."""

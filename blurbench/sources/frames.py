@@ -1,0 +1,177 @@
+"""Windows of consecutive frames out of clips: folders of numbered pictures, or videos."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+
+from blurbench.errors import UserError
+from blurbench.files import sha256
+from blurbench.images import BadImage
+from blurbench.sources.items import Labels, Picture, Sharp, SourceItem
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"})
+NUMBER = re.compile(r"\d+(?=\D*$)")  # the last of a file's name
+
+# Silence: FFmpeg would tell a damaged file in several lines. It looks here at its first video.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+Asked = tuple[int, int]  # frames of a window, step from one window to the next
+
+
+@dataclass(frozen=True)
+class FramesItem:
+    """Consecutive pictures of one clip; the one in the middle is the sharp one."""
+
+    id: str  # CLIP/NUMBER of the middle one
+    split: str | None
+    group: str  # the clip
+    frames: tuple[Picture, ...]
+    labels: Labels = field(default_factory=dict)
+    problem: str | None = None  # why it cannot be used, known before it is read
+
+    def load(self) -> Sharp:
+        """Read all frames; the hash is that of their hashes."""
+        if self.problem:
+            raise BadImage(f"{self.id}: {self.problem}")
+        loaded = [frame.load() for frame in self.frames]
+        shapes = {
+            each.image.shape: frame.id for each, frame in zip(loaded, self.frames, strict=True)
+        }
+        if len(shapes) > 1:
+            raise BadImage(f"{' and '.join(shapes.values())}: frames of different sizes")
+        hashes = "".join(each.sha256 for each in loaded)
+        frames = np.stack([each.image for each in loaded])
+        middle = frames[len(frames) // 2]
+        return Sharp(middle, None, sha256(hashes.encode()), frames, self.labels)
+
+
+@dataclass(frozen=True)
+class VideoItem:
+    """Consecutive frames of a video; the one in the middle is the sharp one."""
+
+    id: str  # VIDEO/INDEX of the middle one, counted from 0
+    split: str | None
+    group: str  # the video
+    path: Path
+    start: int
+    count: int
+    labels: Labels = field(default_factory=dict)
+
+    def load(self) -> Sharp:
+        """Decode all frames; the hash is that of their pixels."""
+        read = _opened(str(self.path), os.getpid()).window(self.start, self.count)
+        if len(read) < self.count:
+            raise BadImage(f"{self.id}: {self.group} ends before frame {self.start + self.count}")
+        frames = np.stack(read)
+        return Sharp(frames[self.count // 2], None, sha256(frames.tobytes()), frames, self.labels)
+
+
+def folder_windows(pictures: Sequence[Picture], asked: Asked) -> list[SourceItem]:
+    """Windows of each folder of numbered pictures; one that is too short gives one that fails.
+
+    UserError names a picture without a number, and two that share one.
+    """
+    clips: dict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        clips[str(PurePosixPath(picture.id).parent)].append(picture)
+    return [item for clip in sorted(clips) for item in _of_folder(clip, clips[clip], asked)]
+
+
+def _of_folder(clip: str, pictures: list[Picture], asked: Asked) -> Iterator[SourceItem]:
+    numbered: dict[int, Picture] = {}
+    for picture in pictures:
+        found = NUMBER.search(PurePosixPath(picture.id).stem)
+        if found is None:
+            raise UserError(f"{picture.id}: frames are named by numbers; take this one out")
+        other = numbered.setdefault(int(found.group()), picture)
+        if other is not picture:
+            raise UserError(
+                f"{clip}: {other.id} and {picture.id} have one number; one clip a folder"
+            )
+    longest, step = asked
+    split, runs = pictures[0].split, _runs(sorted(numbered))
+    windows = [run[at : at + longest] for run in runs for at in starts(len(run), longest, step)]
+    for numbers in windows:
+        frames = tuple(numbered[number] for number in numbers)
+        middle = PurePosixPath(clip) / f"{numbers[longest // 2]:06d}"
+        yield FramesItem(str(middle), split, clip, frames)
+    if not windows:
+        problem = f"{max(map(len, runs))} consecutive frames, {longest} are needed"
+        yield FramesItem(clip, split, clip, (), problem=problem)
+
+
+def _runs(numbers: list[int]) -> list[list[int]]:
+    """Cut where a number is missing: a frame that is not there would leave a hole in the blur."""
+    cut = groupby(enumerate(numbers), key=lambda each: each[1] - each[0])
+    return [[number for _, number in run] for _, run in cut]
+
+
+def starts(count: int, longest: int, step: int) -> range:
+    """Where the windows of a clip of `count` frames begin."""
+    return range(0, count - longest + 1, step)
+
+
+def video_windows(id: str, split: str | None, path: Path, asked: Asked) -> list[SourceItem]:
+    """Windows of one video; one that is too short, or cannot be read, gives one that fails.
+
+    Decodes it once: the number of frames that a file states is an estimate of some containers.
+    """
+    longest, step = asked
+    count = Video(path).count()
+    windows: list[SourceItem] = [
+        VideoItem(f"{id}/{start + longest // 2:06d}", split, id, path, start, longest)
+        for start in starts(count, longest, step)
+    ]
+    problem = f"{count} frames can be read, {longest} are needed"
+    return windows or [FramesItem(id, split, id, (), problem=problem)]
+
+
+class Video:
+    """A video read onwards, never by a seek: those go to the wrong frame in some files."""
+
+    def __init__(self, path: Path | str) -> None:
+        """A file that is no video has no frames."""
+        self._path = str(path)
+        self._rewind()
+
+    def _rewind(self) -> None:
+        self._capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG)
+        self._next = 0
+        self._kept: dict[int, np.ndarray] = {}
+
+    def count(self) -> int:
+        """Number of frames from here to the end."""
+        count = 0
+        while self._capture.grab():
+            count += 1
+        return count
+
+    def window(self, start: int, count: int) -> list[np.ndarray]:
+        """`count` frames (H, W, 3) uint8 RGB from `start` on, or fewer where the video ends.
+
+        Fast when asked in order: then every frame is decoded once.
+        """
+        wanted = range(start, start + count)
+        if not self._kept.keys() >= set(range(start, min(self._next, wanted.stop))):
+            self._rewind()
+        self._kept = {index: self._kept[index] for index in wanted if index in self._kept}
+        while self._next < wanted.stop and self._capture.grab():
+            if self._next >= start:
+                bgr = self._capture.retrieve()[1]
+                self._kept[self._next] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+            self._next += 1
+        return list(self._kept.values())
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str, process: int) -> Video:  # noqa: ARG001
+    # Of this process: after a fork two readers would share one position in the file.
+    return Video(path)

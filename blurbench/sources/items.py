@@ -1,0 +1,135 @@
+"""What a source offers: images that are listed cheaply and read one by one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from blurbench.errors import UserError
+from blurbench.files import sha256
+from blurbench.images import BadImage, decode, read_bytes
+from blurbench.sources.labels.masks import Layout, read_mask
+from blurbench.stores.open import Store
+
+# Columns that a source gives to the rows of its images: captions, shot_type, identity, ...
+Labels = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sharp:
+    """One loaded source image."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    mask: np.ndarray | None  # (H, W) uint8 labels 0..3: background, skin, parts, hair
+    sha256: str  # of the file's bytes; of the pixels where there is no file
+    frames: np.ndarray | None = None  # (N, H, W, 3) uint8 RGB, `image` in the middle
+    labels: Labels = field(default_factory=dict)  # columns of its rows
+
+
+class SourceItem(Protocol):
+    """One image that a source offers: cheap, picklable, read only by `load`."""
+
+    @property
+    def id(self) -> str:
+        """Path relative to the root, or such as "coffee/03"."""
+
+    @property
+    def split(self) -> str | None:
+        """Train, val or test; None where the source states no split."""
+
+    @property
+    def group(self) -> str | None:
+        """What shares one split, such as a clip; None for an image of its own."""
+
+    @property
+    def labels(self) -> Labels:
+        """Columns of its rows, known without reading it."""
+
+    def load(self) -> Sharp:
+        """Read or draw it; BadImage or UserError with one line that names the file."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A listed source; nothing in it has been decoded yet."""
+
+    spec: str  # as the user gave it
+    items: tuple[SourceItem, ...]  # sorted by id
+    description: dict[str, str]  # what was found, and how; never a path of this machine
+
+
+@dataclass(frozen=True)
+class FileItem:
+    """A picture file, with its labels where `layout` says how to find them below `folder`."""
+
+    id: str
+    split: str | None
+    path: Path
+    folder: Path
+    layout: Layout | None
+    group: str | None = None
+    labels: Labels = field(default_factory=dict)
+    problem: str | None = None  # why it cannot be used, known before it is read
+
+    def load(self) -> Sharp:
+        """Decode the file and its labels; errors name files relative to the root."""
+        if self.problem:
+            raise BadImage(f"{self.id}: {self.problem}")
+        try:
+            return self._load()
+        except UserError as error:
+            root = str(self.path).removesuffix(self.id)
+            raise BadImage(str(error).replace(root, "")) from None
+
+    def _load(self) -> Sharp:
+        data = read_bytes(self.path)
+        image = decode(data, str(self.path))
+        mask = None
+        if self.layout:
+            mask = read_mask(self.layout, self.folder, self.path, image.shape[:2])
+        return Sharp(image, mask, sha256(data), labels=self.labels)
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """A picture behind a URL, named `id` there."""
+
+    id: str
+    split: str | None
+    store: Store
+    group: str | None = None
+    labels: Labels = field(default_factory=dict)
+    problem: str | None = None  # why it cannot be used, known before it is read
+
+    def load(self) -> Sharp:
+        """Fetch and decode it."""
+        if self.problem:
+            raise BadImage(f"{self.id}: {self.problem}")
+        try:
+            data = self.store.read(self.id)
+        except OSError as error:
+            raise BadImage(f"{self.id}: cannot be read ({error.strerror})") from None
+        return Sharp(decode(data, self.id), None, sha256(data), labels=self.labels)
+
+
+Picture = FileItem | StoredItem
+
+
+@dataclass(frozen=True)
+class BuiltinItem:
+    """A picture that needs no file of the user's; `read` is a function of the id, by module."""
+
+    id: str
+    split: str
+    read: Callable[[str], tuple[np.ndarray, np.ndarray | None]]
+    masked: bool
+    group: str | None = None
+    labels: Labels = field(default_factory=dict)
+
+    def load(self) -> Sharp:
+        """Read or draw the picture."""
+        image, mask = self.read(self.id)
+        masked = mask if self.masked else None
+        return Sharp(image, masked, sha256(image.tobytes()), labels=self.labels)

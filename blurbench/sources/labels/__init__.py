@@ -1,0 +1,1 @@
+"""What is known of a sharp picture: captions, classes, identities, shot types."""

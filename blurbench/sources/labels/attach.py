@@ -1,0 +1,87 @@
+"""Captions, shot types and identities put on the pictures of a source."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from blurbench.errors import UserError
+from blurbench.files import sha256
+from blurbench.recipes.recipe import Captions, Recipe
+from blurbench.sources.items import Picture, SourceItem
+from blurbench.sources.labels import captions as caption_files
+from blurbench.sources.labels.captions import read_captions
+from blurbench.sources.labels.files import Files, Told
+from blurbench.sources.labels.identities import read_identities
+from blurbench.sources.labels.shots import read_shots
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a recipe needs to know of each picture."""
+
+    masks: bool = False
+    shots: bool = False
+    identities: bool = False
+    captions: Captions | None = None
+
+    @classmethod
+    def by(cls, recipe: Recipe) -> "Wanted":
+        """The labels that a recipe names."""
+        labels = recipe.labels
+        return cls(recipe.masks, "shot_type" in labels, "identity" in labels, recipe.captions)
+
+    @property
+    def names(self) -> list[str]:
+        """In words, those without which there is no data set."""
+        captions = self.captions is not None and self.captions.required
+        kinds = {"face labels": self.masks, "shot types": self.shots, "identities": self.identities}
+        return [name for name, needed in {**kinds, "captions": captions}.items() if needed]
+
+
+def label(
+    spec: str, pictures: Sequence[Picture], files: Files, wanted: Wanted
+) -> tuple[list[Picture], dict[str, str]]:
+    """The pictures with what is known of them, and words on where that is from.
+
+    A picture that lacks something fails when it is loaded. UserError where all of them do.
+    """
+    told: list[dict[str, Told]] = []
+    words: dict[str, str] = {}
+    if wanted.shots:
+        told.append(read_shots(files, pictures, spec))
+        words["clips"] = str(len({each.group for each in told[-1].values()}))
+    if wanted.identities:
+        told.append(read_identities(files, pictures, spec))
+        words["identities"] = str(len({each.group for each in told[-1].values()} - {None}))
+    if wanted.captions:
+        captions = read_captions(files, [each.id for each in pictures], wanted.captions.count)
+        if captions is None and wanted.captions.required:
+            looked = f"looked for {caption_files.LOOKED_FOR}"
+            raise UserError(f"{spec}: no captions of these pictures here; {looked}")
+        words["caption_files"] = ", ".join(captions.files) if captions else "none"
+        if captions:
+            told.append(captions.told)
+            words["captioned"] = str(sum(not each.problem for each in captions.told.values()))
+    labelled = [_labelled(each, [known[each.id] for known in told]) for each in pictures]
+    if told:
+        words |= labels_hash(labelled)
+    return labelled, words
+
+
+def labels_hash(items: Sequence[SourceItem]) -> dict[str, str]:
+    """Words on the labels of a source: other labels of the same pictures make another data set."""
+    text = json.dumps([each.labels for each in items], sort_keys=True)
+    return {"labels_sha256": sha256(text.encode())}
+
+
+def _labelled(picture: Picture, told: Sequence[Told]) -> Picture:
+    for each in told:
+        picture = replace(
+            picture,
+            labels={**picture.labels, **each.labels},
+            # A list is about the single picture, so it knows better than the folder.
+            split=each.split or picture.split,
+            group=each.group or picture.group,
+            problem=picture.problem or each.problem,
+        )
+    return picture

@@ -1,0 +1,109 @@
+"""The files beside the pictures of a source that say something about them."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from blurbench.errors import UserError
+from blurbench.sources.items import Labels
+from blurbench.stores.open import Store
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where label files may lie; names are relative to the root of the source, sorted."""
+
+    names: Sequence[str]
+    store: Store
+
+    def read(self, name: str) -> bytes:
+        """All of a file; what cannot be read, or is a link out of the source, is a UserError."""
+        try:
+            return self.store.read(self.store.inside("", name))
+        except OSError as error:
+            raise UserError(f"{name}: cannot be read ({error.strerror})") from None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of one picture before it is read."""
+
+    labels: Labels = field(default_factory=dict)
+    split: str | None = None
+    group: str | None = None
+    problem: str | None = None  # why it cannot be used
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Which pictures a file means."""
+
+    ids: dict[str, str]  # name in the file -> id
+    unclear: dict[str, str]  # id -> why it is not sure whether the file means it
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file with a header."""
+
+    columns: frozenset[str]  # in small letters
+    rows: Iterator[tuple[int, dict[str, str]]]  # with the number of their line
+
+
+def read_table(files: Files, name: str) -> Table:
+    """Open a CSV file in UTF-8; its rows are read, and found fault with, when they are asked for.
+
+    UserError names the file, and the line that has another number of fields than the header.
+    """
+    data = files.read(name)
+    first = data.decode("utf-8-sig", "replace").partition("\n")[0]
+    return Table(frozenset(each.strip().lower() for each in first.split(",")), _rows(data, name))
+
+
+def _rows(data: bytes, name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        text = io.StringIO(data.decode("utf-8-sig"), newline="")
+        rows = csv.DictReader(text, strict=True)
+        for row in rows:
+            # A sentence with a comma that is not in quotes would lose its end.
+            if None in row or None in row.values():
+                mend = "put what holds a comma in double quotes"
+                raise UserError(f"{name}: line {rows.line_num} does not fit the header; {mend}")
+            yield rows.line_num, {key.strip().lower(): value.strip() for key, value in row.items()}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{name}: not a CSV file in UTF-8 ({error})") from None
+
+
+def match(names: Iterable[str], ids: Iterable[str]) -> Matches:
+    """The pictures that one file means by its names: a path, the end of one, or the file name.
+
+    A name that fits several pictures, or one picture that only folders tell apart, fits none.
+    """
+    by_file_name: dict[str, list[str]] = defaultdict(list)
+    for id in sorted(ids):
+        by_file_name[PurePosixPath(id).name].append(id)
+    found: dict[str, str] = {}
+    unclear: dict[str, str] = {}
+    elsewhere: dict[str, list[str]] = defaultdict(list)  # id -> names in other folders
+    for name in dict.fromkeys(names):
+        path = name.replace("\\", "/").removeprefix("./")
+        alike = by_file_name.get(PurePosixPath(path).name, [])
+        fitting = [id for id in alike if id == path]
+        fitting = fitting or [id for id in alike if id.endswith(f"/{path}")]
+        if len(fitting) == 1:
+            found[name] = fitting[0]
+        elif len(alike) == 1:
+            elsewhere[alike[0]].append(name)
+        elif alike:
+            these = fitting or alike
+            unclear |= dict.fromkeys(these, f"{name} could mean {these[0]} or {these[1]}")
+    named = set(found.values())
+    for id, (first, *others) in elsewhere.items():
+        if others:
+            unclear.setdefault(id, f"{first} or {others[0]} could mean it")
+        elif id not in named:
+            found[first] = id
+    return Matches(found, unclear)

@@ -1,0 +1,55 @@
+"""Whose face is in a picture: by CelebA's list, or by the folder it lies in."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from blurbench.errors import UserError
+from blurbench.sources.items import Picture
+from blurbench.sources.labels.files import Files, Told, match
+
+IDENTITY_FILE = "identity_CelebA.txt"
+
+
+def read_identities(files: Files, pictures: Sequence[Picture], spec: str) -> dict[str, Told]:
+    """The identity of every picture, by its id; it decides the split.
+
+    UserError where nothing tells one, and names a line of the list that cannot be understood.
+    """
+    lists = [name for name in files.names if PurePosixPath(name).name == IDENTITY_FILE]
+    if lists:
+        return _by_list(files, lists[0], pictures)
+    told = {picture.id: _by_folder(picture) for picture in pictures}
+    if all(each.problem for each in told.values()):
+        raise UserError(
+            f"{spec}: no identities here; looked for {IDENTITY_FILE} and for one folder each"
+        )
+    return told
+
+
+def _by_list(files: Files, name: str, pictures: Sequence[Picture]) -> dict[str, Told]:
+    identity_of: dict[str, str] = {}
+    text = files.read(name).decode("utf-8-sig", "replace")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        if len(words := line.split()) != 2:
+            raise UserError(f"{name}: line {number}: needs a file name and an identity")
+        if identity_of.setdefault(words[0], words[1]) != words[1]:
+            raise UserError(f"{name}: line {number}: {words[0]} has another identity above")
+    matches = match(identity_of, [picture.id for picture in pictures])
+    found = {id: identity_of[file] for file, id in matches.ids.items()}
+    return {
+        picture.id: _tell(found.get(picture.id), matches.unclear.get(picture.id, f"not in {name}"))
+        for picture in pictures
+    }
+
+
+def _by_folder(picture: Picture) -> Told:
+    folder = PurePosixPath(picture.id.removeprefix(f"{picture.split}/")).parent
+    return _tell(str(folder) if folder.parts else None, "lies in no folder of an identity")
+
+
+def _tell(identity: str | None, otherwise: str) -> Told:
+    if identity is None:
+        return Told(problem=f"no identity: {otherwise}")
+    return Told({"identity": identity}, group=identity)

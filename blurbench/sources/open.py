@@ -1,0 +1,232 @@
+"""Where sharp images come from: a folder here or behind a URL, or a built-in source."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+
+from blurbench.errors import UserError
+from blurbench.images import IMAGE_SUFFIXES, image_files
+from blurbench.recipes.recipe import Recipe
+from blurbench.sources import faces, photos
+from blurbench.sources.frames import VIDEO_SUFFIXES, Asked, folder_windows, video_windows
+from blurbench.sources.items import FileItem, Picture, Sharp, Source, SourceItem, StoredItem
+from blurbench.sources.labels.attach import Wanted, label, labels_hash
+from blurbench.sources.labels.files import Files
+from blurbench.sources.labels.identities import IDENTITY_FILE
+from blurbench.sources.labels.masks import LAYOUTS, Layout, find_layout
+from blurbench.stores.folder import Folder
+from blurbench.stores.open import is_url, open_store
+
+SPLITS = ("train", "val", "test")
+__all__ = ["SPLITS", "FileItem", "Sharp", "Source", "SourceItem"]
+
+
+def in_order(splits: Iterable[str]) -> list[str]:
+    """Names of splits in the order of `SPLITS`; others last."""
+    return sorted(splits, key=lambda split: (*SPLITS, split).index(split))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What lies in a folder, of all that a recipe could use."""
+
+    pictures: list[Picture]
+    files: Files
+    description: dict[str, str]
+    videos: list[FileItem] = field(default_factory=list)
+
+
+def open_for(recipe: Recipe, spec: str) -> Source:
+    """The source, with the labels and frames that the recipe asks for; errors as of `open_source`.
+
+    UserError too where it has none of what the recipe needs, or a file of labels is broken.
+    """
+    wanted = Wanted.by(recipe)
+    if recipe.frames and wanted.names:
+        raise UserError(f"{recipe.name}: averaged frames have no {', '.join(wanted.names)}")
+    return _open(spec, wanted, recipe.frames, recipe.pictures or "*")
+
+
+def open_source(spec: str, *, masks: bool = False) -> Source:
+    """List a folder, a URL, `builtin:photos` or `builtin:procedural-faces`, for no recipe.
+
+    `masks` asks for face labels. UserError in one line where there is nothing to read, or no
+    labels that `masks` could use.
+    """
+    return _open(spec, Wanted(masks), None, "*")
+
+
+def _open(spec: str, wanted: Wanted, frames: Asked | None, pattern: str) -> Source:
+    if spec.startswith("builtin:"):
+        return _builtin(spec, wanted, frames)
+    listed = _stored(spec, wanted) if is_url(spec) else _folder(spec, wanted, frames)
+    pictures = [each for each in listed.pictures if fnmatch(each.id, pattern)]
+    videos = [each for each in listed.videos if fnmatch(each.id, pattern)]
+    if not pictures and not videos:
+        known = ", ".join(sorted(each[1:] for each in VIDEO_SUFFIXES))
+        clips = f" and no videos ({known})" if frames else ""
+        named = "" if pattern == "*" else f" named like {pattern}"
+        raise UserError(
+            f"{spec}: no pictures here{named} (jpg, png, webp, tif, bmp, pgm, ppm){clips}"
+        )
+    items: list[SourceItem]
+    if frames:
+        items, words = _windows(pictures, videos, frames)
+    else:
+        labelled, words = label(spec, pictures, listed.files, wanted)
+        items = [*labelled]
+    items.sort(key=lambda item: item.id)
+    return Source(spec, tuple(items), {**listed.description, **words, **_counts(items)})
+
+
+def _windows(
+    pictures: Sequence[Picture], videos: Sequence[FileItem], frames: Asked
+) -> tuple[list[SourceItem], dict[str, str]]:
+    items = folder_windows(pictures, frames)
+    items += [
+        each
+        for video in videos
+        for each in video_windows(video.id, video.split, video.path, frames)
+    ]
+    return items, {"clips": str(len({item.group for item in items}))}
+
+
+def _builtin_names() -> str:
+    return " or ".join(BUILTIN)
+
+
+def _builtin(spec: str, wanted: Wanted, frames: Asked | None) -> Source:
+    if spec not in BUILTIN:
+        raise UserError(f"{spec}: no such built-in source; there are {_builtin_names()}")
+    module = BUILTIN[spec]
+    if wanted.masks and "face labels" not in module.HAS:
+        raise UserError(f"{spec}: has no face labels; use builtin:procedural-faces")
+    lacking = ["clips of frames"] if frames else [n for n in wanted.names if n not in module.HAS]
+    if lacking:
+        raise UserError(f"{spec}: has no {lacking[0]}; give a folder of your own")
+    items = tuple(module.items(wanted))
+    hashed = labels_hash(items) if any(item.labels for item in items) else {}
+    return Source(spec, items, {"kind": module.KIND, **hashed, **_counts(items)})
+
+
+def _folder(spec: str, wanted: Wanted, frames: Asked | None) -> Listed:
+    root = Path(spec).absolute()
+    if not root.exists():
+        raise UserError(f"{spec}: no such folder; give a folder of pictures, or {_builtin_names()}")
+    if not root.is_dir():
+        raise UserError(f"{spec}: not a folder; give the folder that holds the pictures")
+    named = [name for name in SPLITS if (root / name).is_dir()]
+    folders: dict[Path, str | None] = {root / name: name for name in named}
+    folders = folders or {root: None}
+    layouts = {folder: _layout(root, folder, wanted.masks) for folder in folders}
+    pictures: list[Picture] = []
+    videos: list[FileItem] = []
+    skipped = 0
+    for folder, split in folders.items():
+        layout = layouts[folder]
+        # Where labels lie beside the images, only the images are pictures, asked for or not.
+        inner = folder / layout.images if layout else folder
+        paths, outside = _files(root, inner, IMAGE_SUFFIXES)
+        skipped += outside
+        used = layout if wanted.masks else None
+        pictures += [FileItem(_id(root, path), split, path, folder, used) for path in paths]
+        if frames:
+            paths, outside = _files(root, folder, VIDEO_SUFFIXES)
+            skipped += outside
+            videos += [FileItem(_id(root, path), split, path, folder, None) for path in paths]
+    description = {
+        "kind": "folder",
+        "layout": ", ".join(sorted({each.name if each else "images" for each in layouts.values()})),
+        "links_skipped": str(skipped),
+    }
+    return Listed(pictures, _label_files(root, wanted), description, videos)
+
+
+def _label_files(root: Path, wanted: Wanted) -> Files:
+    paths: list[Path] = []
+    if wanted.shots or wanted.captions:
+        paths += [*root.iterdir(), *(root / "annotations").glob("*")]
+    if wanted.identities:
+        paths += root.rglob(IDENTITY_FILE)
+    names = {path.relative_to(root).as_posix() for path in paths}
+    return Files(sorted(names), Folder(root))
+
+
+def _stored(spec: str, wanted: Wanted) -> Listed:
+    """The files behind a URL, in the layouts of folders."""
+    store = open_store(spec)
+    if wanted.masks:
+        raise UserError(f"{store.where()}: face labels are read from folders of this machine only")
+    names = [name for name in store.names() if not f"/{name}".count("/.")]
+    named = {
+        f"{split}/": split for split in SPLITS if any(n.startswith(f"{split}/") for n in names)
+    }
+    folders: dict[str, str | None] = {**named} or {"": None}
+    pictures: list[Picture] = []
+    for folder, split in folders.items():
+        inner = folder + _images_folder(
+            [n.removeprefix(folder) for n in names if n.startswith(folder)]
+        )
+        pictures += [
+            StoredItem(name, split, store)
+            for name in names
+            if name.startswith(inner) and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+        ]
+    return Listed(pictures, Files(names, store), {"kind": "URL"})
+
+
+def _images_folder(names: Sequence[str]) -> str:
+    """Where the pictures are that have labels beside them, such as "images/"; "" for anywhere."""
+    folders = {name.split("/")[0] for name in names if "/" in name}
+    fitting = (each for each in LAYOUTS if {each.images, each.labels} <= folders)
+    return next((f"{each.images}/" for each in fitting), "")
+
+
+def _layout(root: Path, folder: Path, masks: bool) -> Layout | None:
+    _refuse_outside_link(root, folder)
+    layout = find_layout(folder)
+    if masks and layout is None:
+        pairs = (f"{each.images}/ beside {each.labels}/ ({each.name})" for each in LAYOUTS)
+        raise UserError(f"{folder}: no face labels here; understood are {', '.join(pairs)}")
+    if masks and layout:
+        _refuse_outside_link(root, folder / layout.labels)
+    return layout
+
+
+def _files(root: Path, folder: Path, suffixes: frozenset[str]) -> tuple[list[Path], int]:
+    """Files below `folder`, and how many links were skipped because they leave `root`."""
+    _refuse_outside_link(root, folder)
+    real = root.resolve()
+    found = image_files(folder, suffixes)
+    kept = [path for path in found if path.resolve().is_relative_to(real)]
+    return kept, len(found) - len(kept)
+
+
+def _refuse_outside_link(root: Path, folder: Path) -> None:
+    # Skipping a whole split without a word would make another data set than the one asked for.
+    if not folder.resolve().is_relative_to(root.resolve()):
+        raise UserError(f"{folder}: a link that leads out of {root}; put the folder itself there")
+
+
+def _id(root: Path, path: Path) -> str:
+    name = path.relative_to(root).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{root}: the file name {name!r} is not UTF-8; rename it") from None
+    return name
+
+
+def _counts(items: Sequence[SourceItem]) -> dict[str, str]:
+    counts = Counter(item.split or "no split stated" for item in items)
+    return {"images": str(len(items)), **{name: str(n) for name, n in sorted(counts.items())}}
+
+
+# Name -> the module that lists (items), reads (load) and describes (KIND, HAS) it.
+BUILTIN: dict[str, ModuleType] = {
+    "builtin:photos": photos,
+    "builtin:procedural-faces": faces,
+}

@@ -1,0 +1,125 @@
+"""A folder of this machine as a store."""
+
+import os
+import posixpath
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from blurbench.files import inside, json_document, locked, sync, write_bytes, write_jsonl
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Whole files in a folder of this machine, named relative to it with "/"; picklable.
+
+    What cannot be read or written is an OSError.
+    """
+
+    root: Path
+
+    def where(self, name: str = "") -> str:
+        """What to call a file in messages."""
+        return str(self.root / name)
+
+    def absolute(self) -> "Folder":
+        """The same for processes with another working directory."""
+        return replace(self, root=self.root.absolute())
+
+    def inside(self, folder: str, name: str) -> str:
+        """`folder/name` for a name read from a file; a UserError where it would leave `folder`."""
+        inside(self.root / folder, name)
+        return posixpath.join(folder, name)
+
+    def names(self, folder: str = "") -> list[str]:
+        """Every file below `folder`, hidden ones too, sorted."""
+        # Not rglob: a Path for each of 150,000 files took 5.9 s and 100 MB, this 0.3 s and 20 MB.
+        walk = os.walk(self.root / folder)
+        places = ((os.path.relpath(place, self.root), files) for place, _, files in walk)
+        return sorted(posixpath.normpath(f"{at}/{name}") for at, files in places for name in files)
+
+    def top(self) -> set[str]:
+        """The names of the files and folders that lie in the root itself."""
+        return {path.name for path in self.root.iterdir()}
+
+    def exists(self, folder: str = "") -> bool:
+        """Whether there is such a folder."""
+        return (self.root / folder).exists()
+
+    def is_file(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return (self.root / name).is_file()
+
+    def asking(self) -> Callable[[str], bool]:
+        """`is_file` as of now, for many names."""
+        return self.is_file
+
+    def read(self, name: str) -> bytes:
+        """All of a file."""
+        return (self.root / name).read_bytes()
+
+    def open(self, name: str) -> BinaryIO:
+        """A file to read line by line."""
+        return (self.root / name).open("rb")
+
+    def fetch(self, names: list[str], into: Path) -> list[Path]:  # noqa: ARG002
+        """The files of this machine that hold these files: here, themselves."""
+        return [self.root / name for name in names]
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file whole or not at all, so that it survives a crash."""
+        write_bytes(self.root / name, data)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """`write` for an indented JSON document."""
+        self.write(name, json_document(value))
+
+    def write_rows(self, name: str, rows: Iterable[dict[str, Any]]) -> str:
+        """`write` for JSON lines, more than memory holds; gives the SHA-256 of the file."""
+        path = self.root / name
+        write_jsonl(path, rows)
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+
+    def batch(self) -> "FolderBatch":
+        """To write many files faster than one by one."""
+        return FolderBatch(self.root)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        (self.root / name).unlink(missing_ok=True)
+
+    def clear(self, folder: str) -> None:
+        """Remove a folder, once all that was written beside it survives a crash."""
+        sync(self.root)
+        shutil.rmtree(self.root / folder)
+
+    def locked(self, folder: str) -> AbstractContextManager[None]:
+        """Hold `folder` for one writer; UserError where another process holds it."""
+        return locked(self.root / folder)
+
+
+class FolderBatch:
+    """Many files of a folder, renamed one by one and synced together."""
+
+    def __init__(self, root: Path) -> None:
+        """Nothing is written yet."""
+        self._root = root
+        self._paths: list[Path] = []
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file whole or not at all."""
+        path = self._root / name
+        write_bytes(path, data, durable=False)
+        self._paths.append(path)
+
+    def settle(self) -> None:
+        """Make all of them survive a crash."""
+        # One after the other takes 3.6 ms a picture, longer than making it; eight at once 0.2 ms.
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(sync, [*self._paths, *{path.parent for path in self._paths}]))

@@ -1,0 +1,101 @@
+"""What `blurbench list` shows people and programs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from blurbench.__main__ import run
+from blurbench.commands.list import as_text, grouped, rows
+from blurbench.models import MODELS, model_class
+from blurbench.models.base import Model
+from blurbench.ranking.printed import tables
+
+MODEL = {
+    "name": "sp",
+    "preset": "paper",
+    "params": 22_837_571,
+    "gmacs_256": 217.571,
+    "presets": ["paper", *(f"paper-with-a-long-name-{number}" for number in range(9))],
+    "tables": ["sp-1", "sp-2", "umsn-text"],
+    "licence": "no public code; written from the paper, and some more words to fill a line with",
+    "paper": "Somebody, Something, Somewhere",
+}
+
+
+def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert run(["list", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_tables_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(listed(capsys, "tables", "--json"))
+    assert [row["name"] for row in found] == list(tables())
+    assert found[-1] == {
+        "name": "brmr-text",
+        "paper": "BRMR",
+        "printed_as": "section 4",
+        "caption": "Finding the blurred square of a still; rounds of mining and refining",
+        "values": 2,
+        "metrics": ["region-iou", "iterations"],
+    }
+    # A dash in the paper is no value: one of the 120 cells.
+    assert found[2]["values"] == 119
+
+
+def test_tables_need_nothing_heavy() -> None:
+    code = (
+        "import sys; from blurbench.__main__ import run; run(['list', 'tables']);"
+        "bad = {'torch', 'numba', 'numpy', 'cv2', 'pandas', 'pydantic'} & set(sys.modules);"
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("what", ["tables", "recipes", "protocols"])
+def test_text_fits_a_hundred_columns_and_loses_no_word(
+    what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    written = listed(capsys, what)
+    assert max(map(len, written.splitlines())) <= 100
+    for row in rows(what):
+        words = {word for key in row if key != "printed_as" for word in str(row[key]).split(" ")}
+        assert {word.strip("[',]") for word in words} <= {
+            word.strip(",") for word in written.split()
+        }
+
+
+def test_models_in_text_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    written = as_text("models", [MODEL])
+    assert max(map(len, written.splitlines())) <= 100
+    assert "…" not in written
+    expected = ["sp", "22.84", "217.6", *MODEL["presets"], *MODEL["licence"].split()]
+    assert {word.strip(",") for word in expected} <= {word.strip(",") for word in written.split()}
+    assert grouped(MODEL["tables"]) == "sp-1, 2; umsn-text"
+
+
+def test_brackets_are_text_and_not_markup() -> None:
+    title = "[red]x[/red] :smile:"
+    assert title in as_text("recipes", [{"name": "a", "title": title}])
+
+
+def test_models_say_where_they_are_printed_and_what_their_licence_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blurbench.models.MODELS", {name: MODELS[name] for name in ("deblurgan",)})
+    (row,) = json.loads(listed(capsys, "models", "--json"))
+    assert (row["name"], row["preset"], row["params"]) == ("deblurgan", "paper", 11_378_179)
+    assert row["gmacs_256"] == pytest.approx(49.552, abs=1e-3)
+    assert row["tables"] == ["s3e-1", "s3e-2", "brmr-2", "brmr-3"]
+    assert row["licence"] == "authors' code: no licence file"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_of_ours_has_a_licence_note(name: str) -> None:
+    note = model_class(name).LICENCE
+    assert note
+    assert note != Model.LICENCE

@@ -1,0 +1,224 @@
+"""Tables made again in miniature, one of each paper; and what they say when something is wrong."""
+
+import csv
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pytest
+import tiny_data
+from click.testing import CliRunner
+
+from blurbench.cli import cli
+from blurbench.errors import UserError
+from blurbench.ranking.printed import Printed, Table, tables
+from blurbench.recipes.recipe import Recognition
+from blurbench.reproduce import build, reproduce, side_by_side
+from blurbench.reproduce.build import Workshop
+from blurbench.reproduce.reproduce import missing
+from blurbench.reproduce.side_by_side import Outcome, render_csv, render_page
+from blurbench.reproduce.stand_ins import STAND_INS, StandIn
+from blurbench.reproduce.suites import Cell, Scoring, Training, cells
+from blurbench.scoring import captions as captioning
+
+Row = dict[str, str]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pictures to learn from and two to test, or two people."""
+    for name, made in STAND_INS.items():
+        images = tuple(min(2, count) for count in made.images)
+        changes = {"recognition": Recognition(probes=2, gallery=2)} if made.changes else {}
+        fields = {**made.__dict__, "images": images, "replicas": (1, 1), "changes": changes}
+        monkeypatch.setitem(STAND_INS, name, StandIn(**fields))
+
+
+def run(
+    table: str, out: Path, methods: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> list[Row]:
+    """Some methods of a table, with as few steps as a training has stages."""
+    chosen = [cell for cell in cells(table) if cell.printed.method in methods]
+    monkeypatch.setattr(reproduce, "cells", lambda _: chosen)
+    whole = Table(**{**tables()[table].__dict__, "cells": tuple(c.printed for c in chosen)})
+    monkeypatch.setattr(side_by_side, "table", lambda _: whole)
+    done = reproduce.reproduce(table, out, steps=4, tell=lambda _: None)
+    assert done.failed == []
+    assert done.page.read_text().startswith("<!DOCTYPE html>")
+    return read(done.csv)
+
+
+def read(path: Path) -> list[Row]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_s3e_restores_and_resumes(tmp_path, monkeypatch):
+    methods = ("U-Deconv", "S3E-Deblur (ImD) w/o coTrain")
+    rows = run("s3e-2", tmp_path, methods, monkeypatch)
+    assert [row["status"] for row in rows] == ["measured"] * 4
+    for row in rows:
+        assert float(row["difference"]) == pytest.approx(
+            float(row["measured"]) - float(row["printed"]), abs=1e-4
+        )
+        assert (row["scale"], row["preset"], row["steps"]) == ("demo", "tiny", "4")
+        assert "built-in photographs" in row["stand_in"]
+        assert (row["trained_on"], row["recipe"]) == ("sev-blurdata", "sev-gopro")
+        summary = json.loads((tmp_path / row["made_from"] / "summary.json").read_text())
+        assert summary["data"]["digest"] == row["digest"]
+    weights = sorted(tmp_path.glob("runs/*/*/model.safetensors"))
+    before = [(path, path.stat().st_mtime_ns) for path in weights]
+    table = (tmp_path / "s3e-2.csv").read_bytes()
+    assert len(weights) == 2
+    # What was lost is made again, and nothing else.
+    shutil.rmtree(tmp_path / rows[0]["made_from"])
+    run("s3e-2", tmp_path, methods, monkeypatch)
+    assert [(path, path.stat().st_mtime_ns) for path in weights] == before
+    assert (tmp_path / "s3e-2.csv").read_bytes() == table
+    page = (tmp_path / "s3e-2.html").read_text()
+    assert "Demo scale" in page
+    assert "leaderboards/s3e-2/leaderboard.html" in page
+    assert (tmp_path / "leaderboards/s3e-2/leaderboard.html").is_file()
+    with pytest.raises(UserError, match="made at another scale"):
+        reproduce.reproduce("s3e-2", tmp_path, steps=5, tell=lambda _: None)
+
+
+def test_s3e_captions(tmp_path, monkeypatch):
+    # METEOR and SPICE start Java, if there is any.
+    quick = partial(captioning.score, metrics=("bleu", "rouge", "cider"), tokenizer="python")
+    monkeypatch.setattr(captioning, "score", quick)
+    rows = run("s3e-3", tmp_path, ("NIC",), monkeypatch)
+    assert {row["metric"] for row in rows} == {cell.metric for cell in tables()["s3e-3"].cells}
+    for row in rows:
+        java = row["metric"] in ("meteor", "spice")
+        assert row["status"] == ("not available" if java else "measured"), row
+    sharp = next(row for row in rows if row["data"] == "MSCOCO, sharp")
+    assert sharp["made_from"].endswith("nic_input-sharp")
+    written = json.loads((tmp_path / sharp["made_from"] / "captions.json").read_text())
+    assert len(written["captions"]) == 2
+
+
+def test_sp_gains(tmp_path, monkeypatch):
+    rows = run("sp-3", tmp_path, ("MIMO-UNet", "Ours-UNet", "Ours-UNet+SP"), monkeypatch)
+    foreign, unet, sp, gain = rows
+    assert foreign["status"] == "printed only"
+    assert float(gain["measured"]) == pytest.approx(
+        float(sp["measured"]) - float(unet["measured"]), abs=1e-3
+    )
+    assert gain["printed"] == "0.77"
+    assert {row["protocol"] for row in (unet, sp, gain)} == {"gopro-matlab"}
+
+
+def test_umsn_recognition(tmp_path, monkeypatch):
+    rows = run(
+        "umsn-5", tmp_path, ("Clear images", "Blurred images", "Xu et al.", "UMSN"), monkeypatch
+    )
+    assert [row["status"] for row in rows] == ["measured"] * 6 + ["printed only"] * 3 + [
+        "measured"
+    ] * 3
+    values = [float(row["measured"]) for row in rows if row["measured"]]
+    assert all(0 <= value <= 100 for value in values)  # per cent, as printed
+    summary = json.loads((tmp_path / rows[0]["made_from"] / "summary.json").read_text())
+    assert summary["using"] == {"embedding": "pixels"}
+
+
+def test_umsn_masks_and_confidences(tmp_path, monkeypatch):
+    masks = run("umsn-2", tmp_path, ("SN fine-tuned on blurred images",), monkeypatch)
+    assert [row["status"] for row in masks] == ["measured"] * 4
+    assert not (tmp_path / "leaderboards").exists()  # tools of their own: nothing to rank
+    rows = run("umsn-7", tmp_path, ("UMSN",), monkeypatch)
+    assert all(0 < float(row["measured"]) < 1 for row in rows)
+    assert len({row["measured"] for row in rows if "image 1" in row["subset"]}) > 1
+
+
+def test_brmr_squares_and_iterations(tmp_path, monkeypatch):
+    methods = ("iGAN discriminator", "adversarial BRMR")
+    squares, iterations = run("brmr-text", tmp_path, methods, monkeypatch)
+    assert 0 <= float(squares["measured"]) <= 1
+    assert float(iterations["measured"]) >= 0
+    rows = run("brmr-3", tmp_path, ("adversarial BRMR",), monkeypatch)
+    assert [row["metric"] for row in rows] == ["psnr", "seconds"]
+    assert 0 < float(rows[1]["measured"]) < 10
+
+
+def test_what_fails_costs_the_others_nothing(tmp_path, monkeypatch):
+    def fails(name, *arguments, **options):
+        if name == "udeconv":
+            raise RuntimeError("out of memory\nand more")
+        return train(name, *arguments, **options)
+
+    train = build.train
+    monkeypatch.setattr(build, "train", fails)
+    chosen = [c for c in cells("s3e-2") if c.printed.method in ("U-Deconv", "DeblurGAN")]
+    monkeypatch.setattr(reproduce, "cells", lambda _: chosen)
+    monkeypatch.setattr(side_by_side, "sections", lambda *_: [])
+    done = reproduce.reproduce("s3e-2", tmp_path, steps=4, tell=lambda _: None)
+    assert done.failed == ["runs/sev-blurdata/udeconv: out of memory and more"]
+    assert [outcome.reason for outcome in done.outcomes if outcome.measured is None] == [
+        "not available: out of memory and more"
+    ] * 2
+    assert len([outcome for outcome in done.outcomes if outcome.measured is not None]) == 2
+
+
+def test_what_is_missing_is_listed_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
+    (tmp_path / "root" / "umsn-faces").mkdir(parents=True)
+    out = tmp_path / "out"
+    arguments = ["reproduce", "umsn-4", "--scale", "paper", "--out", str(out)]
+    done = CliRunner().invoke(cli, [*arguments, "--data-root", str(tmp_path / "root")])
+    assert isinstance(done.exception, UserError)  # exit code 2
+    assert "5 missing, as listed; nothing was started" in str(done.exception)
+    lines = [line.removeprefix("missing: ") for line in done.output.splitlines()]
+    assert [line.split(":")[0] for line in lines] == [
+        str(tmp_path / "root/umsn-faces-test/CelebA"),
+        str(tmp_path / "root/umsn-faces-test/Helen"),
+        "shen-face_adversarial_weight-0",
+        "umsn",
+        "vgg-face",
+    ]
+    assert "vgg16-397923af.pth" in lines[3]
+    assert "--set" not in done.output
+    assert not out.exists()
+
+
+def test_nothing_is_missing_at_demo_scale(tmp_path):
+    assert all(missing(name, Workshop(tmp_path, None)) == [] for name in tables())
+
+
+def test_the_users_data_are_read_where_they_lie(tmp_path):
+    root, made = tmp_path / "root", tmp_path / "made"
+    for role in ("blur", "sharp"):
+        tiny_data.write_photos(root / "pubfig" / role, 2)
+    shop = Workshop(tmp_path / "out", root, tell=lambda _: None)
+    assert shop.data("pubfig") == tmp_path / "out" / "data" / "pubfig"
+    assert json.loads((shop.data("pubfig") / "dataset.json").read_text())["counts"] == {"test": 2}
+    made = root / "umsn-faces-test" / "Helen"
+    made.mkdir(parents=True)
+    (made / "dataset.json").write_text("{}")
+    assert shop.data("umsn-faces-test", "Helen") == made
+    with pytest.raises(UserError, match=r"put a \.pt2 or VGG16's there"):
+        shop.tools(["top-1"])
+    (root / "weights").mkdir()
+    (root / "weights" / "embedding.pt2").touch()
+    assert shop.tools(["top-1"]) == {"embedding": str(root / "weights" / "embedding.pt2")}
+
+
+def test_names_are_harmless_in_both_files(tmp_path):
+    bad = "<script>alert(1)</script>"
+    cell = {**tables()["brmr-2"].cells[0].__dict__, "method": "=cmd()", "note": bad}
+    printed = Printed(**{**cell, "data": bad})
+    scoring = Scoring("concert", bad, Training("deepdeblur", "paper", "concert"))
+    shop = Workshop(tmp_path, None)
+    outcomes = [Outcome(Cell(printed, scoring), None, f"not available: {bad}")]
+    assert ",'=cmd()," in render_csv("brmr-2", "demo", shop, outcomes)
+    whole = Table(**{**tables()["brmr-2"].__dict__, "cells": (printed,)})
+    page = render_page(whole, "demo", shop, outcomes, None)
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_command_lists_all_tables():
+    listed = CliRunner().invoke(cli, ["reproduce"])
+    names = [line.split()[0] for line in listed.output.splitlines()[1:] if line[:1] != " "]
+    assert names == list(tables())

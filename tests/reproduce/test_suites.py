@@ -1,0 +1,135 @@
+"""Every table has a suite, and every cell is measured or says why not."""
+
+import pytest
+
+from blurbench.metrics import PROTOCOLS
+from blurbench.models import build
+from blurbench.ranking.printed import tables
+from blurbench.recipes.recipe import load_any_recipe
+from blurbench.reproduce.build import Workshop
+from blurbench.reproduce.stand_ins import STAND_INS, stand_in
+from blurbench.reproduce.suites import (
+    SUITES,
+    VARIANTS,
+    Cell,
+    Training,
+    cells,
+    metric_of,
+    rows,
+    trainings,
+)
+
+NAMES = list(tables())
+
+
+def one(table: str, method: str, metric: str, data: str) -> Cell:
+    (found,) = [
+        cell
+        for cell in cells(table)
+        if (cell.printed.method, cell.printed.metric, cell.printed.data) == (method, metric, data)
+    ]
+    return found
+
+
+def test_every_table_has_a_suite_and_is_listed():
+    assert list(SUITES) == NAMES
+    assert [row["name"] for row in rows()] == NAMES
+    assert all(suite.protocol in PROTOCOLS for suite in SUITES.values())
+
+
+def test_variants_are_of_methods_that_are_printed():
+    for name, method in VARIANTS:
+        assert method in {cell.method for cell in tables()[name].cells}, (name, method)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cell_is_accounted_for(name):
+    found = cells(name)
+    assert [cell.printed for cell in found] == list(tables()[name].cells)
+    for cell in found:
+        if cell.scoring:
+            assert not cell.reason
+            assert cell.scoring.recipe, cell
+        else:
+            assert cell.reason.startswith(("printed only: ", "not available: ")), cell
+    # Whatever has a model of ours is measured; but for a gain over a foreign baseline.
+    left = [cell.printed.metric for cell in found if cell.printed.model and not cell.scoring]
+    assert left == (["psnr-gain"] if name == "sp-3" else [])
+
+
+def test_tables_that_test_on_other_data_than_they_learn_from():
+    hide = one("sp-2", "UNet+SP", "psnr", "HIDE").scoring
+    assert (hide.recipe, hide.restored_by) == ("hide", Training("sp", "paper", "gopro"))
+    real = one("sp-2", "UNet+SP", "psnr", "RealBlur-J").scoring
+    assert real.restored_by == Training("sp", "paper", "realblur-j")
+    face = one("umsn-3", "UMSN", "psnr", "Helen").scoring
+    assert face.restored_by == Training("umsn", "paper", "umsn-faces")
+    assert one("s3e-2", "U-Deconv", "ssim", "Severely blurred GoPro").scoring.restored_by == (
+        Training("udeconv", "paper", "sev-blurdata")
+    )
+    assert SUITES["sp-4"].repeats == 10
+
+
+def test_a_gain_is_over_the_row_before():
+    gain = one("sp-3", "Ours-MPRNet+SP", "psnr-gain", "GoPro")
+    assert gain.baseline == one("sp-3", "Ours-MPRNet", "psnr", "GoPro").scoring
+    assert metric_of(gain) == "psnr"
+    foreign = one("sp-3", "MIMO-UNet+MIMO+AFF+MSFR", "psnr-gain", "GoPro")
+    assert "baseline is printed only" in foreign.reason
+
+
+def test_masks_are_found_by_networks_of_their_own():
+    sharp, blurred, tuned = (
+        cell.scoring for cell in cells("umsn-2") if cell.printed.metric == "f-score-skin"
+    )
+    assert (sharp.restored_by, blurred.restored_by) == ("sharp", "blur")
+    assert sharp.tool == blurred.tool != tuned.tool
+    assert sharp.tool[1].steps == 60_000
+    assert sharp.name != blurred.name
+
+
+def test_pictures_themselves_need_no_model():
+    assert one("umsn-5", "Clear images", "top-1", "CelebA").scoring.restored_by == "sharp"
+    assert one("umsn-5", "Blurred images", "top-1", "CelebA").scoring.restored_by == "blur"
+    assert "printed only" in one("umsn-5", "Pan et al.", "top-1", "CelebA").reason
+
+
+def test_every_recipe_has_a_stand_in_that_says_so():
+    wanted = {
+        recipe
+        for name in NAMES
+        for cell in cells(name)
+        if cell.scoring
+        for recipe in (cell.scoring.recipe, *(t.recipe for t in trainings([cell])))
+    }
+    assert wanted <= set(STAND_INS)
+    for name in STAND_INS:
+        load_any_recipe(name)
+        recipe, made = stand_in(name)
+        assert recipe.name == f"{name}-stand-in"
+        assert recipe.title.startswith(f"Stand-in for {name}: ")
+        assert made.describe() in recipe.title
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_training_has_a_tiny_one(name, tmp_path):
+    shop = Workshop(tmp_path, None)
+    for training in trainings(cells(name)):
+        preset, settings = shop.settings(training)
+        model = build(training.model, preset, **settings)
+        assert preset == "tiny"
+        assert (model.config.crop_size or 64) % model.multiple == 0
+        for key, value in training.settings:
+            assert getattr(model.config, key) == value
+    names = [(training.recipe, training.name) for training in trainings(cells(name))]
+    assert len(set(names)) == len(names)
+
+
+def test_a_tiny_one_keeps_what_its_preset_is_about(tmp_path):
+    shop = Workshop(tmp_path, None)
+    _, settings = shop.settings(Training("sp", "net3", "gopro"))
+    assert (settings["cross_level"], settings["aggregation"]) == (False, False)
+    _, settings = shop.settings(Training("umsn", "no-confidence", "umsn-faces"))
+    assert settings["confidence"] is False
+    paper = Workshop(tmp_path, tmp_path)
+    assert paper.settings(Training("sp", "net3", "gopro")) == ("net3", {})

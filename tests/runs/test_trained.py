@@ -1,0 +1,148 @@
+"""A finished run on anybody's pictures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from blurbench.errors import UserError
+from blurbench.models import build
+from blurbench.models.parts.weights import save_tensors
+from blurbench.runs import trained as module
+from blurbench.runs.devices import pick_device
+from blurbench.runs.load import load_checkpoint, load_run
+from blurbench.runs.trained import TrainedModel
+
+
+def test_weights_of_another_model_are_refused(finished: Path) -> None:
+    save_tensors(finished / "model.safetensors", torch.nn.Linear(2, 2).state_dict())
+    with pytest.raises(UserError, match="another model or preset"):
+        load_run(finished, "cpu")
+
+
+def test_an_unfinished_run_says_so(finished: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (24, 31, 3), np.uint8)
+    wanted = load_run(finished, "cpu")(image)
+    (finished / "last.safetensors").unlink()
+    with pytest.raises(UserError, match="--resume, or ") as told:
+        load_run(finished, "cpu")
+    # What it names works, for a run that cannot go on.
+    words = str(told.value).partition("--checkpoint ")[2].split()
+    assert words[1::2] == ["--model", "--preset"]
+    assert np.array_equal(load_checkpoint(Path(words[0]), "cpu", *words[2::2])(image), wanted)
+    (finished / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"--resume$"):
+        load_run(finished, "cpu")
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "{"])
+def test_a_config_of_something_else_is_one_line(finished: Path, content: str) -> None:
+    (finished / "config.json").write_text(content)
+    with pytest.raises(UserError, match=r"config\.json"):
+        load_run(finished, "cpu")
+
+
+@pytest.mark.parametrize("device", ["foo", "meta", "mps", "cuda:99"])
+def test_a_device_that_is_not_there_is_one_line(device: str) -> None:
+    with pytest.raises(UserError, match="--device"):
+        pick_device(device)
+
+
+def test_the_same_picture_gives_the_same_bytes(finished: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (24, 31, 3), np.uint8)
+    model = load_run(finished, "cpu")
+    assert np.array_equal(model(image), load_run(finished, "cpu")(image))
+
+
+def sampled(model: TrainedModel, most: int, seen: list[int]) -> TrainedModel:
+    """A model that says it has no memory for more than `most` pixels."""
+
+    def deblur(blur: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+        seen.append(blur.shape[-1] * blur.shape[-2])
+        if seen[-1] > most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return blur, {"pictures": 1.0}
+
+    model.model.deblur_counted = deblur  # type: ignore[method-assign]
+    return model
+
+
+def test_tiles_get_smaller_until_the_memory_suffices(finished: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
+    seen: list[int] = []
+    restored = sampled(load_run(finished, "cpu"), 150**2, seen).restore(image)
+    assert seen[:2] == [300 * 400, 256 * 256]
+    assert restored.tile == 128
+    assert restored.figures == {"pictures": len(seen) - 2}
+    assert np.array_equal(restored.image, image)
+
+
+def test_what_fits_into_no_tile_is_told_as_it_is(finished: Path) -> None:
+    image = np.zeros((300, 400, 3), np.uint8)
+    with pytest.raises(RuntimeError, match="allocate"):
+        sampled(load_run(finished, "cpu"), 10, []).restore(image)
+
+
+def test_another_error_than_of_memory_is_not_tried_again(finished: Path) -> None:
+    model, seen = load_run(finished, "cpu"), []
+
+    def broken(blur: torch.Tensor) -> None:
+        seen.append(blur)
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    model.model.deblur_counted = broken  # type: ignore[method-assign, assignment]
+    with pytest.raises(RuntimeError, match="mat1"):
+        model.restore(np.zeros((300, 400, 3), np.uint8))
+    assert len(seen) == 1
+
+
+def test_on_the_cpu_tiles_are_chosen_by_what_a_pixel_takes(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_run(finished, "cpu")
+    assert 200 < model.bytes_per_pixel < 2000
+    for pixels, sides in (
+        (4000 * 3000, [4000, 1024, 512, 256, 128]),
+        (4000 * 3000 - 1, [1024, 512, 256, 128]),
+        (512 * 512, [512, 256, 128]),
+        (10, [128]),
+    ):
+        monkeypatch.setattr(module, "budget", lambda n=pixels: n * model.bytes_per_pixel)
+        assert model.sides(3000, 4000) == sides
+    assert model.sides(300, 400) == [400, 256, 128]
+
+
+def test_weights_of_a_public_file_need_a_name(finished: Path, tmp_path: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (24, 31, 3), np.uint8)
+    wanted = load_run(finished, "cpu")
+    weights = tmp_path / "public.pth"
+    torch.save({"params": wanted.model.state_dict()}, weights)
+    with pytest.raises(UserError, match="--model NAME"):
+        load_checkpoint(weights, "cpu")
+    with pytest.raises(UserError, match="leave out --model"):
+        load_checkpoint(weights.parent, "cpu", "unet")
+    found = load_checkpoint(weights, "cpu", "unet", "tiny")
+    assert np.array_equal(found(image), wanted(image))
+    assert found.provenance["preset"] == "tiny"
+    with pytest.raises(UserError, match="not weights of unet, preset paper"):
+        load_checkpoint(weights, "cpu", "unet")
+
+
+def test_a_part_of_a_model_is_not_taken_for_all_of_it(tmp_path: Path) -> None:
+    model = build("umsn", preset="tiny")
+    networks = dict(model.named_children())
+    part = next(n for n in networks.values() if n in model.inference_modules())
+    torch.save(part.state_dict(), tmp_path / "part.pth")
+    with pytest.raises(UserError, match="only a part of umsn"):
+        load_checkpoint(tmp_path / "part.pth", "cpu", "umsn", "tiny")
+
+
+def test_every_preset_is_built_again_from_what_a_run_keeps_of_it() -> None:
+    with torch.device("meta"):
+        for preset in ("paper", "tiny"):
+            model = build("unet", preset=preset)
+            kept = json.loads(model.config.model_dump_json())
+            assert build("unet", preset=preset, **kept).config == model.config
+    assert build("unet", preset="tiny", norm="none").config.norm == "none"

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from blurbench.errors import UserError
+from blurbench.files import write_bytes
+from blurbench.images import encode
+from blurbench.scoring.restorers import FolderRestorer
+
+BLUR = np.zeros((12, 16, 3), np.uint8)
+
+
+def rows(*names):
+    return [{"id": name, "blur_file_name": f"blur/{name}.png"} for name in names]
+
+
+def save(path, level, shape=BLUR.shape):
+    write_bytes(path, encode(np.full(shape, level, np.uint8)))
+
+
+def test_pictures_are_paired_by_name_and_never_by_order(tmp_path):
+    pairs = rows("b", "a", "c")
+    for level, name in enumerate(["c", "b", "a"]):
+        save(tmp_path / "deep" / f"{name}.png", level)
+    folder = FolderRestorer(tmp_path)
+    assert folder.prepare(pairs) == []
+    assert [int(folder.restore(BLUR, row).image[0, 0, 0]) for row in pairs] == [1, 2, 0]
+
+
+def test_the_name_of_the_blurred_file_will_do_where_only_one_row_has_it(tmp_path):
+    pairs = [
+        {"id": "street-0001", "blur_file_name": "street/0001.png"},
+        {"id": "forest-0001", "blur_file_name": "forest/0001.png"},
+        {"id": "forest-0002", "blur_file_name": "forest/0002.png"},
+    ]
+    save(tmp_path / "0001.png", 1)
+    save(tmp_path / "0002.png", 2)
+    save(tmp_path / "street-0001.png", 3)
+    folder = FolderRestorer(tmp_path)
+    assert folder.prepare(pairs) == [f"{tmp_path}: 0001 belong to no pair"]
+    assert folder.restore(BLUR, pairs[0]).image[0, 0, 0] == 3
+    assert folder.restore(BLUR, pairs[2]).image[0, 0, 0] == 2
+    with pytest.raises(UserError, match="no picture named forest-0001"):
+        folder.restore(BLUR, pairs[1])
+
+
+def test_missing_doubled_damaged_and_wrong_sizes_are_named(tmp_path):
+    pairs = rows("fine", "missing", "double", "large", "text")
+    save(tmp_path / "fine.png", 0)
+    save(tmp_path / "double.png", 0)
+    save(tmp_path / "double.webp", 0)
+    save(tmp_path / "large.png", 0, (13, 16, 3))
+    (tmp_path / "text.jpg").write_text("not a picture")
+    folder = FolderRestorer(tmp_path)
+    folder.prepare(pairs)
+    assert folder.restore(BLUR, pairs[0]).image.shape == BLUR.shape
+    for row, message in zip(
+        pairs[1:],
+        ["no picture named missing", r"double\.png, double\.webp", r"large\.png: 16x13", "text"],
+        strict=True,
+    ):
+        with pytest.raises(UserError, match=message):
+            folder.restore(BLUR, row)
+
+
+def test_a_folder_that_belongs_to_another_set_is_refused(tmp_path):
+    save(tmp_path / "unrelated.png", 0)
+    with pytest.raises(UserError, match=r"name them like a\.png"):
+        FolderRestorer(tmp_path).prepare(rows("a", "b"))
+
+
+def test_files_that_belong_to_no_pair_are_told(tmp_path):
+    for name in ("a", "x1", "x2", "x3", "x4"):
+        save(tmp_path / f"{name}.png", 0)
+    [note] = FolderRestorer(tmp_path).prepare(rows("a"))
+    assert note.endswith("x1, x2, x3 and 1 more belong to no pair")
+
+
+def test_the_provenance_holds_what_the_paired_files_hold_and_nothing_else(tmp_path):
+    def hash_now():
+        folder = FolderRestorer(tmp_path)
+        folder.prepare(rows("a", "b"))
+        return folder.provenance["files_sha256"]
+
+    save(tmp_path / "a.png", 0)
+    first = hash_now()
+    save(tmp_path / "extra.png", 0)
+    assert hash_now() == first
+    save(tmp_path / "a.png", 1)
+    changed = hash_now()
+    (tmp_path / "a.png").rename(tmp_path / "b.png")
+    assert len({first, changed, hash_now()}) == 3
