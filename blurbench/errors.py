@@ -1,5 +1,43 @@
-"""What a user can be told in one line."""
+"""What a user can be told in one line, and all of it for whoever asks with --debug."""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+DEBUG = "BLURBENCH_DEBUG"  # environment variable: worker processes inherit it
 
 
 class UserError(Exception):
     """Bad usage or bad input: one line that names the file or field and the mend (exit code 2)."""
+
+
+def one_line(error: BaseException, where: str = "") -> str:
+    """What went wrong, in one line that begins with `where`.
+
+    What nobody foresaw ends with the file and line of ours that it came from, such as
+    "ValueError: negative sigma (datasets/pair.py:88)"; when `debugging`, all of it goes to standard
+    error.
+    """
+    text = " ".join(str(error).split())
+    if not isinstance(error, UserError):
+        if debugging():
+            traceback.print_exception(error, file=sys.stderr)
+        text = f"{type(error).__name__}: {text}".removesuffix(": ") + _came_from(error)
+    # Most messages name their file themselves.
+    return text if text.startswith(where) else f"{where}: {text}"
+
+
+def debugging() -> bool:
+    """Whether whole tracebacks are wanted: --debug, or BLURBENCH_DEBUG=1."""
+    return os.environ.get(DEBUG, "0") not in ("", "0")
+
+
+def _came_from(error: BaseException) -> str:
+    """The innermost line of this package that the error passed; empty where it passed none."""
+    root = Path(__file__).parent
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(root)]
+    if not ours:
+        return ""
+    return f" ({Path(ours[-1].filename).relative_to(root).as_posix()}:{ours[-1].lineno})"

@@ -30,6 +30,8 @@ CACHE_BYTES = 2**30  # of prepared sharp images, in each process
 class BlurDataset(Dataset[dict[str, Any]]):
     """One split of a data set that `blurbench synthesize` made; item i is row i, sorted by id."""
 
+    has_sharp = True
+
     def __init__(self, place: Place, split: str) -> None:
         """Of a folder or URL; UserError: no data set, no such split, or torn metadata."""
         self.store = open_store(place)
@@ -75,6 +77,10 @@ class BlurDataset(Dataset[dict[str, Any]]):
     def captions(self) -> list[list[str]]:
         """The sentences of each pair, without its pictures."""
         return [row.get("captions") or [] for row in self.rows]
+
+    def sizes(self) -> set[tuple[int, int]]:
+        """(H, W) in px of the pairs."""
+        return {(row["height"], row["width"]) for row in self.rows}
 
     def picture(self, row: dict[str, Any], kind: str) -> np.ndarray:
         """A row's `blur` or `sharp` as (H, W, 3) uint8, or its `mask` as (H, W) labels."""
@@ -156,6 +162,9 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
     def captions(self) -> list[list[str]]:
         """The sentences of each source image, without reading it."""
         return [item.labels.get("captions") or [] for item in self.items]
+
+    def sizes(self) -> None:
+        """Not known before the pictures are read."""
 
     @cached_property
     def digest(self) -> str:
