@@ -43,11 +43,12 @@ import sys
 from pathlib import Path
 from blurbench.recipes.recipe import load_recipe
 from blurbench.datasets.make import synthesize
+from blurbench.engine import Workers
 from blurbench.sources.open import open_source
 if __name__ == "__main__":
     source, out, workers, limit = sys.argv[1:]
-    synthesize(load_recipe("sev-blurdata"), open_source(source), Path(out), workers=int(workers),
-               limit=int(limit), shard_size=8)
+    synthesize(load_recipe("sev-blurdata"), open_source(source), Path(out),
+               workers=Workers(int(workers)), limit=int(limit), shard_size=8)
     # Not ru_maxrss: a child inherits its parent's, which hides its own.
     lines = Path("/proc/self/status").read_text().splitlines()
     print(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024)

@@ -14,9 +14,9 @@ from typing import Any, Generic, TypeVar
 from blurbench.errors import UserError
 from blurbench.progress import Advance
 
-Item = TypeVar("Item")
-Shard = TypeVar("Shard")
-Result = TypeVar("Result")
+ItemT = TypeVar("ItemT")
+ShardT = TypeVar("ShardT")
+ResultT = TypeVar("ResultT")
 
 # More than any cluster here has cores, and still only some megabytes on the scheduler.
 IN_FLIGHT = 1024
@@ -27,57 +27,64 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 @dataclass(frozen=True)
-class Done(Generic[Shard, Result]):
+class Workers:
+    """Who does the work: this process, so many processes of this machine, or a Dask cluster."""
+
+    count: int = 1  # 1 without a scheduler: this process
+    scheduler: str | None = None  # address of a running one, such as "tcp://host:8786"
+
+
+ALONE = Workers()
+
+
+@dataclass(frozen=True)
+class Done(Generic[ShardT, ResultT]):
     """A shard that was finished, or given up: then it `killed` every worker that took it."""
 
-    shard: Shard
-    result: Result | None
+    shard: ShardT
+    result: ResultT | None
     killed: bool = False
 
 
 def run_shards(
-    function: Callable[[Shard], Result],
-    shards: Sequence[Shard],
-    *,
-    workers: int = 1,
-    scheduler: str | None = None,
-) -> Iterator[Done[Shard, Result]]:
+    function: Callable[[ShardT], ResultT],
+    shards: Sequence[ShardT],
+    workers: Workers = ALONE,
+) -> Iterator[Done[ShardT, ResultT]]:
     """Yield each shard as it is finished, in any order.
 
-    function and shards must be picklable; whatever `function` raises ends the run. workers > 1
-    starts that many processes, `scheduler` names a running Dask scheduler ("tcp://host:8786").
-    A worker that dies is replaced and its shard tried again, at most three times. UserError where
-    the scheduler cannot be reached, or is lost.
+    function and shards must be picklable; whatever `function` raises ends the run. A worker that
+    dies is replaced and its shard tried again, at most three times. UserError where the scheduler
+    cannot be reached, or is lost.
     """
     if not shards:
         return
-    if workers == 1 and scheduler is None:
+    if workers == ALONE:
         keep_freed_memory()
         for shard in shards:
             yield Done(shard, function(shard))
         return
-    with _client(min(workers, len(shards)), scheduler) as client:
+    with _client(min(workers.count, len(shards)), workers.scheduler) as client:
         yield from _run_on(client, function, shards)
 
 
 def run_items(
-    function: Callable[[Sequence[Item]], None],
-    items: Sequence[Item],
+    function: Callable[[Sequence[ItemT]], None],
+    items: Sequence[ItemT],
     advance: Advance,
     *,
     most: int,
-    workers: int = 1,
-    scheduler: str | None = None,
-) -> list[Item]:
+    workers: Workers = ALONE,
+) -> list[ItemT]:
     """Run `function` on shards of at most so many items; gives back the items that kill workers.
 
     One item of a shard kills its workers: each is tried again alone. Else as `run_shards`.
     """
     left = list(items)
-    for size in (min(most, math.ceil(len(left) / (4 * workers)) or 1), 1):
+    for size in (min(most, math.ceil(len(left) / (4 * workers.count)) or 1), 1):
         shards = [left[start : start + size] for start in range(0, len(left), size)]
         left = []
-        for done in run_shards(function, shards, workers=workers, scheduler=scheduler):
+        for done in run_shards(function, shards, workers):
             if done.killed:
                 left += done.shard
             else:
@@ -86,8 +93,8 @@ def run_items(
 
 
 def _run_on(
-    client: Any, function: Callable[[Shard], Result], shards: Sequence[Shard]
-) -> Iterator[Done[Shard, Result]]:
+    client: Any, function: Callable[[ShardT], ResultT], shards: Sequence[ShardT]
+) -> Iterator[Done[ShardT, ResultT]]:
     from distributed import KilledWorker, as_completed
 
     waiting = iter(shards)
@@ -114,7 +121,7 @@ def _run_on(
             finished.add(added)
 
 
-def _submit(client: Any, function: Callable[[Shard], Result], shard: Shard) -> Any:
+def _submit(client: Any, function: Callable[[ShardT], ResultT], shard: ShardT) -> Any:
     # pure=False: Dask would hash every argument, and give equal shards one result.
     return client.submit(function, shard, pure=False)
 

@@ -7,12 +7,13 @@ import engine_jobs
 import pytest
 
 from blurbench import engine
-from blurbench.engine import Done, run_items, run_shards
+from blurbench.engine import Done, Workers, run_items, run_shards
 from blurbench.errors import UserError
 
 
-def results(function, shards, **where):
-    return {done.shard: done.result for done in run_shards(function, shards, **where)}
+def results(function, shards, workers=1, scheduler=None):
+    done = run_shards(function, shards, Workers(workers, scheduler))
+    return {each.shard: each.result for each in done}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -22,7 +23,7 @@ def test_every_shard_once(workers):
 
 
 def test_no_shards_start_nothing():
-    assert list(run_shards(engine_jobs.square, [], scheduler="tcp://127.0.0.1:1")) == []
+    assert list(run_shards(engine_jobs.square, [], Workers(1, "tcp://127.0.0.1:1"))) == []
 
 
 def test_more_shards_than_fit_in_flight(monkeypatch):
@@ -33,7 +34,7 @@ def test_more_shards_than_fit_in_flight(monkeypatch):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_a_shard_raises_ends_the_run(workers):
     with pytest.raises(UserError, match="number 0 is bad"):
-        results(engine_jobs.fail, [0], workers=workers, scheduler=None)
+        results(engine_jobs.fail, [0], workers=workers)
 
 
 def test_a_worker_that_dies_is_replaced_and_its_shard_tried_again(tmp_path):
@@ -44,14 +45,14 @@ def test_a_worker_that_dies_is_replaced_and_its_shard_tried_again(tmp_path):
 
 
 def test_a_shard_that_kills_every_worker_is_reported():
-    done = list(run_shards(engine_jobs.die_at_three, range(6), workers=2))
+    done = list(run_shards(engine_jobs.die_at_three, range(6), Workers(2)))
     assert {each.shard for each in done if each.killed} >= {3}
     assert all(each.killed or each.result == each.shard**2 for each in done)
     assert len(done) == 6
 
 
 def test_an_item_that_kills_its_workers_costs_only_itself(monkeypatch):
-    def deadly(function, shards, **_):
+    def deadly(function, shards, _workers):
         for shard in shards:
             killed = 3 in shard
             yield Done(shard, None if killed else function(shard), killed)
@@ -88,10 +89,10 @@ def test_a_running_scheduler_is_used():
 
 INTERRUPTED = """
 import sys, engine_jobs
-from blurbench.engine import run_shards
+from blurbench.engine import Workers, run_shards
 if __name__ == "__main__":
     try:
-        for done in run_shards(engine_jobs.doze, range(1000), workers=2):
+        for done in run_shards(engine_jobs.doze, range(1000), Workers(2)):
             print("going", flush=True)
     except KeyboardInterrupt:
         sys.exit(130)

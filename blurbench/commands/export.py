@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from blurbench.commands.options import FOLDER, PLACE, many_workers
+from blurbench.engine import Workers
 
 
 @click.command()
@@ -12,9 +13,9 @@ from blurbench.commands.options import FOLDER, PLACE, many_workers
 @click.option("--to", "kind", required=True, help="webdataset, lmdb or basicsr.")
 @click.option("--out", type=FOLDER, required=True)
 @many_workers
-def export(data: Path | str, kind: str, out: Path, workers: int, scheduler: str | None) -> int:
+def export(data: Path | str, kind: str, out: Path, workers: Workers) -> int:
     """Write a data set in another format, and read it back."""
     from blurbench.datasets.export import export as write
 
-    click.echo(write(data, kind, out, workers=workers, scheduler=scheduler))
+    click.echo(write(data, kind, out, workers=workers))
     return 0

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from blurbench.engine import Workers
 from blurbench.errors import UserError
 from blurbench.stores.open import is_url
 
@@ -25,10 +27,15 @@ PLACE = FolderOrUrl(path_type=Path)
 
 
 def many_workers(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every command that spreads its work."""
-    workers = click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
-    scheduler = click.option("--scheduler", help="Address of a running Dask scheduler.")
-    return workers(scheduler(command))
+    """The options of every command that spreads its work, which gets them as one `workers`."""
+
+    @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+    @click.option("--scheduler", help="Address of a running Dask scheduler.")
+    @wraps(command)
+    def spread(workers: int, scheduler: str | None, **options: Any) -> Any:
+        return command(workers=Workers(workers, scheduler), **options)
+
+    return spread
 
 
 def of_weights(command: Callable[..., Any]) -> Callable[..., Any]:

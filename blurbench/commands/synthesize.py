@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from blurbench.commands.options import PLACE, many_workers
+from blurbench.engine import Workers
 
 
 @click.command()
@@ -25,8 +26,7 @@ def synthesize(
     limit: int | None,
     image_format: str,
     plan_only: bool,
-    workers: int,
-    scheduler: str | None,
+    workers: Workers,
 ) -> int:
     """Make the data set RECIPE (a name, or a TOML file) from your own pictures."""
     from blurbench.datasets import make
@@ -38,7 +38,7 @@ def synthesize(
     if isinstance(loaded, Existing):
         if seed or limit or image_format != "png":
             raise click.UsageError(f"{recipe} indexes pairs: no --seed, --limit or --format.")
-        return index_pairs(loaded, source, out, plan_only, workers, scheduler)
+        return index_pairs(loaded, source, out, plan_only, workers)
     found = open_for(loaded, source)
     if plan_only:
         click.echo(make.plan(loaded, found, seed=seed, limit=limit))
@@ -53,7 +53,6 @@ def synthesize(
         limit=limit,
         image_format=image_format,
         workers=workers,
-        scheduler=scheduler,
     )
     click.echo(summary)
     return 1 if summary.failed else 0
@@ -64,8 +63,7 @@ def index_pairs(
     source: str,
     out: Path | str | None,
     plan_only: bool,
-    workers: int,
-    scheduler: str | None,
+    workers: Workers,
 ) -> int:
     """`synthesize` for pairs that exist."""
     from blurbench.datasets import index
@@ -75,6 +73,6 @@ def index_pairs(
         return 0
     if out is None:
         raise click.UsageError("Missing option '--out' (or add --plan to write nothing).")
-    indexed = index.index(recipe, source, out, workers=workers, scheduler=scheduler)
+    indexed = index.index(recipe, source, out, workers=workers)
     click.echo(indexed)
     return 1 if indexed.failed else 0

@@ -5,17 +5,18 @@ from pathlib import Path
 import click
 
 from blurbench.commands.options import PLACE, many_workers
+from blurbench.engine import Workers
 from blurbench.stores.open import open_store
 
 
 @click.command()
 @click.argument("data", type=PLACE)
 @many_workers
-def verify(data: Path | str, workers: int, scheduler: str | None) -> int:
+def verify(data: Path | str, workers: Workers) -> int:
     """Is this data set, a folder or URL, exactly what its dataset.json says?"""
     from blurbench.datasets.verify import verify as check
 
-    problems = check(data, workers=workers, scheduler=scheduler)
+    problems = check(data, workers)
     for problem in problems:
         click.echo(problem)
     verdict = f"problems: {len(problems)}" if problems else "verified"

@@ -29,7 +29,7 @@ from blurbench.datasets.journal import (
     write_record,
 )
 from blurbench.datasets.splits import pair_id
-from blurbench.engine import run_items
+from blurbench.engine import ALONE, Workers, run_items
 from blurbench.errors import UserError
 from blurbench.files import inside, sha256
 from blurbench.images import decode, read_bytes
@@ -73,8 +73,7 @@ def index(
     spec: str,
     out: Path | str,
     *,
-    workers: int = 1,
-    scheduler: str | None = None,
+    workers: Workers = ALONE,
     shard_size: int = SHARD_SIZE,
 ) -> Indexed:
     """Index the pairs of the folder `spec` in the folder `out`, or what is missing there.
@@ -103,9 +102,7 @@ def index(
         left = [pair for pair in pairs if (pair.split, id_of(pair)) not in there]
         with progress("index", len(pairs), start=len(pairs) - len(left)) as advance:
             read = partial(read_shard, store.absolute(), Path(wanted["root"]))
-            killers = run_items(
-                read, left, advance, most=shard_size, workers=workers, scheduler=scheduler
-            )
+            killers = run_items(read, left, advance, most=shard_size, workers=workers)
         write_record(store, [_failure(pair, f"{pair.blur}: kills its process") for pair in killers])
         whole = finish(store, copies, wanted, len(pairs))
     failures = list(read_lines(store, FAILURES)) if whole.failed else []

@@ -32,7 +32,7 @@ from blurbench.datasets.journal import (
 )
 from blurbench.datasets.pair import Pair, make_pair, prepare
 from blurbench.datasets.splits import Task, list_tasks, shortfall
-from blurbench.engine import run_items
+from blurbench.engine import ALONE, Workers, run_items
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import encode
@@ -119,8 +119,7 @@ def synthesize(
     seed: int = 0,
     limit: int | None = None,
     image_format: str = "png",
-    workers: int = 1,
-    scheduler: str | None = None,
+    workers: Workers = ALONE,
     shard_size: int = 64,
 ) -> Summary:
     """Make the data set `out`, a folder or URL, or what is missing of it; png or webp.
@@ -152,7 +151,6 @@ def synthesize(
                 advance,
                 most=shard_size,
                 workers=workers,
-                scheduler=scheduler,
             )
         write_record(
             store, [_failure(task, f"{task.item.id}: kills its process") for task in killers]

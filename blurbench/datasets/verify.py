@@ -22,7 +22,7 @@ from blurbench.datasets.format import (
     read_picture,
     read_rows,
 )
-from blurbench.engine import run_shards
+from blurbench.engine import ALONE, Workers, run_shards
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import IMAGE_SUFFIXES, decode, decode_labels
@@ -40,7 +40,7 @@ class Checked:
     rows: Sequence[Row]
 
 
-def verify(place: Place, *, workers: int = 1, scheduler: str | None = None) -> list[str]:
+def verify(place: Place, workers: Workers = ALONE) -> list[str]:
     """One line for each way in which a folder or URL differs from its dataset.json; empty for none.
 
     Reads every picture. UserError where there is no data set.
@@ -59,7 +59,7 @@ def verify(place: Place, *, workers: int = 1, scheduler: str | None = None) -> l
     pictures_of(store, description, "")  # an index whose pictures were moved: not a line for each
     check = partial(_check_shard, store.absolute(), description.root)
     with progress("verify", sum(map(len, rows.values()))) as advance:
-        for done in run_shards(check, shards, workers=workers, scheduler=scheduler):
+        for done in run_shards(check, shards, workers):
             where = store.where(done.shard.split)
             killed = [f"{where}: a picture here kills the process reading it"]
             problems += killed if done.killed else done.result or []

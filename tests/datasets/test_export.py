@@ -16,6 +16,7 @@ from blurbench.datasets import BlurDataset
 from blurbench.datasets.export import databases, export, tars
 from blurbench.datasets.index import index
 from blurbench.datasets.make import synthesize
+from blurbench.engine import Workers
 from blurbench.errors import UserError
 from blurbench.files import read_jsonl, write_bytes
 from blurbench.images import encode
@@ -240,7 +241,7 @@ def test_two_exports_are_equal_to_the_byte(whole, tmp_path, kind):
 
 def test_two_workers_write_what_one_does(faces, tmp_path):
     export(faces, "webdataset", tmp_path / "one", shard_pairs=1)
-    export(faces, "webdataset", tmp_path / "two", shard_pairs=1, workers=2)
+    export(faces, "webdataset", tmp_path / "two", shard_pairs=1, workers=Workers(2))
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from blurbench.datasets.find_pairs import Listed, list_pairs
 from blurbench.errors import UserError
-from blurbench.recipes.existing import Pairs
+from blurbench.recipes.existing import PairPaths
 from blurbench.recipes.recipe import load_any_recipe
 
 REALBLUR = "RealBlur-J_ECC_IMCORR_centroid_itensity_ref"
@@ -20,7 +20,7 @@ def listed(name, root):
 
 
 def with_layout(**places):
-    return load_any_recipe("pairs").model_copy(update={"pairs": (Pairs(**places),)})
+    return load_any_recipe("pairs").model_copy(update={"pairs": (PairPaths(**places),)})
 
 
 def complaint(name, root) -> str:

@@ -15,6 +15,7 @@ from blurbench.datasets.index import index
 from blurbench.datasets.index import plan as plan_index
 from blurbench.datasets.splits import pair_id
 from blurbench.datasets.verify import verify
+from blurbench.engine import Workers
 from blurbench.errors import UserError
 from blurbench.files import read_jsonl, sha256
 from blurbench.recipes.recipe import load_any_recipe
@@ -131,7 +132,7 @@ def test_rows_of_another_index_are_refused(gopro, tmp_path):
 
 def test_workers_and_shards_change_nothing(gopro, tmp_path):
     one = index(GOPRO, str(gopro), tmp_path / "one", shard_size=1)
-    two = index(GOPRO, str(gopro), tmp_path / "two", workers=2)
+    two = index(GOPRO, str(gopro), tmp_path / "two", workers=Workers(2))
     assert one.digest == two.digest
     assert description(tmp_path / "one") == description(tmp_path / "two")
 

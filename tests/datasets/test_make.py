@@ -14,7 +14,7 @@ from blurbench import engine
 from blurbench.datasets import make
 from blurbench.datasets.make import plan, synthesize
 from blurbench.datasets.verify import verify
-from blurbench.engine import Done
+from blurbench.engine import Done, Workers
 from blurbench.errors import UserError
 from blurbench.images import read_image
 from blurbench.sources.open import open_source
@@ -92,7 +92,7 @@ def test_a_data_set_holds_what_the_contract_says(whole):
 
 
 @pytest.mark.parametrize(
-    "how", [{"workers": 2}, {"shard_size": 1}, {"shard_size": 5}, {"image_format": "webp"}]
+    "how", [{"workers": Workers(2)}, {"shard_size": 1}, {"shard_size": 5}, {"image_format": "webp"}]
 )
 def test_the_digest_depends_on_nothing_but_the_pixels(whole, photos, tmp_path, how):
     summary = synthesize(RECIPE, open_source(str(photos)), tmp_path / "out", **how)

@@ -18,6 +18,7 @@ from blurbench.__main__ import run
 from blurbench.datasets import BlurDataset, make
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.verify import verify
+from blurbench.engine import Workers
 from blurbench.errors import UserError
 from blurbench.sources.open import open_source
 from blurbench.stores.open import open_store
@@ -98,12 +99,12 @@ def contents(place) -> dict[str, bytes]:
 )
 def test_a_url_holds_what_a_folder_holds(whole, photos, tmp_path, scheme, workers):
     out = f"{scheme}://{tmp_path}/out"
-    made = synthesize(RECIPE, open_source(str(photos)), out, workers=workers)
+    made = synthesize(RECIPE, open_source(str(photos)), out, workers=Workers(workers))
     assert (made.digest, made.counts, made.made) == (whole.digest, whole.counts, whole.made)
     assert str(made).startswith(f"{out}: 18 pairs")
     assert contents(out) == contents(whole.out)
-    assert verify(out, workers=workers) == []
-    again = synthesize(RECIPE, open_source(str(photos)), out, workers=workers)
+    assert verify(out, workers=Workers(workers)) == []
+    again = synthesize(RECIPE, open_source(str(photos)), out, workers=Workers(workers))
     assert (again.made, again.digest) == (0, whole.digest)
     open_store(out).remove(open_store(out).names("train/sharp")[0])
     again = synthesize(RECIPE, open_source(str(photos)), out)
@@ -134,7 +135,7 @@ def test_a_killed_run_goes_on_to_the_same_digest(whole, photos, tmp_path, kill):
     assert killed.returncode == -signal.SIGKILL
     with pytest.raises(UserError, match="unfinished: run synthesize again"):
         verify(out)
-    summary = synthesize(RECIPE, open_source(str(photos)), out, workers=2)
+    summary = synthesize(RECIPE, open_source(str(photos)), out, workers=Workers(2))
     assert summary.made == whole.made - kill // 4 * 4
     assert contents(out) == contents(whole.out)
 

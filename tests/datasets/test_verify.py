@@ -7,6 +7,7 @@ import tiny_data
 
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.verify import verify
+from blurbench.engine import Workers
 from blurbench.errors import UserError
 from blurbench.sources.open import open_source
 
@@ -34,7 +35,7 @@ def metadata(folder):
 
 
 def test_a_set_as_it_was_made_has_no_problems(folder):
-    assert verify(folder) == verify(folder, workers=2) == []
+    assert verify(folder) == verify(folder, workers=Workers(2)) == []
 
 
 @pytest.mark.parametrize("kind", ["blur", "sharp", "mask"])

@@ -12,6 +12,7 @@ from blurbench.datasets.export import databases, folders, tars
 from blurbench.datasets.export.job import Job, Run, count_pictures
 from blurbench.datasets.export.pairs import Pair, read_pairs
 from blurbench.datasets.format import Description, read_description
+from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError
 from blurbench.files import locked, read_json, sync, write_json
 from blurbench.progress import progress
@@ -54,8 +55,7 @@ def export(
     kind: str,
     out: Path,
     *,
-    workers: int = 1,
-    scheduler: str | None = None,
+    workers: Workers = ALONE,
     shard_pairs: int = SHARD_PAIRS,
 ) -> Exported:
     """Write the data set `folder` as `webdataset`, `lmdb` or `basicsr` into the folder `out`.
@@ -80,7 +80,7 @@ def export(
     with _telling(out), locked(work):
         _begin(out, work, wanted)
         with progress("export", count_pictures(pairs)) as advance:
-            run = Run(workers, scheduler, shard_pairs, advance)
+            run = Run(workers, shard_pairs, advance)
             KINDS[kind](Job(store, out.absolute(), work), pairs, run)
         made = {**wanted, "counts": description.counts, "blurbench": blurbench.__version__}
         write_json(out / DONE, made)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from blurbench.datasets.export.pairs import Pair
-from blurbench.engine import run_shards
+from blurbench.engine import Workers, run_shards
 from blurbench.errors import UserError
 from blurbench.progress import Advance
 from blurbench.stores.open import Store
@@ -38,16 +38,14 @@ Problem = Callable[[Path, Shard], str | None]
 class Run:
     """How one export is run."""
 
-    workers: int
-    scheduler: str | None
+    workers: Workers
     shard_pairs: int
     advance: Advance  # by pictures
 
     def ensure(self, job: Job, shards: Sequence[Shard], write: Write, problem: Problem) -> None:
         """Have every shard on disk, by the workers; UserError for the first that cannot be."""
         make = partial(ensure, job, write, problem)
-        workers, scheduler = self.workers, self.scheduler
-        for done in run_shards(make, shards, workers=workers, scheduler=scheduler):
+        for done in run_shards(make, shards, self.workers):
             if done.killed:
                 raise UserError(f"{job.out / done.shard.name}: kills the process writing it")
             self.advance(count_pictures(done.shard.pairs))
