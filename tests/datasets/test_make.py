@@ -279,7 +279,7 @@ def test_nothing_but_bad_inputs_makes_no_data_set(tmp_path):
 
 
 def test_a_picture_that_kills_its_worker_costs_only_itself(whole, photos, tmp_path, monkeypatch):
-    def deadly(function, cut, **_):
+    def deadly(function, cut, _workers):
         for shard in cut:
             killed = any(task.item.id == "003.png" for task in shard)
             yield Done(shard, None if killed else function(shard), killed)
