@@ -53,6 +53,11 @@ class BlurDataset(Dataset[dict[str, Any]]):
                 "run `blurbench verify`"
             )
 
+    @property
+    def place(self) -> str:
+        """The folder or URL that it lies in, for messages."""
+        return self.store.where()
+
     def __len__(self) -> int:
         """Number of pairs."""
         return len(self.rows)

@@ -48,6 +48,10 @@ class ScoredSplit(Protocol):
     rows: list[Row]
 
     @property
+    def place(self) -> str:
+        """The folder or URL that it lies in, for messages."""
+
+    @property
     def split(self) -> str:
         """Its name."""
 
