@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import PrivateAttr
 
-from blurbench.blurs.base import Blurred, Family, Layout, Order, Scene
+from blurbench.blurs.base import Blurred, Family, KernelLayout, Order, Scene
 from blurbench.blurs.uniform import one_kernel
 from blurbench.errors import UserError
 from blurbench.files import inside
@@ -17,13 +17,16 @@ from blurbench.files import inside
 class Bank(Family):
     """Kernels from the user's own file (kernel_files.py)."""
 
+    KERNELS: ClassVar = "one"
+
     family: Literal["bank"]
     # .npy, .npz, .mat, .png, .txt, .dlm, or a folder of the last three; beside the recipe or below.
     file: str
     variable: str | None = None  # its name inside an .npz or .mat that holds several
     # Convolution turns the kernel by 180 degrees, correlation (Levin et al., OpenCV) does not.
     apply: Literal["convolution", "correlation"]
-    layout: Layout | None = None  # which axis counts; None: the last of a .mat, else the first
+    # Which axis counts; None: the last of a .mat, else the first.
+    layout: KernelLayout | None = None
     transpose: bool  # rows and columns are swapped in the file
     order: Order = "random"
     sha256: str | None = None  # of the kernels; filled in when the recipe is read
@@ -35,8 +38,21 @@ class Bank(Family):
         """Where the file was found; None before."""
         return self._path
 
-    def located(self, path: Path, sha256: str) -> "Bank":
-        """This table once its file is found and read."""
+    def shared(self) -> int:
+        """How many kernels its file holds."""
+        return len(load_bank(self))
+
+    def located(self, folder: Path | None) -> "Bank":
+        """These settings with their file found, read and identified."""
+        if folder is None:
+            raise UserError("file: needs the folder that the recipe lies in")
+        try:
+            return locate(self, folder)
+        except UserError as error:
+            raise UserError(f"file: {error}") from None
+
+    def found_at(self, path: Path, sha256: str) -> "Bank":
+        """These settings once their file is found and read."""
         found = self.model_copy(update={"sha256": sha256})
         found._path = path
         return found
@@ -59,7 +75,7 @@ def locate(settings: Bank, folder: Path) -> Bank:
     path = inside(folder, settings.file).resolve()
     for file in kernel_files(path) if path.is_dir() else ():
         inside(folder, str(file.relative_to(folder.resolve())))
-    found = settings.located(path, digest(_read_bank(settings, path)))
+    found = settings.found_at(path, digest(_read_bank(settings, path)))
     if settings.sha256 not in (None, found.sha256):
         raise _changed(path, settings.sha256, found.sha256)
     return found

@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -31,7 +32,7 @@ Spreads = Annotated[tuple[Spread, Spread], AfterValidator(ordered)]
 Angle = Annotated[float, Field(ge=-360, le=360)]
 OddSize = Annotated[int, Field(ge=3, le=127)]
 Order = Literal["random", "replica"]
-Layout = Literal["KHW", "HWK"]
+KernelLayout = Literal["KHW", "HWK"]
 Light = Callable[[np.ndarray], np.ndarray]
 
 
@@ -99,8 +100,31 @@ def between(ends: tuple[float, float], random: np.random.Generator) -> float:
 class Family(RecipeTable, ABC):
     """The settings of a blur family, and how it blurs."""
 
+    # What it has of a picture: one kernel, one a pixel, or none, as medians and averaged frames.
+    KERNELS: ClassVar[Literal["one", "one a pixel", "none"]] = "one a pixel"
+    # Whether it blurs 8-bit pictures only, by a `type` of blur that rows name.
+    CONCERT: ClassVar[bool] = False
+    MEASURED: ClassVar[bool] = True  # whether it knows the `severity` of its blurs, as rows need
+
     family: str
 
     @abstractmethod
     def blur(self, scene: Scene) -> Blurred:
         """Blur the picture of a scene; UserError names an item that is too small for it."""
+
+    @property
+    def window(self) -> tuple[int, int | None] | None:
+        """(frames it averages at most, frames from one pair to the next); None: pictures."""
+        return None
+
+    def shared(self) -> int | None:
+        """How many kernels all pairs share; None: each pair has its own."""
+        return None
+
+    def located(self, folder: Path | None) -> "Family":  # noqa: ARG002
+        """These settings, their files found in the recipe's folder; UserError names the field."""
+        return self
+
+    def noise(self, random: np.random.Generator) -> float | None:  # noqa: ARG002
+        """Sigma of the noise that stands for a blur, of the [0, 1] range; None: the recipe's."""
+        return None

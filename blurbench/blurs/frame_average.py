@@ -1,6 +1,6 @@
 """Consecutive frames averaged."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -12,6 +12,9 @@ from blurbench.errors import UserError
 class FrameAverage(Family):
     """Consecutive frames averaged; the sharp picture is the one in the middle."""
 
+    KERNELS: ClassVar = "none"
+    MEASURED: ClassVar = False
+
     family: Literal["frame_average"]
     frames: tuple[Annotated[int, Field(ge=3, le=999)], ...] = Field(min_length=1)  # one is drawn
     step: int | None = Field(None, ge=1)  # frames from one pair to the next; None: no overlap
@@ -22,6 +25,11 @@ class FrameAverage(Family):
         if even := [count for count in value if count % 2 == 0]:
             raise ValueError(f"frames must be odd, so that one is in the middle, not {even[0]}")
         return value
+
+    @property
+    def window(self) -> tuple[int, int | None]:
+        """The longest average, and the step; None where pairs share no frame."""
+        return max(self.frames), self.step
 
     def blur(self, scene: Scene) -> Blurred:
         """Average the light of so many frames around the middle one."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from blurbench.blurs.base import Layout
+from blurbench.blurs.base import KernelLayout
 from blurbench.errors import UserError
 from blurbench.files import replacing, sha256
 from blurbench.images import check_header, read_bytes
@@ -32,7 +32,7 @@ def read_kernels(
     path: Path | str,
     *,
     variable: str | None = None,
-    layout: Layout | None = None,
+    layout: KernelLayout | None = None,
     transpose: bool = False,
 ) -> list[np.ndarray]:
     """The kernels of a .npy, .npz, .mat, .txt, .dlm or .png file, or of a folder of the last three.
@@ -88,7 +88,7 @@ def _read(path: Path, variable: str | None) -> np.ndarray | list[np.ndarray]:
         raise UserError(f"{path}: not a readable {path.suffix} file ({problem})") from None
 
 
-def _slices(path: Path, array: np.ndarray, layout: Layout | None) -> list[np.ndarray]:
+def _slices(path: Path, array: np.ndarray, layout: KernelLayout | None) -> list[np.ndarray]:
     if array.ndim == 2:
         return [array]
     if array.ndim != 3:

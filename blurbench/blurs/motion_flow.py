@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from blurbench.blurs.base import MIN_SIDE, Blurred, Family, Range, Scene, Target
+from blurbench.blurs.base import MIN_SIDE, Blurred, Family, Range, Scene, Target, between
 from blurbench.errors import UserError
 
 
@@ -27,6 +27,12 @@ class MotionFlow(Family):
         if self.severity_reading == "noise":
             return None, "magnitude"
         return self.severity, self.severity_reading
+
+    def noise(self, random: np.random.Generator) -> float | None:
+        """Where severity is read as noise: a sigma drawn from it, grey levels of 255."""
+        if self.severity_reading != "noise":
+            return None
+        return between(self.severity or (0.0, 0.0), random) / 255
 
     def blur(self, scene: Scene) -> Blurred:
         """Scale the drawn motion as the recipe asks, and blur along it."""

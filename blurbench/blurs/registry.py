@@ -1,13 +1,14 @@
 """The blur families by name, and mixtures of them."""
 
+import inspect
+import json
 import math
 from dataclasses import replace
-from functools import reduce
-from importlib.metadata import entry_points
-from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
+from pydantic_core import PydanticCustomError
 
 from blurbench.blurs.bank import Bank
 from blurbench.blurs.base import Blurred, Family, Order, Positive, Scene
@@ -17,9 +18,8 @@ from blurbench.blurs.motion_flow import MotionFlow
 from blurbench.blurs.shot import Shot
 from blurbench.blurs.trajectory import Trajectory
 from blurbench.blurs.uniform import Disk, Gaussian, Line
-
-Single = MotionFlow | Trajectory | Camera | Line | Gaussian | Disk | Shot | FrameAverage | Bank
-
+from blurbench.errors import UserError
+from blurbench.plugins import PlugIns
 
 SINGLE: dict[str, type[Family]] = {
     "motion_flow": MotionFlow,
@@ -31,22 +31,55 @@ SINGLE: dict[str, type[Family]] = {
     "shot": Shot,
     "frame_average": FrameAverage,
     "bank": Bank,
-    # Settings of other packages, which blur themselves.
-    **{found.name: found.load() for found in entry_points(group="blurbench.kernels")},
 }
+MIXTURE = "mixture"
 
 
-if TYPE_CHECKING:
-    AnySingle = Single
-else:
-    AnySingle = Annotated[reduce(or_, SINGLE.values()), Field(discriminator="family")]
+def fault(name: str, found: Any) -> str:
+    """What keeps a thing from being the blur family of this name; empty for nothing."""
+    if not (isinstance(found, type) and issubclass(found, Family)):
+        return "is no subclass of blurbench.blurs.base.Family"
+    if inspect.isabstract(found):
+        return f"has no method {min(found.__abstractmethods__)}"
+    if get_args(found.model_fields["family"].annotation) != (name,):
+        return f"must state family: Literal[{name!r}]"
+    return ""
+
+
+PLUG_INS = PlugIns("blurbench.kernels", "blur family", {*SINGLE, MIXTURE}, fault)
+
+
+def family_class(name: str) -> type[Family]:
+    """The settings of a family, ours or another package's; UserError for an unknown name."""
+    return FAMILIES[name] if name in FAMILIES else PLUG_INS.load(name)
+
+
+def settings(value: Any, mixed: bool = True) -> Family:
+    """The settings in a table of a recipe, by its family; ValueError for what is none of them.
+
+    mixed: whether a mixture is allowed.
+    """
+    if isinstance(value, Family):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError("must be a table that names a family")
+    known = [name for name in [*FAMILIES, *PLUG_INS.names()] if mixed or name != MIXTURE]
+    if value.get("family") not in known:
+        raise PydanticCustomError(UNKNOWN, f"must be one of {', '.join(known)}")
+    # By way of JSON, as the recipe itself: its "strict" takes a list for a tuple.
+    return family_class(value["family"]).model_validate_json(json.dumps(value))
+
+
+UNKNOWN = "unknown_family"  # type of an error of pydantic
+Blur = Annotated[SerializeAsAny[Family], PlainValidator(settings)]
+Part = Annotated[SerializeAsAny[Family], PlainValidator(lambda value: settings(value, mixed=False))]
 
 
 class Mixture(Family):
     """One of several families for each pair."""
 
     family: Literal["mixture"]
-    parts: tuple[AnySingle, ...] = Field(min_length=1)
+    parts: tuple[Part, ...] = Field(min_length=1)
     weights: tuple[Positive, ...] = ()  # one a part; none: all alike
     order: Order = "random"  # replica: replica n gets part n, and so on round
 
@@ -59,6 +92,20 @@ class Mixture(Family):
         if not math.isclose(sum(self.weights or [1.0]), 1):
             raise ValueError("weights must add up to 1")
         return self
+
+    @property
+    def window(self) -> tuple[int, int | None] | None:
+        """The longest average of its parts, and the smallest step."""
+        windows = [part.window for part in self.parts if part.window]
+        if not windows:
+            return None
+        longest = max(count for count, _ in windows)
+        return longest, min(step or longest for _, step in windows)
+
+    def located(self, folder: Path | None) -> "Mixture":
+        """These settings, the files of the parts found."""
+        found = tuple(_located(part, number, folder) for number, part in enumerate(self.parts))
+        return self.model_copy(update={"parts": found})
 
     def blur(self, scene: Scene) -> Blurred:
         """Blur by the part that is drawn, or by the one whose turn it is."""
@@ -80,13 +127,16 @@ class Mixture(Family):
         return replace(blurred, drawn={"part": index, **blurred.drawn})
 
 
-FAMILIES: dict[str, type[Family]] = {**SINGLE, "mixture": Mixture}
-if TYPE_CHECKING:
-    Blur = Single | Mixture
-else:
-    Blur = Annotated[reduce(or_, FAMILIES.values()), Field(discriminator="family")]
+def _located(part: Family, number: int, folder: Path | None) -> Family:
+    try:
+        return part.located(folder)
+    except UserError as error:
+        raise UserError(f"parts.{number}.{error}") from None
 
 
-def parts_of(blur: Any) -> tuple[Any, ...]:
+FAMILIES: dict[str, type[Family]] = {**SINGLE, MIXTURE: Mixture}
+
+
+def parts_of(blur: Family) -> tuple[Family, ...]:
     """The families that a recipe's blur can pick from."""
     return blur.parts if isinstance(blur, Mixture) else (blur,)

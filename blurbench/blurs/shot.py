@@ -1,7 +1,7 @@
 """The seven concert blurs."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,9 @@ SHOT_FIELDS: dict[str, tuple[str, ...]] = {
 
 class Shot(Family):
     """One of the seven concert blurs (blurbench_kernels.shot)."""
+
+    KERNELS: ClassVar = "none"  # a median has none, nor has a bilateral filter
+    CONCERT: ClassVar = True
 
     family: Literal["shot"]
     type: ShotType

@@ -1,7 +1,7 @@
 """One kernel for the whole picture, from a random camera trajectory."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -17,6 +17,8 @@ def listed(value: Any) -> Any:
 
 class Trajectory(Family):
     """One kernel for the whole image, from a random camera trajectory (blurbench_kernels.bank)."""
+
+    KERNELS: ClassVar = "one"
 
     family: Literal["trajectory"]
     sizes: tuple[OddSize, ...] = ()  # drawn uniformly, px; none with a target
@@ -47,6 +49,10 @@ class Trajectory(Family):
         if self.order == "replica" and self.count is None:
             raise ValueError('order = "replica" needs a count of kernels')
         return self
+
+    def shared(self) -> int | None:
+        """How many kernels all pairs share, where the recipe states a count."""
+        return self.count
 
     def blur(self, scene: Scene) -> Blurred:
         """Convolve with a kernel drawn for the pair, or shared from `count` of them."""

@@ -1,7 +1,7 @@
 """One simple kernel for the whole picture: a line, a Gaussian, a disk."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import AfterValidator, model_validator
@@ -23,6 +23,8 @@ from blurbench.blurs.base import (
 
 class Line(Family):
     """A straight uniform line."""
+
+    KERNELS: ClassVar = "one"
 
     family: Literal["line"]
     length: Lengths | None = None  # drawn uniformly, px
@@ -46,6 +48,8 @@ class Line(Family):
 class Gaussian(Family):
     """A Gaussian."""
 
+    KERNELS: ClassVar = "one"
+
     family: Literal["gaussian"]
     sigma: Spreads | None = None  # drawn uniformly, px
     target: Target | None = None
@@ -65,6 +69,8 @@ class Gaussian(Family):
 
 class Disk(Family):
     """A uniform disk: a lens out of focus."""
+
+    KERNELS: ClassVar = "one"
 
     family: Literal["disk"]
     radius: Spreads | None = None  # drawn uniformly, px

@@ -11,7 +11,7 @@ from posixpath import join, normpath, splitext
 from blurbench.errors import UserError
 from blurbench.files import inside
 from blurbench.images import IMAGE_SUFFIXES
-from blurbench.recipes.existing import Existing, Pairs, fill, pattern
+from blurbench.recipes.existing import Existing, PairPaths, fill, pattern
 from blurbench.sources.open import SPLITS
 
 
@@ -104,7 +104,7 @@ def _refuse_other_names(root: Path, name: str) -> None:
         raise UserError(f"{root}: the file name {name!r} is not UTF-8; rename it") from None
 
 
-def _of_paths(places: tuple[Pairs, ...], tree: Tree) -> Iterator[Listed]:
+def _of_paths(places: tuple[PairPaths, ...], tree: Tree) -> Iterator[Listed]:
     """The pairs that the paths themselves tell, and the pictures that have no counterpart."""
     alone: dict[str, str] = {}  # path without suffix of what may be a sharp picture -> split
     used: set[str] = set()
@@ -123,7 +123,7 @@ def _of_paths(places: tuple[Pairs, ...], tree: Tree) -> Iterator[Listed]:
             yield Listed(alone[stem], "", path, problem=f"{path}: no blurred counterpart")
 
 
-def _first(places: tuple[Pairs, ...], stem: str) -> tuple[Pairs, dict[str, str]] | None:
+def _first(places: tuple[PairPaths, ...], stem: str) -> tuple[PairPaths, dict[str, str]] | None:
     """The first layout that has a blurred picture here, and the fields of its path."""
     for each in places:
         if match := pattern(each.blur).fullmatch(stem):
@@ -131,7 +131,7 @@ def _first(places: tuple[Pairs, ...], stem: str) -> tuple[Pairs, dict[str, str]]
     return None
 
 
-def _split_of_sharp(places: tuple[Pairs, ...], stem: str) -> str | None:
+def _split_of_sharp(places: tuple[PairPaths, ...], stem: str) -> str | None:
     """The split of a sharp picture, the first of those that share it; None for any other."""
     for each in places:
         if match := pattern(each.sharp).fullmatch(stem):
@@ -139,7 +139,7 @@ def _split_of_sharp(places: tuple[Pairs, ...], stem: str) -> str | None:
     return None
 
 
-def _pair(each: Pairs, fields: dict[str, str], blur: str, sharp: str, tree: Tree) -> Listed:
+def _pair(each: PairPaths, fields: dict[str, str], blur: str, sharp: str, tree: Tree) -> Listed:
     there = tree.stems.get(sharp, [])
     problem = ""
     if not there:
@@ -150,7 +150,7 @@ def _pair(each: Pairs, fields: dict[str, str], blur: str, sharp: str, tree: Tree
     return Listed(split, blur, "".join(there[:1]), fields.get("sequence"), problem)
 
 
-def _of_lists(each: Pairs, tree: Tree) -> Iterator[Listed]:
+def _of_lists(each: PairPaths, tree: Tree) -> Iterator[Listed]:
     """The pairs in the list files of a layout, in those that are there."""
     for split in [each.split] if each.split else SPLITS:
         path = inside(tree.root, fill(each.list_file or "", {"split": split}))
@@ -179,7 +179,7 @@ def _two_paths(root: Path, line: str, where: str) -> tuple[str, str]:
     return paths[0], paths[1]
 
 
-def _listed(each: Pairs, split: str, sharp: str, blur: str, tree: Tree) -> Listed:
+def _listed(each: PairPaths, split: str, sharp: str, blur: str, tree: Tree) -> Listed:
     match = pattern(each.blur).fullmatch(splitext(blur)[0])
     missing = [path for path in (blur, sharp) if not tree.has(path)]
     if match is None:

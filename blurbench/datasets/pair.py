@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from blurbench.blurs.base import MIN_SIDE, Blurred, Light, Scene, between, need
-from blurbench.blurs.motion_flow import MotionFlow
+from blurbench.blurs.base import MIN_SIDE, Blurred, Light, Scene, need
 from blurbench.datasets import sensor as sensing
 from blurbench.datasets.splits import GALLERY, pair_id
 from blurbench.errors import UserError
@@ -124,10 +123,8 @@ def _is_gallery(sharp: Sharp) -> bool:
 
 def _noise_sigma(recipe: Recipe, key: Key) -> float:
     """Standard deviation of a pair's noise, of the [0, 1] range."""
-    settings = recipe.blur
-    if isinstance(settings, MotionFlow) and settings.severity_reading == "noise":
-        return between(settings.severity or (0.0, 0.0), stream(*key, "noise level")) / 255
-    return recipe.noise.of_unit
+    drawn = recipe.blur.noise(stream(*key, "noise level"))
+    return recipe.noise.of_unit if drawn is None else drawn
 
 
 def _row(recipe: Recipe, key: Key, sharp: Sharp, blurred: Blurred, sigma: float) -> dict[str, Any]:
@@ -142,8 +139,8 @@ def _row(recipe: Recipe, key: Key, sharp: Sharp, blurred: Blurred, sigma: float)
     }
     if recipe.shots:
         row["blur_type"] = blurred.type
-    # A column that some rows lack would break the loading of all; averaged frames know no length.
-    if recipe.frames is None:
+    # A column that some rows lack would break the loading of all.
+    if recipe.measured:
         if blurred.severity is None:
             raise ValueError(f"family {blurred.family} states no severity")
         # Three decimals: the order of NumPy's additions, hence the last digits, depends on the CPU.

@@ -7,19 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from blurbench.blurs.bank import Bank, load_bank
 from blurbench.blurs.base import MIN_SIDE, Blurred, Scene
 from blurbench.blurs.kernel_files import digest, stack, write_kernels
 from blurbench.blurs.registry import SINGLE, parts_of
-from blurbench.blurs.trajectory import Trajectory
-from blurbench.blurs.uniform import Disk, Gaussian, Line
 from blurbench.datasets.pair import Key
 from blurbench.errors import UserError
 from blurbench.recipes.recipe import Recipe
 from blurbench_kernels.random import stream
 
-# Families that draw one kernel for the whole picture.
-UNIFORM = (Trajectory, Line, Gaussian, Disk, Bank)
 ITEM = "kernel"  # stands for the id of a source image in the names of random streams
 WIDTH = 640  # of the picture that is blurred, px
 # Where a kernel's middle lies in a square picture, px: small ones first, the time goes with the
@@ -39,7 +34,7 @@ def draw_kernels(
     of 640 px. UserError where a family of the recipe has not one kernel a picture.
     """
     refuse_fields(recipe)
-    shared = shared_count(recipe)
+    shared = recipe.blur.shared()
     if shared and count > shared:
         raise UserError(f"count {count}: recipe {recipe.name} has {shared} kernels")
     for n in range(count):
@@ -61,7 +56,7 @@ def write_bank(
     count: by default as many as pairs share, else 1000. format as in `write_kernels`.
     """
     refuse_fields(recipe)
-    count = count or shared_count(recipe) or 1000
+    count = count or recipe.blur.shared() or 1000
     kernels = stack(list(draw_kernels(recipe, count, seed, split)), size)
     write_kernels(out, kernels, format)
     side = kernels.shape[1]
@@ -71,23 +66,16 @@ def write_bank(
 def refuse_fields(recipe: Recipe) -> None:
     """UserError unless every family of the recipe has one kernel a picture."""
     for part in parts_of(recipe.blur):
-        if not isinstance(part, UNIFORM):
-            known = ", ".join(name for name, each in SINGLE.items() if each in UNIFORM)
+        if part.KERNELS != "one":
+            known = ", ".join(name for name, each in SINGLE.items() if each.KERNELS == "one")
             problem = f"family {part.family} has not one kernel a picture, as a bank needs"
             raise UserError(f"{recipe.name}: {problem}; these have: {known}")
-
-
-def shared_count(recipe: Recipe) -> int | None:
-    """How many kernels all pairs share; None: each has its own."""
-    if isinstance(recipe.blur, Bank):
-        return len(load_bank(recipe.blur))
-    return recipe.blur.count if isinstance(recipe.blur, Trajectory) else None
 
 
 def drawn(recipe: Recipe, image: np.ndarray, key: Key, **changes: Any) -> Blurred:
     """The blur that pair `key` gets, on another image."""
     settings = recipe.blur
-    if shared_count(recipe):  # by their number, so that each comes once
+    if settings.shared():  # by their number, so that each comes once
         settings = settings.model_copy(update={"order": "replica"})
     name, seed, split, _, replica = key
     random = stream(*key, "kernel")
@@ -100,10 +88,8 @@ def drawn(recipe: Recipe, image: np.ndarray, key: Key, **changes: Any) -> Blurre
 
 def _kernel(recipe: Recipe, seed: int, split: str, index: int) -> np.ndarray:
     """What blur makes of one bright pixel: the kernel, exactly."""
-    relative = any(
-        getattr(part, "target", None) and part.target.unit == "width"
-        for part in parts_of(recipe.blur)
-    )
+    targets = [getattr(part, "target", None) for part in parts_of(recipe.blur)]
+    relative = any(target and target.unit == "width" for target in targets)
     problem = None
     for half in MIDDLES:
         image = np.zeros((2 * half, WIDTH if relative else 2 * half, 1))

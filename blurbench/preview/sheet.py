@@ -9,15 +9,13 @@ import numpy as np
 
 from blurbench import drawing
 from blurbench.blurs.base import Blurred
-from blurbench.blurs.frame_average import FrameAverage
 from blurbench.blurs.kernel_files import stack
 from blurbench.blurs.registry import parts_of
-from blurbench.blurs.shot import Shot
 from blurbench.datasets.pair import Key
 from blurbench.errors import UserError
 from blurbench.files import write_bytes
 from blurbench.images import encode
-from blurbench.preview.kernels import ITEM, UNIFORM, WIDTH, draw_kernels, drawn, shared_count
+from blurbench.preview.kernels import ITEM, WIDTH, draw_kernels, drawn
 from blurbench.recipes.recipe import Recipe
 from blurbench.sources import photos
 from blurbench_kernels import bank
@@ -64,9 +62,9 @@ def preview(
     and angles. UserError where the recipe cannot be drawn, or has fewer kernels than asked for.
     """
     parts = parts_of(recipe.blur)
-    if all(isinstance(part, UNIFORM) for part in parts):
+    if all(part.KERNELS == "one" for part in parts):
         looks, panel, note = _kernels(recipe, count, seed, split)
-    elif any(isinstance(part, Shot | FrameAverage) for part in parts):
+    elif any(part.KERNELS == "none" for part in parts):
         looks, panel, note = _photos(recipe, count or max(12, 2 * len(parts)), seed, split)
     else:
         looks, panel, note = _fields(recipe, count or 12, seed, split)
@@ -95,11 +93,11 @@ def _measured(kernel: np.ndarray) -> tuple[list[float], list[float]]:
     return [bank.extent(kernel)], [] if found is None else [found]
 
 
-Shown = tuple[list[Look], np.ndarray, str]  # what was drawn, its panel, words about it
+Sheet = tuple[list[Look], np.ndarray, str]  # what was drawn, its panel, words about it
 
 
-def _kernels(recipe: Recipe, count: int | None, seed: int, split: str) -> Shown:
-    most = shared_count(recipe) or SAMPLE
+def _kernels(recipe: Recipe, count: int | None, seed: int, split: str) -> Sheet:
+    most = recipe.blur.shared() or SAMPLE
     kernels = list(draw_kernels(recipe, count or min(24, most), seed, split))
     stacked = stack(kernels)
     reach = max(_reach(kernel) for kernel in stacked)
@@ -137,7 +135,7 @@ def _enlarged(kernel: np.ndarray, side: int) -> np.ndarray:
     return picture
 
 
-def _fields(recipe: Recipe, count: int, seed: int, split: str) -> Shown:
+def _fields(recipe: Recipe, count: int, seed: int, split: str) -> Sheet:
     """A picture of dots a draw: what blur makes of a dot at each place."""
     keys = [(recipe.name, seed, split, ITEM, n) for n in range(count)]
     for spacing in (SPACING, 2 * SPACING):
@@ -199,7 +197,7 @@ def _tile(tile: np.ndarray, reach: int) -> np.ndarray:
     return small
 
 
-def _photos(recipe: Recipe, count: int, seed: int, split: str) -> Shown:
+def _photos(recipe: Recipe, count: int, seed: int, split: str) -> Sheet:
     """Photographs, sharp beside blurred."""
     looks = []
     ids = sorted(photos.SPLIT_OF)

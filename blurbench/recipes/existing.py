@@ -26,7 +26,7 @@ def _fields_only(template: str) -> str:
 Template = Annotated[str, AfterValidator(_fields_only)]  # text with {fields}
 
 
-class Pairs(RecipeTable):
+class PairPaths(RecipeTable):
     """Where pairs lie: paths below the root, without suffix; `{field}` is a piece of one part.
 
     {split} is train, val or test, {variant} that of the recipe, {sequence} goes to the rows; any
@@ -39,7 +39,7 @@ class Pairs(RecipeTable):
     list_file: Template | None = None  # text: a line a pair, its sharp and then its blurred path
 
     @model_validator(mode="after")
-    def _agree(self) -> "Pairs":
+    def _agree(self) -> "PairPaths":
         fields = set(FIELD.findall(self.blur))
         if unknown := set(FIELD.findall(self.sharp)) - fields - {"variant"}:
             raise ValueError(f"sharp has the field {{{min(unknown)}}}, which blur has not")
@@ -67,12 +67,13 @@ class Existing(RecipeTable):
         Annotated[str, Field(pattern="^[^{}]+$")], ...
     ] = ()  # blurs that the set has of each sharp picture
     variant: str = Field("", validate_default=True)  # the one that this recipe takes
-    pairs: tuple[Pairs, ...] = Field(min_length=1)  # for each blurred picture the first that fits
+    # For each blurred picture the first that fits.
+    pairs: tuple[PairPaths, ...] = Field(min_length=1)
     expected: Counts = Field(default_factory=dict)  # blurred pictures
     sequences: Counts = Field(default_factory=dict)  # expected too
 
     @property
-    def places(self) -> tuple[Pairs, ...]:
+    def places(self) -> tuple[PairPaths, ...]:
         """Where the pairs of this variant lie."""
         chosen = {"variant": self.variant}
         return tuple(

@@ -2,20 +2,18 @@
 
 import json
 import tomllib
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from blurbench.blurs.bank import Bank, locate
 from blurbench.blurs.base import MIN_SIDE, Fraction, RecipeTable, Target, ordered
-from blurbench.blurs.frame_average import FrameAverage
-from blurbench.blurs.registry import FAMILIES, Blur, Mixture, parts_of
-from blurbench.blurs.shot import Shot
+from blurbench.blurs.registry import UNKNOWN, Blur, family_class, parts_of
 from blurbench.errors import UserError
 from blurbench.paths import shipped
-from blurbench.recipes.existing import Existing, Pairs
+from blurbench.recipes.existing import Existing, PairPaths
 
 FOLDER = "datasets_manifests"
 # Decides no pixel.
@@ -68,7 +66,7 @@ class Images(RecipeTable):
     test: int | None = Field(None, ge=0)
 
 
-class Captions(RecipeTable):
+class CaptionRules(RecipeTable):
     """Sentences that come with the source images, where the source has a caption file."""
 
     count: int = Field(5, ge=1)  # the first so many of each image; fewer are a failure
@@ -150,7 +148,7 @@ class Recipe(RecipeTable):
     provenance: str  # where the numbers come from
     differs: str = ""  # from the paper's data, and why
     labels: tuple[Literal["mask", "shot_type", "identity"], ...] = ()
-    captions: Captions | None = None
+    captions: CaptionRules | None = None
     recognition: Recognition | None = None
     pictures: str | None = None  # pattern of the source's ids that are used, such as "*/sharp/*"
     # Pictures that share a split where the source states none: each is alone, or its folder is one.
@@ -184,15 +182,20 @@ class Recipe(RecipeTable):
     @cached_property
     def frames(self) -> tuple[int, int] | None:
         """(frames that a source item holds, step from one item to the next); None: pictures."""
-        found = [part for part in parts_of(self.blur) if isinstance(part, FrameAverage)]
-        longest = max((max(part.frames) for part in found), default=0)
-        steps = [part.step or longest for part in found]
-        return (longest, min(steps)) if found else None
+        if self.blur.window is None:
+            return None
+        longest, step = self.blur.window
+        return longest, step or longest
 
     @cached_property
     def shots(self) -> bool:
         """Whether rows say which of the concert blurs theirs is."""
-        return any(isinstance(part, Shot) for part in parts_of(self.blur))
+        return any(part.CONCERT for part in parts_of(self.blur))
+
+    @cached_property
+    def measured(self) -> bool:
+        """Whether rows say how long their blur is; averaged frames know no length."""
+        return all(part.MEASURED for part in parts_of(self.blur))
 
     def pixels(self) -> dict[str, Any]:
         """What decides pixels and rows, without the prose: equal for recipes that make the same."""
@@ -205,15 +208,14 @@ TABLES: dict[str, type[RecipeTable]] = {
     "splits": Splits,
     "prepare": Prepare,
     "images": Images,
-    "captions": Captions,
+    "captions": CaptionRules,
     "recognition": Recognition,
     "region": Region,
-    **FAMILIES,
     "target": Target,
     "crop": Crop,
     "sensor": Sensor,
     "noise": Noise,
-    "pairs": Pairs,
+    "pairs": PairPaths,
 }
 
 
@@ -254,7 +256,7 @@ def parse_recipe(document: dict[str, Any], file: str, folder: Path | None = None
 
     folder: where the recipe lies, beside or below which are the kernels of a bank.
     """
-    return _locate(_validated(Recipe, document, file), file, folder)
+    return _located(_validated(Recipe, document, file), file, folder)
 
 
 def _validated(kind: type[Kind], document: dict[str, Any], file: str) -> Kind:
@@ -264,33 +266,19 @@ def _validated(kind: type[Kind], document: dict[str, Any], file: str) -> Kind:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        problems = "; ".join(_describe(kind, each["loc"], each) for each in error.errors())
+        problems = "; ".join(_describe(kind, document, each) for each in error.errors())
         raise UserError(f"{file}: {problems}") from None
+    except UserError as error:  # a family of another package that cannot be used
+        raise UserError(f"{file}: blur.family: {error}") from None
 
 
-def _locate(recipe: Recipe, file: str, folder: Path | None) -> Recipe:
+def _located(recipe: Recipe, file: str, folder: Path | None) -> Recipe:
     """The recipe with the kernels of its banks found and identified."""
-    parts = parts_of(recipe.blur)
-    if not any(isinstance(part, Bank) for part in parts):
-        return recipe
-    if folder is None:
-        raise UserError(f"{file}: blur.file: needs the folder that the recipe lies in")
-    mixed = isinstance(recipe.blur, Mixture)
-    found = tuple(
-        _located(part, folder, f"{file}: blur.parts.{n}.file" if mixed else f"{file}: blur.file")
-        for n, part in enumerate(parts)
-    )
-    blur = recipe.blur.model_copy(update={"parts": found}) if mixed else found[0]
-    return recipe.model_copy(update={"blur": blur})
-
-
-def _located(part: Any, folder: Path, where: str) -> Any:
-    if not isinstance(part, Bank):
-        return part
     try:
-        return locate(part, folder)
+        blur = recipe.blur.located(folder)
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+        raise UserError(f"{file}: blur.{error}") from None
+    return recipe.model_copy(update={"blur": blur})
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -302,18 +290,27 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path.name}: not a TOML file ({error})") from None
 
 
-def _describe(kind: type[RecipeTable], location: tuple[str | int, ...], error: Any) -> str:
+def _describe(kind: type[RecipeTable], document: Any, error: Any) -> str:
     """One problem, such as "blur.severity.0: Input should be less than or equal to 1"."""
-    # Pydantic puts the family's name after "blur"; no such key is in the user's file.
-    field = ".".join(str(part) for part in location if part not in FAMILIES) or "the recipe"
+    field = ".".join(map(str, error["loc"])) or "the recipe"
     if error["type"] == "extra_forbidden":
-        tables = [TABLES[each] for each in location[:-1] if each in TABLES]
-        table = tables[-1] if tables else kind
+        table = _table(kind, document, error["loc"][:-1])
         return f"{field}: unknown field; allowed here: {', '.join(table.model_fields)}"
     if error["type"] == "missing":
         return f"{field}: missing"
-    if error["type"].startswith("union_tag"):
-        return f"{field}.family: must be one of {', '.join(FAMILIES)}"
+    if error["type"] == UNKNOWN:
+        return f"{field}.family: {error['msg']}"
     text = error["msg"].removeprefix("Value error, ")
     whole = isinstance(error["input"], dict | list)
     return f"{field}: {text}" if whole else f"{field}: {text} (is {error['input']!r:.60})"
+
+
+def _table(kind: type[RecipeTable], document: Any, path: Sequence[str | int]) -> type[RecipeTable]:
+    """Which table lies at a path of the document."""
+    for part in path:
+        document = document[part]
+        if isinstance(document, dict) and "family" in document:
+            kind = family_class(document["family"])
+        else:
+            kind = TABLES.get(str(part), kind)
+    return kind

@@ -203,7 +203,7 @@ def test_sheets_are_written_as_png_only(tmp_path, monkeypatch):
 
 
 def test_a_sheet_of_a_field_shows_a_blur_at_each_place(monkeypatch):
-    sheet, cells, (lengths, angles) = panels(monkeypatch, recipe_of(FLOW), count=2)
+    page, cells, (lengths, angles) = panels(monkeypatch, recipe_of(FLOW), count=2)
     assert len(cells) == 2
     tile = sheet.TILE
     rows = columns = 160 // sheet.SPACING
@@ -214,7 +214,7 @@ def test_a_sheet_of_a_field_shows_a_blur_at_each_place(monkeypatch):
             assert inner.max() > 200
     assert len(lengths[0]) == 2 * rows * columns
     assert 0 < len(angles[0]) <= len(lengths[0])
-    np.testing.assert_array_equal(sheet.preview(recipe_of(FLOW), count=2), sheet)
+    np.testing.assert_array_equal(sheet.preview(recipe_of(FLOW), count=2), page)
 
 
 def test_blurs_longer_than_a_square_get_larger_squares(monkeypatch):

@@ -105,7 +105,7 @@ def test_unknown_names_list_the_known_and_bad_files_are_told(tmp_path):
 
 
 def test_reading_recipes_imports_nothing_heavy():
-    heavy = "{'torch', 'numba', 'cv2', 'pandas', 'scipy', 'numpy'}"
+    heavy = "{'torch', 'numba', 'cv2', 'pandas', 'scipy', 'matplotlib'}"
     code = (
         "import sys; from blurbench.recipes.recipe import load_recipe; load_recipe('demo');"
         f"sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
-from blurbench.recipes.recipe import Captions, Recipe
+from blurbench.recipes.recipe import CaptionRules, Recipe
 from blurbench.sources.items import Picture, SourceItem
 from blurbench.sources.labels import captions as caption_files
 from blurbench.sources.labels.captions import read_captions
@@ -22,7 +22,7 @@ class Wanted:
     masks: bool = False
     shots: bool = False
     identities: bool = False
-    captions: Captions | None = None
+    captions: CaptionRules | None = None
 
     @classmethod
     def by(cls, recipe: Recipe) -> "Wanted":
