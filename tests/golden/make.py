@@ -1,10 +1,11 @@
-"""Writes the numbers of tests/golden again: only where they are meant to change.
+"""Adds to tests/golden the numbers of what is new; those that stand are promises, and stay.
 
 PYTHONPATH=tests/helpers python tests/golden/make.py
 """
 
 import json
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +14,49 @@ import numpy as np
 
 from blurbench.models import MODELS
 
-
-def write_json(name: str, value: Any) -> None:
-    text = json.dumps(value, indent=1, ensure_ascii=False)
-    (golden.FOLDER / name).write_text(text + "\n", encoding="utf-8")
+FOLDER = golden.FOLDER
 
 
-def digests() -> list[dict[str, Any]]:
-    """The recipes, sources and limits of the table, with the digests of today."""
-    rows = json.loads((golden.FOLDER / "digests.json").read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as folder:
-        for number, row in enumerate(rows):
-            out = Path(folder) / str(number)
-            row["digest"] = golden.digest_of(row["recipe"], row["source"], row["limit"], out)
-    return rows
+def grown(old: dict[str, Any], names: Iterable[str], make: Callable[[str], Any]) -> dict[str, Any]:
+    return {name: old[name] if name in old else make(name) for name in names}
+
+
+def arrays(file: str, names: Iterable[str], make: Callable[[str], np.ndarray]) -> None:
+    path = FOLDER / file
+    old = dict(np.load(path)) if path.exists() else {}
+    np.savez_compressed(path, **grown(old, names, make))
+
+
+def table(file: str, names: Iterable[str], make: Callable[[str], Any]) -> None:
+    path = FOLDER / file
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write_json(path, grown(old, names, make))
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def digests() -> None:
+    """Those of rows that have none yet; a row is added by hand, for it costs time in each test."""
+    path = FOLDER / "digests.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    for row in rows:
+        if not row["digest"]:
+            with tempfile.TemporaryDirectory() as folder:
+                request = (row["recipe"], row["source"], row["limit"])
+                row["digest"] = golden.digest_of(*request, Path(folder) / "made")
+    write_json(path, rows)
 
 
 def main() -> None:
-    np.savez_compressed(golden.FOLDER / "kernels.npz", **golden.kernels())
-    networks = {name: golden.restored(name) for name in golden.restoring()}
-    np.savez_compressed(golden.FOLDER / "networks.npz", **networks)
-    write_json("losses.json", {name: golden.losses(name) for name in golden.trained()})
-    write_json("weights.json", {name: golden.weights_of(name) for name in MODELS})
-    write_json("scores.json", golden.scores())
-    write_json("trees.json", golden.trees())
-    write_json("digests.json", digests())
+    arrays("kernels.npz", golden.kernels(), lambda name: golden.kernels()[name])
+    arrays("networks.npz", golden.restoring(), golden.restored)
+    table("losses.json", golden.trained(), golden.losses)
+    table("weights.json", MODELS, golden.weights_of)
+    table("scores.json", golden.scores(), lambda name: golden.scores()[name])
+    table("trees.json", golden.trees(), lambda caption: golden.trees()[caption])
+    digests()
 
 
 if __name__ == "__main__":
