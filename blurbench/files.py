@@ -12,12 +12,15 @@ from typing import Any, BinaryIO
 
 from blurbench.errors import UserError
 
+LOCK = ".lock"  # stays in a folder that was written to
+TEMPORARY = ".tmp-"  # begins the names of files that are being written
+
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Write a file whole or not at all: temporary file beside it, fsync (if durable), rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -115,7 +118,7 @@ def locked(folder: Path) -> Iterator[None]:
     Its file .lock stays behind: a lock on a file that another process removes would guard nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    with (folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

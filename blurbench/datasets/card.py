@@ -12,7 +12,7 @@ from blurbench.drawing import Cell, grid, histogram, page
 from blurbench.images import decode, encode
 from blurbench.recipes.recipe import PROSE, recipe_names
 from blurbench.sources.open import in_order
-from blurbench.stores.open import Store
+from blurbench.stores.store import Store
 
 README = "README.md"
 FOLDER = "card"

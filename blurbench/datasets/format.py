@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from blurbench.errors import UserError
 from blurbench.files import parse_json, parse_jsonl, sha256
 from blurbench.images import BadImage
-from blurbench.stores.open import Place, Store, open_store
-from blurbench.stores.remote import Remote
+from blurbench.stores.open import Place, open_store
+from blurbench.stores.store import Store
 
 DATASET = "dataset.json"
 METADATA = "metadata.jsonl"
@@ -66,7 +66,7 @@ def read_description(place: Place | Store) -> Description:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the whole"
         raise UserError(f"{store.where(DATASET)}: {field}: {first['msg']}; {MEND}") from None
-    if description.root is not None and isinstance(store, Remote):
+    if description.root is not None and not store.is_here:
         # Whoever wrote it may name any folder of this machine.
         raise UserError(f"{where}: an index of pictures elsewhere; indexes are read from folders")
     return description

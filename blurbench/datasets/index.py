@@ -36,7 +36,8 @@ from blurbench.images import decode, read_bytes
 from blurbench.progress import progress
 from blurbench.recipes.existing import Existing
 from blurbench.sources.open import in_order
-from blurbench.stores.open import Store, is_url, open_store
+from blurbench.stores.open import is_url, open_store
+from blurbench.stores.store import Store
 
 SHARD_SIZE = 64
 

@@ -32,10 +32,10 @@ from blurbench.datasets.format import (
     read_whole,
 )
 from blurbench.errors import UserError
-from blurbench.files import jsonl_line, sha256
+from blurbench.files import TEMPORARY, jsonl_line, sha256
 from blurbench.recipes.recipe import PROSE
 from blurbench.sources.open import SPLITS
-from blurbench.stores.open import Store
+from blurbench.stores.store import Store
 
 PLAN = f"{WORK}/plan.json"
 RECORDS = f"{WORK}/shards"
@@ -265,7 +265,7 @@ def _remove_leftovers(store: Store, found: Found) -> None:
         path = PurePosixPath(name)
         # The source of an orphan was damaged after it was made.
         orphan = len(path.parts) == 3 and (path.parts[0], path.stem) in lost
-        if orphan or path.name.startswith(".tmp-"):  # of a run that was killed
+        if orphan or path.name.startswith(TEMPORARY):  # of a run that was killed
             store.remove(name)
 
 

@@ -39,7 +39,8 @@ from blurbench.images import encode
 from blurbench.progress import progress
 from blurbench.recipes.recipe import Recipe
 from blurbench.sources.open import Source, in_order
-from blurbench.stores.open import Batch, Place, Store, lies_in, open_store
+from blurbench.stores.open import Place, lies_in, open_store
+from blurbench.stores.store import FileBatch, Store
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,7 @@ def make_shard(job: Job, tasks: Sequence[Task]) -> None:
             write_record(job.store, entries)
 
 
-def _make_of_one_image(job: Job, tasks: list[Task], entries: list[Row], batch: Batch) -> None:
+def _make_of_one_image(job: Job, tasks: list[Task], entries: list[Row], batch: FileBatch) -> None:
     try:
         sharp = prepare(job.recipe, tasks[0].item.id, tasks[0].item.load())
     except Exception as error:
@@ -256,7 +257,7 @@ def _make_of_one_image(job: Job, tasks: list[Task], entries: list[Row], batch: B
             entries.append({"split": task.split, "row": _write(job, task, pair, batch)})
 
 
-def _write(job: Job, task: Task, pair: Pair, batch: Batch) -> Row:
+def _write(job: Job, task: Task, pair: Pair, batch: FileBatch) -> Row:
     """Write the pictures of a pair; gives its row of metadata.jsonl."""
     names, files, pixels = {}, {}, {}
     for kind, image in pair.images.items():

@@ -27,7 +27,8 @@ from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import IMAGE_SUFFIXES, decode, decode_labels
 from blurbench.progress import progress
-from blurbench.stores.open import Place, Store, open_store
+from blurbench.stores.open import Place, open_store
+from blurbench.stores.store import Store
 
 SHARD_SIZE = 64
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from blurbench.claims import Claim, changed
 from blurbench.errors import UserError
 from blurbench.files import locked, read_json, write_json
 from blurbench.metrics import PROTOCOLS, make_ready
@@ -24,10 +25,12 @@ from blurbench.reproduce.suites import (
     metric_of,
     trainings,
 )
+from blurbench.stores.folder import Folder
 from blurbench.words import counted
 
 Scale = Literal["demo", "paper"]
 SCALE = "scale.json"
+CLAIM = Claim("a reproduction", (SCALE,))
 CONFIDENCE_STEPS = 100_000  # of the paper's last row of confidences
 
 
@@ -242,11 +245,8 @@ def ranked(scoring: Scoring, folder: Path) -> bool:
 
 def keep_to_scale(out: Path, scale: Scale, steps: int | None) -> None:
     """Note in `out` at which scale it is made; UserError where it is another."""
-    path, wanted = out / SCALE, {"scale": scale, "steps": steps}
-    if path.is_file():
-        if read_json(path) != wanted:
-            raise UserError(f"{out}: made at another scale; choose another --out")
-    elif out.is_dir() and any(out.iterdir()):
-        raise UserError(f"{out}: not empty, and no reproduction; choose another --out")
+    wanted = {"scale": scale, "steps": steps}
+    if CLAIM.find(Folder(out)):
+        CLAIM.refuse_other(Folder(out), changed(read_json(out / SCALE), wanted))
     else:
-        write_json(path, wanted)
+        write_json(out / SCALE, wanted)

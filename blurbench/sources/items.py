@@ -11,7 +11,7 @@ from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import BadImage, decode, read_bytes
 from blurbench.sources.labels.masks import Layout, read_mask
-from blurbench.stores.open import Store
+from blurbench.stores.store import Store
 
 # Columns that a source gives to the rows of its images: captions, shot_type, identity, ...
 Labels = dict[str, Any]

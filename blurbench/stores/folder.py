@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from blurbench.files import inside, json_document, locked, sync, write_bytes, write_jsonl
 
@@ -22,6 +22,7 @@ class Folder:
     """
 
     root: Path
+    is_here: ClassVar[bool] = True
 
     def where(self, name: str = "") -> str:
         """What to call a file in messages."""

@@ -4,8 +4,9 @@ import posixpath
 import re
 from pathlib import Path, PurePosixPath
 
-from blurbench.stores.folder import Folder, FolderBatch
-from blurbench.stores.remote import Remote, RemoteBatch
+from blurbench.stores.folder import Folder
+from blurbench.stores.remote import Remote
+from blurbench.stores.store import Store
 
 Place = Path | str  # a folder, or the URL of one
 
@@ -15,9 +16,12 @@ def is_url(spec: object) -> bool:
     return isinstance(spec, str) and "://" in spec
 
 
-def open_store(place: "Place | Store") -> "Store":
-    """The store at a path or URL; nothing is read, and no connection made, before it is used."""
-    if isinstance(place, Folder | Remote):
+def open_store(place: Place | Store) -> Store:
+    """The store at a path or URL; nothing is read, and no connection made, before it is used.
+
+    A store is given back as it is.
+    """
+    if not isinstance(place, Path | str):
         return place
     return Remote(str(place)) if is_url(place) else Folder(Path(place))
 
@@ -37,7 +41,3 @@ def _plain(place: Place) -> PurePosixPath:
     # A URL becomes a relative path, which no absolute one contains.
     plain = posixpath.normpath(text) if is_url(text) else Path(text).resolve()
     return PurePosixPath(plain)
-
-
-Store = Folder | Remote
-Batch = FolderBatch | RemoteBatch

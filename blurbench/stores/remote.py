@@ -10,7 +10,7 @@ from hashlib import file_digest
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from blurbench.errors import UserError
 from blurbench.files import json_document, write_jsonl
@@ -24,6 +24,8 @@ class Remote:
 
     A missing file is a FileNotFoundError; whatever else a driver raises is a UserError.
     """
+
+    is_here: ClassVar[bool] = False
 
     def __init__(self, url: str) -> None:
         """Makes no connection yet."""

@@ -80,7 +80,7 @@ def test_s3e_restores_and_resumes(tmp_path, monkeypatch):
     assert "Demo scale" in page
     assert "leaderboards/s3e-2/leaderboard.html" in page
     assert (tmp_path / "leaderboards/s3e-2/leaderboard.html").is_file()
-    with pytest.raises(UserError, match="made at another scale"):
+    with pytest.raises(UserError, match="a reproduction of another steps"):
         reproduce.reproduce("s3e-2", tmp_path, steps=5, tell=lambda _: None)
 
 

@@ -9,8 +9,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from blurbench.errors import UserError
 from blurbench.stores.folder import Folder
-from blurbench.stores.open import Remote, is_url, lies_in, open_store
-from blurbench.stores.remote import RemoteBatch
+from blurbench.stores.open import is_url, lies_in, open_store
+from blurbench.stores.remote import Remote, RemoteBatch
 
 
 @pytest.fixture(params=["folder", "file", "memory"])

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import blurbench
+from blurbench.claims import Claim, changed
 from blurbench.datasets.export import databases, folders, tars
 from blurbench.datasets.export.job import Job, Run, count_pictures
 from blurbench.datasets.export.pairs import Pair, read_pairs
 from blurbench.datasets.format import Description, read_description
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError
-from blurbench.files import locked, read_json, sync, write_json
+from blurbench.files import TEMPORARY, locked, read_json, sync, write_json
 from blurbench.progress import progress
 from blurbench.sources.open import in_order
+from blurbench.stores.folder import Folder
 from blurbench.stores.open import Place, lies_in, open_store
 
 KINDS: dict[str, Callable[[Job, list[Pair], Run], None]] = {
@@ -26,7 +28,8 @@ KINDS: dict[str, Callable[[Job, list[Pair], Run], None]] = {
 }
 DONE = "export.json"  # written last
 WORK = ".export"  # exists while an export is being made
-PLAN = "plan.json"
+PLAN = f"{WORK}/plan.json"
+CLAIM = Claim("an export", (PLAN, DONE), frozenset({WORK}))
 SHARD_PAIRS = 10_000
 
 Request = dict[str, Any]  # what was asked for: the head of export.json
@@ -78,7 +81,7 @@ def export(
     pairs = read_pairs(store, description)
     work = out.absolute() / WORK
     with _telling(out), locked(work):
-        _begin(out, work, wanted)
+        _begin(out, wanted)
         with progress("export", count_pictures(pairs)) as advance:
             run = Run(workers, shard_pairs, advance)
             KINDS[kind](Job(store, out.absolute(), work), pairs, run)
@@ -102,25 +105,14 @@ def _request(kind: str, description: Description, shard_pairs: int) -> Request:
 
 def _refuse_other(out: Path, wanted: Request) -> None:
     """UserError where `out` holds anything but this export, whole or begun."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise UserError(f"{out}: is a file; give a folder as --out")
-    begun = [path for path in (out / WORK / PLAN, out / DONE) if path.is_file()]
-    if not begun:
-        if any(path.name != WORK for path in out.iterdir()):
-            raise UserError(f"{out}: not empty, and not an export; give another --out")
-        return
-    there = read_json(begun[0])
-    for key, value in wanted.items():
-        if not isinstance(there, dict) or there.get(key) != value:
-            raise UserError(f"{out}: holds another export ({key} differs); give another --out")
+    if name := CLAIM.find(Folder(out)):
+        CLAIM.refuse_other(Folder(out), changed(read_json(out / name), wanted))
 
 
-def _begin(out: Path, work: Path, wanted: Request) -> None:
-    write_json(work / PLAN, wanted)
+def _begin(out: Path, wanted: Request) -> None:
+    write_json(out / PLAN, wanted)
     (out / DONE).unlink(missing_ok=True)
-    for torn in out.rglob(".tmp-*"):  # of runs that were killed
+    for torn in out.rglob(f"{TEMPORARY}*"):  # of runs that were killed
         torn.unlink(missing_ok=True)
 
 

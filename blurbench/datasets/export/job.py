@@ -9,7 +9,7 @@ from blurbench.datasets.export.pairs import Pair
 from blurbench.engine import Workers, run_shards
 from blurbench.errors import UserError
 from blurbench.progress import Advance
-from blurbench.stores.open import Store
+from blurbench.stores.store import Store
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from blurbench.datasets.format import (
 )
 from blurbench.errors import UserError
 from blurbench.files import sha256
-from blurbench.stores.open import Store
+from blurbench.stores.store import Store
 
 # Ids become names of files and keys: LMDB takes keys of 511 bytes, a plain tar names of 100.
 NAME = re.compile("[A-Za-z0-9_-]{1,80}")

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from blurbench.errors import UserError
 from blurbench.sources.items import Labels
-from blurbench.stores.open import Store
+from blurbench.stores.store import Store
 
 
 @dataclass(frozen=True)

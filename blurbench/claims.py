@@ -1,0 +1,50 @@
+"""Is this folder mine? Whatever goes on in a folder that holds something first asks here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from blurbench.errors import UserError
+from blurbench.files import LOCK, TEMPORARY
+from blurbench.stores.store import Store
+
+
+@dataclass(frozen=True)
+class Claim:
+    """How a folder states what it holds."""
+
+    kind: str  # with its article, "a data set"
+    files: tuple[str, ...]  # JSON documents; the first that is there says what is held
+    idle: frozenset[str] = frozenset()  # what else may lie in a folder that holds nothing yet
+
+    def find(self, store: Store) -> str | None:
+        """The file that says what the store holds; None where it holds nothing yet.
+
+        UserError where it is a file, or holds anything else than `kind`.
+        """
+        for name in self.files:
+            if store.is_file(name):
+                return name
+        if store.is_file(""):
+            raise UserError(f"{store.where()}: is a file; give a folder as --out")
+        # A killed run leaves its lock and torn files behind, and is to go on in the same folder.
+        names = store.top() - self.idle - {LOCK} if store.exists() else set()
+        if any(not name.startswith(TEMPORARY) for name in names):
+            raise UserError(f"{store.where()}: not empty, and not {self.kind}; give another --out")
+        return None
+
+    def refuse_other(self, store: Store, changed: Sequence[str]) -> None:
+        """UserError that names what has `changed` since the folder was begun; none for nothing."""
+        if changed:
+            refuse(store, f"holds {self.kind} of another {', '.join(changed)}")
+
+
+def refuse(store: Store, why: str) -> NoReturn:
+    """UserError: the store holds something else, and `why` says what differs."""
+    raise UserError(f"{store.where()}: {why}; give another --out")
+
+
+def changed(there: Any, wanted: Mapping[str, Any]) -> list[str]:
+    """Names of what is `wanted` and stands otherwise, or not at all, `there`."""
+    known = there if isinstance(there, dict) else {}
+    return [name for name, value in wanted.items() if known.get(name) != value]

@@ -1,0 +1,52 @@
+"""Whose folder it is: one refusal for data sets, exports, runs, results and reproductions."""
+
+import pytest
+
+from blurbench.claims import Claim, changed
+from blurbench.errors import UserError
+from blurbench.stores.open import open_store
+
+CLAIM = Claim("a run", (".work/plan.json", "run.json"), frozenset({".work"}))
+
+
+@pytest.fixture(params=["folder", "file", "memory"])
+def place(request, tmp_path):
+    url = {"folder": "", "file": "file://", "memory": "memory://"}[request.param]
+    return f"{url}{tmp_path}/out"
+
+
+def test_a_folder_that_holds_nothing_yet_may_be_taken(place):
+    store = open_store(place)
+    assert CLAIM.find(store) is None
+    # What a killed run leaves before it could say what it makes.
+    for name in (".lock", ".tmp-x.json", ".work/.lock"):
+        store.write(name, b"")
+    assert CLAIM.find(store) is None
+
+
+def test_the_first_file_that_is_there_says_what_is_held(place):
+    store = open_store(place)
+    store.write_json("run.json", {})
+    store.write("other.txt", b"")
+    assert CLAIM.find(store) == "run.json"
+    store.write_json(".work/plan.json", {})
+    assert CLAIM.find(store) == ".work/plan.json"
+
+
+def test_a_folder_of_something_else_is_refused(place):
+    store = open_store(place)
+    store.write("thesis.tex", b"")
+    with pytest.raises(UserError, match=r"out: not empty, and not a run; give another --out"):
+        CLAIM.find(store)
+    if not place.startswith("file:"):  # there the driver has words of its own
+        with pytest.raises(UserError, match=r"thesis.tex: is a file; give a folder as --out"):
+            CLAIM.find(open_store(f"{place}/thesis.tex"))
+
+
+def test_what_differs_is_named(place):
+    there, wanted = {"seed": 1, "steps": 2, "old": 3}, {"seed": 1, "steps": 3, "rate": 1}
+    assert changed(there, wanted) == ["steps", "rate"]
+    assert changed([], wanted) == ["seed", "steps", "rate"]
+    CLAIM.refuse_other(open_store(place), [])
+    with pytest.raises(UserError, match=r"out: holds a run of another steps, rate; give another"):
+        CLAIM.refuse_other(open_store(place), changed(there, wanted))
