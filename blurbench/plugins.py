@@ -64,7 +64,8 @@ class PlugIns:
     def _load(self, name: str) -> Any:
         points = self._found().get(name, [])
         if not points:
-            raise UserError(f"no installed package adds a {self.kind} {name!r}")
+            known = ", ".join([*self.built_in, *self.names()])
+            raise UserError(f"unknown {self.kind} {name!r}; known: {known}")
         if len(points) > 1:
             both = " and ".join(map(_package, points))
             raise UserError(f"{self.kind} {name!r}: added by {both}; uninstall all but one")

@@ -1,14 +1,20 @@
 """Fixtures that every folder of tests shares."""
 
+import importlib
 import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import tiny_data
 import torch
+from installed import write_package
 from small_results import write_data_set, write_result
 
-from blurbench.datasets.make import Summary, synthesize
+from blurbench import blurs, metrics, models
+from blurbench.datasets.complete import SetSummary
+from blurbench.datasets.make import synthesize
 from blurbench.files import write_json
 from blurbench.models import build
 from blurbench.models.parts.weights import save_tensors
@@ -33,7 +39,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Summary:
+def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> SetSummary:
     out = tmp_path_factory.mktemp("made") / "whole"
     return synthesize(tiny_data.flow_recipe(), open_source(str(photos)), out)
 
@@ -74,3 +80,22 @@ def finished(tmp_path: Path) -> Path:
     save_tensors(run / "model.safetensors", model.state_dict())
     save_tensors(run / "last.safetensors", model.state_dict())
     return run
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Install a package that adds something of its own: `write_package` without the folder."""
+    before = set(sys.modules)
+
+    def add(name: str, *told: str, **options: str) -> Path:
+        folder = write_package(tmp_path / "installed", name, *told, **options)
+        monkeypatch.syspath_prepend(folder)
+        importlib.invalidate_caches()
+        return folder
+
+    yield add
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+    for table in (blurs.registry, metrics, models):
+        table.PLUG_INS._loaded.clear()

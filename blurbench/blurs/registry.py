@@ -46,7 +46,7 @@ def fault(name: str, found: Any) -> str:
     return ""
 
 
-PLUG_INS = PlugIns("blurbench.kernels", "blur family", {*SINGLE, MIXTURE}, fault)
+PLUG_INS = PlugIns("blurbench.kernels", "blur family", (*SINGLE, MIXTURE), fault)
 
 
 def family_class(name: str) -> type[Family]:

@@ -12,6 +12,7 @@ from blurbench.captions.parsers import open_parser
 from blurbench.captions.trees import NODES, Tree
 from blurbench.captions.vocabulary import NULL, Vocabulary
 from blurbench.errors import UserError
+from blurbench.tables import as_table
 
 BLANK = "-"  # how a null is printed
 
@@ -99,14 +100,19 @@ def _of_kind(count: dict[str, int], known: Sequence[str]) -> dict[str, Any]:
 
 def as_text(statistics: dict[str, Any]) -> str:
     """`describe` for people."""
+    nodes = [
+        {
+            "node": node,
+            "not null": f"{statistics['present'][node]:.1%}",
+            "in vocabulary": f"{statistics['present_in_vocabulary'][node]:.1%}",
+        }
+        for node in NODES
+    ]
     lines = [
         f"{statistics['captions']} captions of {statistics['images']} images, "
         f"parser {statistics['parser']}",
-        f"{'node':<8}{'not null':>10}{'in vocabulary':>15}",
+        as_table(nodes, right=("not null", "in vocabulary")),
     ]
-    for node in NODES:
-        shares = statistics["present"][node], statistics["present_in_vocabulary"][node]
-        lines.append(f"{node:<8}{shares[0]:>10.1%}{shares[1]:>15.1%}")
     for kind in ("entities", "relations"):
         each = statistics[kind]
         commonest = ", ".join(f"{word} {count}" for word, count in each["commonest"])

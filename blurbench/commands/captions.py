@@ -118,5 +118,5 @@ def node_table(data: Path, run: Path, split: str, device: str | None) -> int:
     """How often each node of a run's tree is right, with null and without."""
     from blurbench.scoring import nodes
 
-    click.echo(nodes.as_table(nodes.of_run(run, data, split, device)))
+    click.echo(nodes.as_text(nodes.of_run(run, data, split, device)))
     return 0

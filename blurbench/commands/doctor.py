@@ -11,6 +11,7 @@ import click
 
 import blurbench
 from blurbench.captions.java import Missing, find_java
+from blurbench.tables import as_table
 
 Finding = tuple[str, str, str]  # name, state, note
 
@@ -29,8 +30,9 @@ PACKAGES = (
 @click.command()
 def doctor() -> int:
     """What this machine has, what is missing, and what that would enable."""
-    for name, state, note in findings():
-        click.echo(f"{name:<16} {state:<28} {note}".rstrip())
+    headings = ("name", "state", "note")
+    rows = [dict(zip(headings, finding, strict=True)) for finding in findings()]
+    click.echo(as_table(rows, heading=False))
     return 0
 
 

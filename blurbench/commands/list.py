@@ -1,31 +1,42 @@
-"""`blurbench list`: what there is, one row a recipe, model, metric, protocol or table."""
+"""`blurbench list`: what there is, one row a recipe, family, model, metric, protocol or table."""
 
-import io
 import json
-import shutil
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 
-Row = dict[str, Any]
+from blurbench.errors import UserError, one_line
+from blurbench.plugins import PlugIns
+from blurbench.tables import as_table
 
-NUMBERS = {"params", "GMACs", "values"}  # columns of text on the right
+Listed = dict[str, Any]
+# The rows, and a line for each entry point of another package that cannot be used.
+Listing = tuple[list[Listed], list[str]]
+
+NUMBERS = ("params", "GMACs", "values")  # columns of text on the right
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice(["recipes", "models", "metrics", "protocols", "tables"]))
+@click.argument(
+    "what",
+    type=click.Choice(["recipes", "families", "models", "metrics", "protocols", "tables"]),
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_command(what: str, as_json: bool) -> int:
     """What there is, by name."""
-    listed = rows(what)
-    click.echo(json.dumps(listed, indent=2) if as_json else as_text(what, listed))
+    rows, faults = listing(what)
+    click.echo(json.dumps(rows, indent=2) if as_json else as_text(what, rows))
+    for line in faults:
+        click.echo(line, err=True)
     return 0
 
 
-def rows(what: str) -> list[Row]:
-    """Rows of recipes, models, metrics, protocols or tables; the first column is the name."""
+def listing(what: str) -> Listing:
+    """Rows of recipes, families, models, metrics, protocols or tables; names come first."""
     return {
         "recipes": recipes,
+        "families": families,
         "models": models,
         "metrics": metrics,
         "protocols": protocols,
@@ -33,27 +44,17 @@ def rows(what: str) -> list[Row]:
     }[what]()
 
 
-def as_text(what: str, listed: list[Row]) -> str:
-    """The rows in columns as wide as the terminal, or 100 characters where there is none."""
-    from rich.console import Console
-    from rich.table import Table
-
-    lines = [shown(what, row) for row in listed]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in lines[0]:
-        words = [word for line in lines for word in line[name].split(" ")]
-        longest = max(map(len, words), default=0)
-        table.add_column(name, justify="right" if name in NUMBERS else "left", min_width=longest)
-    for line in lines:
-        table.add_row(*line.values())
-    width = shutil.get_terminal_size((100, 24)).columns
-    console = Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
-    with console.capture() as written:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in written.get().splitlines())
+def as_text(what: str, rows: list[Listed]) -> str:
+    """The rows in columns; that of packages only where another than blurbench adds something."""
+    lines = [shown(what, row) for row in rows]
+    if any(row.get("package") for row in rows):
+        lines = [
+            {**line, "package": row["package"] or ""} for line, row in zip(lines, rows, strict=True)
+        ]
+    return as_table(lines, right=NUMBERS)
 
 
-def shown(what: str, row: Row) -> dict[str, str]:
+def shown(what: str, row: Listed) -> dict[str, str]:
     """What people see of a row, by heading: enough for a line, and short."""
     if what == "models":
         return {
@@ -72,7 +73,11 @@ def shown(what: str, row: Row) -> dict[str, str]:
             "metrics": ", ".join(row["metrics"]),
             "caption": row["caption"],
         }
-    return {key: str(value) for key, value in row.items()}
+    told = {key: value for key, value in row.items() if key != "package"}
+    return {
+        key: ", ".join(value) if isinstance(value, list) else str(value)
+        for key, value in told.items()
+    }
 
 
 def grouped(names: list[str]) -> str:
@@ -84,12 +89,29 @@ def grouped(names: list[str]) -> str:
     return "; ".join(f"{paper}-{', '.join(numbers)}" for paper, numbers in papers.items())
 
 
-def recipes() -> list[Row]:
+def gathered(
+    built_in: Iterable[str], plug_ins: PlugIns, describe: Callable[[str], Listed]
+) -> Listing:
+    """What describes each name, ours first, with the package that adds it: null for ours."""
+    rows: list[Listed] = [{**describe(name), "package": None} for name in built_in]
+    faults = plug_ins.refused()
+    for name in plug_ins.names():
+        try:
+            rows.append({**describe(name), "package": plug_ins.origin(name)})
+        except UserError as error:
+            faults.append(str(error))
+        # A stranger's class fails in its own way, as where it lacks a preset called paper.
+        except Exception as error:
+            faults.append(one_line(error, f"{plug_ins.kind} {name!r} of {plug_ins.origin(name)}"))
+    return rows, faults
+
+
+def recipes() -> Listing:
     """Every shipped recipe."""
     from blurbench.recipes.recipe import Recipe, load_any_recipe, recipe_names
 
     loaded = (load_any_recipe(name) for name in recipe_names())
-    return [
+    rows = [
         {
             "name": recipe.name,
             "family": recipe.blur.family if isinstance(recipe, Recipe) else recipe.kind,
@@ -97,61 +119,72 @@ def recipes() -> list[Row]:
         }
         for recipe in loaded
     ]
+    return rows, []
 
 
-def models() -> list[Row]:
+def families() -> Listing:
+    """Every blur family that a recipe can name, with the fields of its table."""
+    from blurbench.blurs.registry import FAMILIES, PLUG_INS, family_class
+
+    def describe(name: str) -> Listed:
+        kind = family_class(name)
+        what = (kind.__doc__ or "").strip().split("\n")[0]
+        fields = [field for field in kind.model_fields if field != "family"]
+        return {"name": name, "blur": what, "fields": fields}
+
+    return gathered(FAMILIES, PLUG_INS, describe)
+
+
+def models() -> Listing:
     """Every model, with the cost of what it runs at test in preset `paper`."""
-    from blurbench.models import MODELS, model_class
+    from blurbench.models import MODELS, PLUG_INS, model_class
     from blurbench.models.cost import cost
     from blurbench.ranking.printed import tables_with
 
-    listed = []
-    for name in MODELS:
-        params, gmacs = cost(name)
+    def describe(name: str) -> Listed:
         kind = model_class(name)
-        listed.append(
-            {
-                "name": name,
-                "preset": "paper",
-                "params": params,
-                "gmacs_256": round(gmacs, 3),
-                "presets": list(kind.PRESETS),
-                "tables": list(tables_with(name)),
-                "licence": kind.LICENCE,
-                "paper": kind.PAPER,
-            }
-        )
-    return listed
-
-
-def metrics() -> list[Row]:
-    """Every metric."""
-    from blurbench.metrics import METRICS
-
-    return [
-        {
+        params, gmacs = cost(name)
+        return {
             "name": name,
-            "better": "higher" if metric.higher_is_better else "lower",
-            "unit": metric.unit,
+            "preset": "paper",
+            "params": params,
+            "gmacs_256": round(gmacs, 3),
+            "presets": list(kind.PRESETS),
+            "tables": list(tables_with(name)),
+            "licence": kind.LICENCE,
+            "paper": kind.PAPER,
         }
-        for name, metric in METRICS.items()
-    ]
+
+    return gathered(MODELS, PLUG_INS, describe)
 
 
-def protocols() -> list[Row]:
+def metrics() -> Listing:
+    """Every metric."""
+    from blurbench.metrics import METRICS, PLUG_INS, find_metric
+
+    def describe(name: str) -> Listed:
+        metric = find_metric(name)
+        better = "higher" if metric.higher_is_better else "lower"
+        return {"name": name, "better": better, "unit": metric.unit}
+
+    return gathered(METRICS, PLUG_INS, describe)
+
+
+def protocols() -> Listing:
     """Every protocol that metrics can be computed under."""
     from blurbench.metrics import PROTOCOLS
 
-    return [
+    rows = [
         {"name": name, "description": protocol.description} for name, protocol in PROTOCOLS.items()
     ]
+    return rows, []
 
 
-def tables() -> list[Row]:
+def tables() -> Listing:
     """Every table of the papers."""
     from blurbench.ranking import printed
 
-    return [
+    rows = [
         {
             "name": table.name,
             "paper": table.paper,
@@ -162,3 +195,4 @@ def tables() -> list[Row]:
         }
         for table in printed.tables().values()
     ]
+    return rows, []

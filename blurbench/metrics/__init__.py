@@ -2,19 +2,20 @@
 
 import math
 import pkgutil
-from collections.abc import Mapping
-from importlib.metadata import entry_points
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from blurbench.errors import UserError
+from blurbench.errors import UserError, one_line
 from blurbench.metrics.levels import graded
 from blurbench.metrics.protocols import PROTOCOLS, Protocol
 from blurbench.metrics.table import METRICS, PYIQA, Metric
+from blurbench.plugins import PlugIns
 
 __all__ = [
     "METRICS",
+    "PLUG_INS",
     "PROTOCOLS",
     "Metric",
     "Protocol",
@@ -24,7 +25,13 @@ __all__ = [
     "make_ready",
 ]
 
-ENTRY_POINTS = "blurbench.metrics"  # other packages add metrics here, as `Metric` objects
+
+def fault(_name: str, found: Any) -> str:
+    """What keeps a thing from being a metric; empty for nothing."""
+    return "" if isinstance(found, Metric) else "is no blurbench.metrics.Metric"
+
+
+PLUG_INS = PlugIns("blurbench.metrics", "metric", METRICS, fault)
 
 
 def compute(
@@ -56,13 +63,8 @@ def compute(
 
 def find_metric(name: str) -> Metric:
     """The metric of a name, ours or an installed package's; UserError for an unknown one."""
-    if name in METRICS:
-        return METRICS[name]
-    added = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    if name in added:
-        found: Metric = added[name].load()
-        return found
-    raise UserError(f"unknown metric {name!r}; known: {', '.join([*METRICS, *added])}")
+    found: Metric = METRICS[name] if name in METRICS else PLUG_INS.load(name)
+    return found
 
 
 def make_ready(name: str) -> None:
@@ -72,6 +74,20 @@ def make_ready(name: str) -> None:
         from blurbench.metrics.perceptual import load
 
         load(metric.options["name"])
+    elif name not in METRICS:
+        function_of(name, metric)
+
+
+def function_of(name: str, metric: Metric) -> Callable[..., Any]:
+    """What a metric names as its function; UserError where there is no such thing."""
+    try:
+        found: Callable[..., Any] = pkgutil.resolve_name(metric.function)
+    # Its module may raise what it likes.
+    except Exception as error:
+        package = PLUG_INS.origin(name) or "blurbench"
+        told = f"metric {name!r} of {package}: its function {metric.function!r} cannot be loaded"
+        raise UserError(f"{told}: {one_line(error)}; mend or uninstall the package") from None
+    return found
 
 
 def known(table: Mapping[str, Any], name: str, kind: str) -> Any:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from blurbench.errors import UserError
+from blurbench.plugins import PlugIns
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,7 +40,21 @@ MODELS: dict[str, str] = {
     "mimo-unet": "blurbench.models.mimo_unet:MIMOUNet",
     "mimo-unet-plus": "blurbench.models.mimo_unet:MIMOUNetPlus",
 }
-ENTRY_POINTS = "blurbench.models"  # other packages add models here
+
+
+def fault(_name: str, found: Any) -> str:
+    """What keeps a thing from being a model's class; empty for nothing."""
+    from blurbench.models.base import Model
+
+    if not (isinstance(found, type) and issubclass(found, Model)):
+        return "is no subclass of blurbench.models.base.Model"
+    if found.__abstractmethods__:
+        return f"has no method {', '.join(sorted(found.__abstractmethods__))}"
+    missing = [name for name in ("Config", "PRESETS", "PAPER") if not hasattr(found, name)]
+    return f"states no {', '.join(missing)}" if missing else ""
+
+
+PLUG_INS = PlugIns("blurbench.models", "model", MODELS, fault)
 
 
 def model_class(name: str) -> type["Model"]:
@@ -48,10 +62,8 @@ def model_class(name: str) -> type["Model"]:
     if name in MODELS:
         module, _, attribute = MODELS[name].partition(":")
         return getattr(import_module(module), attribute)
-    added = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    if name not in added:
-        raise UserError(f"no model {name!r}; there are {', '.join(sorted({*MODELS, *added}))}")
-    return added[name].load()
+    found: type[Model] = PLUG_INS.load(name)
+    return found
 
 
 def build(name: str, preset: str = "paper", **overrides: Any) -> "Model":

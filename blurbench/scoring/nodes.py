@@ -18,6 +18,7 @@ from blurbench.models.s3e.tree import hits
 from blurbench.runs.load import load_run
 from blurbench.runs.trained import TrainedModel
 from blurbench.stores.open import Place
+from blurbench.tables import as_table
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,25 @@ def of_run(
     return node_accuracy(model, split, training)
 
 
-def as_table(rows: list[NodeAccuracy]) -> str:
+def as_text(rows: list[NodeAccuracy]) -> str:
     """One line a node, in percent."""
-    head = f"{'node':<6} {'labels':>7} {'right':>6} {'commonest':>10}"
-    lines = [f"{head} {'words':>7} {'right':>6} {'commonest':>10}"]
-    for row in rows:
-        words = [row.word_accuracy, row.word_majority]
-        right, often = ("n/a" if each is None else f"{100 * each:.1f}" for each in words)
-        first = (
-            f"{row.node:<6} {row.labels:>7} {100 * row.accuracy:>6.1f} {100 * row.majority:>10.1f}"
-        )
-        lines.append(f"{first} {row.words:>7} {right:>6} {often:>10}")
-    return "\n".join(lines)
+    lines = [
+        {
+            "node": row.node,
+            "labels": str(row.labels),
+            "right": _percent(row.accuracy),
+            "commonest": _percent(row.majority),
+            "words": str(row.words),
+            "words right": _percent(row.word_accuracy),
+            "commonest word": _percent(row.word_majority),
+        }
+        for row in rows
+    ]
+    return as_table(lines, right=lines[0].keys() - {"node"})
+
+
+def _percent(share: float | None) -> str:
+    return "n/a" if share is None else f"{100 * share:.1f}"
 
 
 def classes_of(network: S3E | ImC | VPTree, data: BlurDataset) -> list[list[int]]:

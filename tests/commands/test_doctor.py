@@ -18,7 +18,9 @@ def states() -> dict[str, tuple[str, str]]:
 def test_each_finding_is_on_a_line_of_its_own() -> None:
     shown = CliRunner().invoke(cli, ["doctor"])
     assert shown.exit_code == 0
-    assert [line.split()[0] for line in shown.output.splitlines()] == list(states())
+    # The rest of a long note goes on below the note.
+    names = [line.split()[0] for line in shown.output.splitlines() if not line.startswith(" ")]
+    assert names == list(states())
 
 
 def test_a_machine_without_java_says_how_to_get_one(

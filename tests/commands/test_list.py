@@ -3,11 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from blurbench.__main__ import run
-from blurbench.commands.list import as_text, grouped, rows
+from blurbench.commands.list import as_text, grouped, listing
+from blurbench.metrics import METRICS
 from blurbench.models import MODELS, model_class
 from blurbench.models.base import Model
 from blurbench.ranking.printed import tables
@@ -54,24 +57,29 @@ def test_tables_need_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("what", ["tables", "recipes", "protocols"])
+@pytest.mark.parametrize("what", ["tables", "recipes", "families", "protocols"])
 def test_text_fits_a_hundred_columns_and_loses_no_word(
     what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     written = listed(capsys, what)
     assert max(map(len, written.splitlines())) <= 100
-    for row in rows(what):
-        words = {word for key in row if key != "printed_as" for word in str(row[key]).split(" ")}
+    for row in listing(what)[0]:
+        words = {
+            word
+            for key in row.keys() - {"printed_as", "package"}
+            for word in str(row[key]).split(" ")
+        }
         assert {word.strip("[',]") for word in words} <= {
             word.strip(",") for word in written.split()
         }
 
 
-def test_models_in_text_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
+@pytest.mark.parametrize("columns", [80, 100])
+def test_models_in_text_are_not_cut(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     written = as_text("models", [MODEL])
-    assert max(map(len, written.splitlines())) <= 100
+    assert max(map(len, written.splitlines())) <= columns
     assert "…" not in written
     expected = ["sp", "22.84", "217.6", *MODEL["presets"], *MODEL["licence"].split()]
     assert {word.strip(",") for word in expected} <= {word.strip(",") for word in written.split()}
@@ -99,3 +107,51 @@ def test_every_model_of_ours_has_a_licence_note(name: str) -> None:
     note = model_class(name).LICENCE
     assert note
     assert note != Model.LICENCE
+
+
+COPY = """
+from blurbench.metrics import Metric
+COPY = Metric("blurbench.metrics.distortion:psnr", "Copy", True, "dB")
+"""
+
+
+def test_plug_ins_are_listed_with_their_package_and_faults_cost_one_line_each(
+    install: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("copies", "blurbench.metrics", "copy = copies:COPY", COPY, version="1.2")
+    install("torn", "blurbench.metrics", "torn = torn:COPY", "import no_such_module")
+    install("taken", "blurbench.metrics", "psnr = taken:COPY", COPY)
+    assert run(["list", "metrics", "--json"]) == 0
+    told = capsys.readouterr()
+    listed = {row["name"]: row["package"] for row in json.loads(told.out)}
+    assert listed == {**dict.fromkeys(METRICS), "copy": "copies 1.2"}
+    taken, torn = told.err.splitlines()
+    assert taken.startswith("metric 'psnr' of taken 1 (taken:COPY): not used, for blurbench has")
+    assert torn.startswith("metric 'torn' of torn 1 (torn:COPY): ModuleNotFoundError")
+    assert run(["list", "metrics"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == [
+        "copy",
+        "higher",
+        "dB",
+        "copies",
+        "1.2",
+    ]
+
+
+def test_a_model_that_costs_nothing_to_name_but_fails_to_build_costs_one_line(
+    install: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = (
+        "from blurbench.models.unet import UNet\n"
+        "class Odd(UNet):\n"
+        "    def __init__(self, config): raise RuntimeError('no such\\nlayer')\n"
+    )
+    install("odd", "blurbench.models", "odd = odd:Odd", code)
+    monkeypatch.setattr("blurbench.models.MODELS", {"unet": MODELS["unet"]})
+    assert run(["list", "models"]) == 0
+    told = capsys.readouterr()
+    assert told.out.splitlines()[1].startswith("unet")
+    (line,) = told.err.splitlines()
+    assert line.startswith("model 'odd' of odd 1: RuntimeError: no such layer")

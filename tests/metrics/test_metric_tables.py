@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from blurbench.errors import UserError
-from blurbench.metrics import METRICS, PROTOCOLS, Metric, compute
+from blurbench.metrics import METRICS, PROTOCOLS, compute, make_ready
 
 HEAVY = {"torch", "numba", "cv2", "pandas", "scipy", "matplotlib", "pyiqa", "transformers"}
+COPIES = """
+from blurbench.metrics import Metric
+COPY = Metric("blurbench.metrics.distortion:psnr", "Copy", higher_is_better=True)
+"""
 
 
 def test_the_tables_are_listed_without_heavy_imports():
@@ -31,18 +35,19 @@ def test_every_protocol_scores_identical_pictures_best(protocol):
     assert compute("ssim", image, image, protocol) == pytest.approx(1, abs=1e-3)
 
 
-def test_an_installed_package_adds_a_metric(monkeypatch):
-    added = Metric("blurbench.metrics.distortion:psnr", "Copy", higher_is_better=True)
-
-    class Point:
-        name = "copy"
-
-        def load(self):
-            return added
-
-    monkeypatch.setattr("blurbench.metrics.entry_points", lambda **_: [Point()])
+def test_an_installed_package_adds_a_metric(install):
+    install("copies", "blurbench.metrics", "copy = copies:COPY", COPIES)
     image = np.zeros((2, 2, 3), np.uint8)
     assert compute("copy", image, image) == 100
+    make_ready("copy")
+
+
+def test_a_metric_whose_function_is_not_there_is_told_before_any_picture(install):
+    broken = COPIES.replace("distortion:psnr", "distortion:nowhere")
+    install("broken-copies", "blurbench.metrics", "broken = broken_copies:COPY", broken)
+    told = r"metric 'broken' of broken-copies 1: its function .*nowhere.* cannot be loaded"
+    with pytest.raises(UserError, match=told):
+        make_ready("broken")
 
 
 def test_what_is_no_number_is_not_scored(monkeypatch):

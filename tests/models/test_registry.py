@@ -2,15 +2,31 @@
 
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
 
 import pytest
 import torch
 
-import blurbench.models
 from blurbench.errors import UserError
 from blurbench.models import MODELS, build, model_class
 from blurbench.models.base import Model, parameter_count
+
+MINE = """
+from blurbench.models.unet import UNet
+class Mine(UNet):
+    pass
+"""
+BARE = """
+from blurbench.models.base import Model
+class Mine(Model):
+    pass
+"""
+UNSTATED = """
+from blurbench.models.base import Model
+class Mine(Model):
+    def stages(self): return ()
+    def restore(self, blur): return blur
+    def inference_modules(self): return ()
+"""
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -70,9 +86,24 @@ def test_mistakes_are_told_in_one_line(arguments, overrides, told):
         assert part in message
 
 
-def test_other_packages_add_models(monkeypatch):
-    point = EntryPoint("mine", "blurbench.models.unet:UNet", "blurbench.models")
-    monkeypatch.setattr(blurbench.models, "entry_points", lambda group: [point] if group else [])
-    assert model_class("mine") is model_class("unet")
-    with pytest.raises(UserError, match="mine"):
+def test_other_packages_add_models(install):
+    install("mine", "blurbench.models", "mine = mine:Mine", MINE)
+    assert build("mine", "tiny").config.widths == build("unet", "tiny").config.widths
+    assert model_class("mine") is not model_class("unet")
+    with pytest.raises(UserError, match=r"unknown model 'other'; known: .*unet.*, mine$"):
         model_class("other")
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("three", "Mine = 3", "is no subclass of blurbench.models.base.Model"),
+        ("bare", BARE, "has no method inference_modules, restore, stages"),
+        ("unstated", UNSTATED, "states no Config, PRESETS, PAPER"),
+    ],
+)
+def test_what_is_no_model_is_told_when_it_is_named(install, name, code, told):
+    install(f"{name}s", "blurbench.models", f"{name} = {name}s:Mine", code)
+    with pytest.raises(UserError) as error:
+        model_class(name)
+    assert f"model {name!r} of {name}s 1 ({name}s:Mine): {told}" in str(error.value)

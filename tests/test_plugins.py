@@ -1,0 +1,143 @@
+"""Packages of others: nothing is loaded before it is named, and a fault costs one line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_data
+
+from blurbench.blurs.registry import PLUG_INS as FAMILIES
+from blurbench.errors import UserError
+from blurbench.metrics import PLUG_INS as METRICS
+from blurbench.metrics import compute, find_metric
+from blurbench.models import PLUG_INS as MODELS
+
+COPY = """
+from blurbench.metrics import Metric
+COPY = Metric("blurbench.metrics.distortion:psnr", "Copy", True, "dB")
+"""
+FOG = """
+from typing import Literal
+from blurbench.blurs.base import Blurred, Family
+class Fog(Family):
+    family: Literal["fog"]
+    grey: int = 128
+    def blur(self, scene):
+        return Blurred(scene.image // 2 + self.grey // 2, (0, 0), {}, (1.0, 1.0), self.family)
+"""
+
+
+def told(table, name):
+    with pytest.raises(UserError) as error:
+        table.load(name)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_package_is_named_with_its_version_and_ours_are_not(install):
+    install("copies", "blurbench.metrics", "copy = copies:COPY", COPY, version="1.2")
+    assert METRICS.names() == ["copy"]
+    assert METRICS.origins(["psnr", "copy", "nowhere"]) == {"copy": "copies 1.2"}
+    assert find_metric("copy").title == "Copy"
+    assert find_metric("copy") is find_metric("copy")
+    assert METRICS.refused() == []
+
+
+def test_what_cannot_be_imported_is_told_when_it_is_named_and_harms_nothing_else(install):
+    install("torn", "blurbench.metrics", "torn = torn:COPY", "import no_such\nmodule = 1")
+    install("quits", "blurbench.metrics", "quits = quits:COPY", "import sys; sys.exit('bye\\nbye')")
+    install("copies", "blurbench.metrics", "copy = copies:COPY", COPY)
+    assert METRICS.names() == ["copy", "quits", "torn"]
+    text = told(METRICS, "torn")
+    assert text.startswith("metric 'torn' of torn 1 (torn:COPY): ModuleNotFoundError: No module")
+    assert text.endswith("; mend or uninstall the package")
+    assert "SystemExit: bye bye" in told(METRICS, "quits")
+    assert find_metric("copy").unit == "dB"
+
+
+def test_a_name_that_is_missing_in_the_module_is_told(install):
+    install("fogs", "blurbench.kernels", "fog = fogs:Smog", FOG)
+    text = told(FAMILIES, "fog")
+    assert text.startswith("blur family 'fog' of fogs 1 (fogs:Smog): AttributeError")
+    with pytest.raises(UserError, match=r"^tiny.toml: blur.family: blur family 'fog' of fogs 1 "):
+        tiny_data.flow_recipe(blur={"family": "fog"})
+
+
+def test_a_name_of_ours_stays_ours(install):
+    ours = find_metric("psnr")
+    install("shadow", "blurbench.metrics", "psnr = shadow:COPY", COPY)
+    assert find_metric("psnr") is ours
+    assert METRICS.names() == []
+    assert METRICS.origin("psnr") is None
+    (line,) = METRICS.refused()
+    assert line.startswith("metric 'psnr' of shadow 1 (shadow:COPY): not used, for blurbench has")
+    assert line.endswith("rename the entry point")
+
+
+def test_two_packages_of_one_name_are_both_named_and_neither_is_taken(install):
+    for name, version in (("ones", "1"), ("twos", "2.1")):
+        install(name, "blurbench.metrics", f"copy = {name}:COPY", COPY, version=version)
+    text = told(METRICS, "copy")
+    assert text.startswith("metric 'copy': added by ")
+    assert {"ones 1", "twos 2.1"} == set(text.split("added by ")[1].split(";")[0].split(" and "))
+
+
+@pytest.mark.parametrize(
+    ("code", "wrong"),
+    [
+        ("Fog = 'fog'", "is no subclass of blurbench.blurs.base.Family"),
+        (FOG.replace("def blur", "def blurred"), "has no method blur"),
+        (FOG.replace('Literal["fog"]', "str"), "must state family: Literal['fog']"),
+    ],
+)
+def test_what_is_no_family_is_told(install, code, wrong):
+    install("fogs", "blurbench.kernels", "fog = fogs:Fog", code)
+    assert f"(fogs:Fog): {wrong}; " in told(FAMILIES, "fog")
+
+
+def test_what_is_no_metric_is_told(install):
+    install("copies", "blurbench.metrics", "copy = copies:COPY", "def COPY(): pass")
+    assert "(copies:COPY): is no blurbench.metrics.Metric; " in told(METRICS, "copy")
+
+
+def test_an_unknown_name_is_told_with_the_known_ones(install):
+    install("torn", "blurbench.models", "torn = torn:Net", "import no_such")
+    assert told(MODELS, "unat").startswith("unknown model 'unat'; known: mprnet, ")
+    assert told(MODELS, "unat").endswith(", torn")
+    with pytest.raises(UserError, match="unknown metric 'pnsr'"):
+        compute("pnsr", None, None)
+
+
+def test_fields_of_a_family_are_checked_like_ours(install):
+    install("fogs", "blurbench.kernels", "fog = fogs:Fog", FOG)
+    assert tiny_data.flow_recipe(blur={"family": "fog", "grey": 7}).blur.grey == 7
+    mixed = {"family": "mixture", "parts": [{"family": "fog"}]}
+    assert tiny_data.flow_recipe(blur=mixed).blur.parts[0].grey == 128
+    for blur, words in (
+        ({"family": "fog", "gray": 7}, "blur.gray: unknown field; allowed here: family, grey"),
+        ({"family": "fog", "grey": "7"}, "blur.grey: Input should be a valid integer"),
+        ({"family": "fig"}, "blur.family: must be one of motion_flow"),
+    ):
+        with pytest.raises(UserError, match=words):
+            tiny_data.flow_recipe(blur=blur)
+
+
+def test_nothing_is_loaded_before_it_is_named(tmp_path):
+    (tmp_path / "loud.py").write_text("raise SystemExit('loaded')")
+    info = tmp_path / "loud-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1\n")
+    groups = ("kernels", "models", "metrics")
+    entries = "\n".join(f"[blurbench.{group}]\nloud = loud:Loud" for group in groups)
+    (info / "entry_points.txt").write_text(entries)
+    code = (
+        "from blurbench.recipes.recipe import load_recipe; load_recipe('demo')\n"
+        "from blurbench.metrics import find_metric; find_metric('psnr')\n"
+        "import blurbench.models"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    folder = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=folder, check=False)
+    assert done.returncode == 0
