@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 
 from blurbench.models import build
 from blurbench.models.base import Model
@@ -77,7 +76,7 @@ def run(model: Model, pairs: TrainingPairs, steps: int) -> None:
     """The same steps, by the runner."""
     with tempfile.TemporaryDirectory() as folder:
         samples: Any = pairs.pairs
-        Loop(Path(folder), model, pairs, None, samples, steps, Accelerator(cpu=True)).run()
+        Loop(Path(folder), model, pairs, None, samples, steps, torch.device("cpu")).run()
 
 
 def cpu_seconds(function: Callable[[Model, TrainingPairs, int], None], *given: Any) -> float:

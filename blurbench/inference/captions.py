@@ -17,7 +17,6 @@ from blurbench.images import BadImage, encode, read_image, to_float
 from blurbench.inference.caption_sheet import Described, caption_sheet
 from blurbench.inference.files import pictures_of
 from blurbench.inference.maps import write_maps
-from blurbench.models.captioners.base import Captioned
 from blurbench.progress import progress
 from blurbench.runs.load import load_run
 from blurbench.runs.trained import TrainedModel
@@ -114,7 +113,7 @@ def load_models(runs: tuple[Path, ...], device: str | None) -> dict[str, Trained
     if REFERENCES in models:
         raise UserError(f"{REFERENCES}: the file of a run with this name is people's; rename it")
     for run, model in zip(runs, models.values(), strict=True):
-        if not isinstance(model.model, Captioned):
+        if not model.model.DESCRIBES:
             raise UserError(f"{run}: {model.name} writes no captions; it restores pictures")
     return models
 
@@ -139,13 +138,11 @@ def read_file(path: Path, _kind: str) -> np.ndarray:
 
 def input_of(model: TrainedModel) -> str:
     """Blur or sharp: what the captioner was trained on, and is shown of a data set."""
-    assert isinstance(model.model, Captioned)
     return model.model.INPUT
 
 
 def describe(model: TrainedModel, image: np.ndarray, id: str, beams: int | None = None) -> str:
     """A sentence for (H, W, 3) uint8."""
-    assert isinstance(model.model, Captioned)
     picture = torch.from_numpy(to_float(image))[None].to(model.device)
     return model.model.caption(picture, [id], beams)[0]
 

@@ -1,14 +1,17 @@
 """What the runner needs of a model: its stages, and a `deblur` for afterwards."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+
+from blurbench.errors import UserError
 
 # blur, sharp: (N, 3, H, W) in [0, 1]; mask: (N, 4, H, W) one-hot, where the data set has masks.
 Batch = dict[str, Tensor]
@@ -80,7 +83,10 @@ class Model(nn.Module, ABC):
     # What a user must know about the authors' code and weights; ours is under LICENSE.
     LICENCE: ClassVar[str] = "not stated"
     NEEDS: ClassVar[tuple[str, ...]] = ()  # labels a training set must carry: "mask", "captions"
-    RESTORES: ClassVar[bool] = True  # False: it only says what is in a picture
+    # It restores pictures, and is judged by PSNR; of one that does not, captions by CIDEr.
+    RESTORES: ClassVar[bool] = True
+    DESCRIBES: ClassVar[bool] = False  # it writes captions
+    INPUT: Literal["blur", "sharp"] = "blur"  # what it is shown of a pair
     # channels_last takes a third off plain convolutions, and adds a quarter beside instance norm.
     LAYOUT: ClassVar[torch.memory_format] = torch.contiguous_format
 
@@ -89,10 +95,19 @@ class Model(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.multiple = 1  # height and width are padded to a multiple of this before `restore`
+        # Frozen networks that only losses run, by name. nn.Module does not see into a dict, so that
+        # they are no part of its weights, nor of a checkpoint.
+        self.loss_networks: dict[str, Any] = {}
+
+    def prepare(self) -> None:
+        """Load what only training runs, once, before it begins; UserError where a file is missing.
+
+        Into `loss_networks`, on the CPU; or into a frozen part of the model itself.
+        """
 
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
-        """The training schedule, in order."""
+        """The training schedule, in order; it loads nothing."""
 
     @abstractmethod
     def restore(self, blur: Tensor) -> Tensor:
@@ -105,6 +120,32 @@ class Model(nn.Module, ABC):
     def reader(self) -> Reader:
         """How training makes tensors of a pair; loader processes get a copy of it."""
         return read_pictures
+
+    def learn_language(self, captions: Iterable[Sequence[str]]) -> None:
+        """Take the vocabularies of a training split: the sentences of each of its pictures."""
+
+    def save_language(self, path: Path) -> None:
+        """Write the vocabularies, if it has any."""
+
+    def load_language(self, path: Path) -> None:
+        """Read the vocabularies, if it wants any; UserError where they are missing or broken."""
+
+    def vocabulary_hash(self) -> str | None:
+        """Of the words that it writes with, which decide its weights; none: it writes none."""
+        return None
+
+    @torch.no_grad()
+    def caption(
+        self,
+        images: Tensor,  # noqa: ARG002
+        ids: Sequence[str] | None = None,  # noqa: ARG002
+        beams: int | None = None,  # noqa: ARG002
+    ) -> list[str]:
+        """A sentence for each of (N, 3, H, W) in [0, 1], any size; UserError unless it describes.
+
+        `ids` are needed where features of regions are read from files; `beams` 1 is greedy.
+        """
+        raise UserError("this model writes no captions; it restores pictures")
 
     def compute(self, picture: Tensor) -> None:
         """All that inference does with (N, 3, H, W) in [0, 1], to count what it costs."""

@@ -167,23 +167,21 @@ class DeblurGAN(Model):
         """The generator."""
         return (self.generator,)
 
+    def prepare(self) -> None:
+        """VGG19 of the content loss, where the preset has one; UserError without its weights."""
+        c = self.config
+        if c.perceptual_weight:
+            # As released: pictures in [-1, 1], and not ImageNet's statistics.
+            features = VggFeatures((CONTENT_LAYER,), c.perceptual_weights, "vgg19", normalise=False)
+            self.loss_networks["features"] = features
+
     def stages(self) -> tuple[Stage, ...]:
         """One stage: some steps of the critic, then one of the generator, on each batch."""
         c = self.config
         adam = partial(Update, lr=c.rate, betas=(c.beta1, 0.999), schedule=falling(0.5))
-        features = self.load_features()
         critic = adam("critic", (self.critic,), self.critic_losses, repeats=c.critic_steps)
-        generator = adam("generator", (self.generator,), partial(self.generator_losses, features))
+        generator = adam("generator", (self.generator,), self.generator_losses)
         return (Stage("gan", 1.0, (critic, generator)),)
-
-    def load_features(self) -> VggFeatures | None:
-        """VGG19 of the content loss, where the preset has one; UserError without its weights."""
-        c = self.config
-        if not c.perceptual_weight:
-            return None
-        # As released: pictures in [-1, 1], and not ImageNet's statistics.
-        features = VggFeatures((CONTENT_LAYER,), c.perceptual_weights, "vgg19", normalise=False)
-        return features.to(next(self.parameters()).device)
 
     def critic_losses(self, batch: Batch) -> Losses:
         """Wasserstein distance to be widened, and the penalty on the critic's slope."""
@@ -209,17 +207,18 @@ class DeblurGAN(Model):
         self.judged.append((batch["blur"], self.restored(batch)))
         return self.judged[-1][1]
 
-    def generator_losses(self, features: VggFeatures | None, batch: Batch) -> Losses:
+    def generator_losses(self, batch: Batch) -> Losses:
         """What the critic thinks of the restored pictures, and their distance to the sharp ones."""
-        return self.image_losses(features, self.restored(batch), signed(batch["sharp"]))
+        return self.image_losses(self.restored(batch), signed(batch["sharp"]))
 
-    def image_losses(self, features: VggFeatures | None, restored: Tensor, sharp: Tensor) -> Losses:
+    def image_losses(self, restored: Tensor, sharp: Tensor) -> Losses:
         """The generator's losses, of restored and sharp pictures in [-1, 1]."""
         self.judged = []  # the generator is about to change
         c = self.config
         found = {"adversarial": -self.critic(restored).mean(), "l1": F.l1_loss(restored, sharp)}
         loss = found["adversarial"] + c.l1_weight * found["l1"]
-        if features is not None:
+        if c.perceptual_weight:
+            features = self.loss_networks["features"]
             wanted, made = features(sharp)[CONTENT_LAYER], features(restored)[CONTENT_LAYER]
             found["perceptual"] = F.mse_loss(made, wanted)
             loss = loss + c.perceptual_weight * found["perceptual"]

@@ -196,13 +196,19 @@ class ShenFace(Model):
         padded, (height, width) = pad(blur, self.multiple)
         return class_pictures(self.maps(padded)[0, :, :height, :width])
 
+    def prepare(self) -> None:
+        """VGG16 of the perceptual loss, where the preset has one; UserError without its weights."""
+        c = self.config
+        if c.perceptual_weight:
+            self.loss_networks["features"] = VggFeatures(LAYERS, c.perceptual_weights)
+
     def stages(self) -> tuple[Stage, ...]:
         """P-net on blurry faces; G with L1 at both sizes; G with all losses."""
         c, both = self.config, (self.parsing, self.network)
         parse = Update("parsing", (self.parsing,), self.parsing_losses, c.parsing_rate)
         adam = partial(Update, lr=c.rate, clip=c.clip)
         content = adam("content", both, self.content_losses)
-        update = adam("generator", both, partial(self.generator_losses, self.load_features()))
+        update = adam("generator", both, self.generator_losses)
         last = [update]
         if c.adversarial_weight:
             critic = Update("critic", (self.critic,), self.critic_losses, c.rate, (0.5, 0.999))
@@ -213,13 +219,6 @@ class ShenFace(Model):
             for share, (name, parts) in zip(c.shares, found, strict=True)
             if share
         )
-
-    def load_features(self) -> VggFeatures | None:
-        """VGG16 of the perceptual loss, where the preset has one; UserError without its weights."""
-        c = self.config
-        if not c.perceptual_weight:
-            return None
-        return VggFeatures(LAYERS, c.perceptual_weights).to(next(self.parameters()).device)
 
     def parsing_losses(self, batch: Batch) -> Losses:
         """Cross entropy of the classes."""
@@ -241,7 +240,7 @@ class ShenFace(Model):
         }
         return {"loss": torch.stack([*found.values()]).sum(), **found}, restored
 
-    def generator_losses(self, features: VggFeatures | None, batch: Batch) -> Losses:
+    def generator_losses(self, batch: Batch) -> Losses:
         """`content_losses`, L1 of the parts, features of VGG16, what the discriminator thinks."""
         c, sharp = self.config, batch["sharp"]
         found, restored = self.pair_losses(batch)
@@ -249,7 +248,8 @@ class ShenFace(Model):
         parts = batch["mask"][:, PARTS : PARTS + 1]
         found["parts"] = (parts * (restored - sharp).abs()).mean()
         loss = loss + c.parts_weight * found["parts"]
-        if features is not None:
+        if c.perceptual_weight:
+            features = self.loss_networks["features"]
             made, wanted = features(restored), features(sharp)
             distances = [F.mse_loss(made[layer], wanted[layer]) for layer in LAYERS]
             found["perceptual"] = torch.stack(distances).sum()

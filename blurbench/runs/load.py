@@ -1,5 +1,6 @@
 """A trained model from a run folder, or from a public file of weights."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,13 @@ from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.models import build
 from blurbench.models.base import Model
-from blurbench.models.captioners.base import Captioned
 from blurbench.models.parts.released import best_fit, read_checkpoint
 from blurbench.models.parts.weights import load_weights
 from blurbench.runs.devices import pick_device
-from blurbench.runs.folder import read_config, way_on
+from blurbench.runs.folder import BEST, CONFIG, LAST, VOCABULARY, read_config, way_on
 from blurbench.runs.trained import TrainedModel
+
+TOLD = ("model", "preset", "steps", "seed", "data")  # of a run's config.json, in its results
 
 
 def load_checkpoint(
@@ -33,18 +35,17 @@ def load_checkpoint(
 def load_run(run: Path, device: str | None = None) -> TrainedModel:
     """The trained model of a run folder; UserError where it is none, or not finished."""
     config = read_config(run)
-    # Written after the last step; model.safetensors is there after the first look at a run.
-    if not (run / "last.safetensors").is_file():
+    if not (run / LAST).is_file():
         raise UserError(f"{run}: this training is not finished; {way_on(run, config)}")
     model = build(config["model"], preset=config["preset"], **config["config"])
-    load_weights(model, run / "model.safetensors")
-    if isinstance(model, Captioned):
-        model.load_language(run)
-    provenance = {
+    load_weights(model, run / BEST)
+    model.load_language(run / VOCABULARY)
+    held: Mapping[str, Any] = config
+    provenance: dict[str, Any] = {
         "run": run.name,
-        "run_hash": sha256((run / "config.json").read_bytes())[:12],
-        "weights": sha256((run / "model.safetensors").read_bytes())[:12],
-        **{key: config[key] for key in ("model", "preset", "steps", "seed", "data")},
+        "run_hash": sha256((run / CONFIG).read_bytes())[:12],
+        "weights": sha256((run / BEST).read_bytes())[:12],
+        **{key: held[key] for key in TOLD},
         **({"init": config["init"]} if config.get("init") else {}),
         "config": config["config"],
     }

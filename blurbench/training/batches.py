@@ -2,28 +2,18 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from blurbench.datasets.pairs import Pairs
 from blurbench.errors import UserError
 from blurbench.models.base import Batch, ModelConfig, Reader, read_pictures
 
 # Purposes of the random streams.
 ORDER, AUGMENT, STEP, LABEL = range(4)
 SEVERAL_SIZES = "crop_size=none: these pairs have several sizes; give a crop_size"
-
-
-class Pairs(Protocol):
-    """A set of pairs, stored or synthesized on the fly."""
-
-    def __len__(self) -> int:
-        """Number of pairs in one epoch."""
-
-    def sample(self, index: int, epoch: int) -> dict[str, Any]:
-        """As of `BlurDataset`: `blur`, `sharp`, and what labels there are."""
 
 
 class TrainingPairs(Dataset[Batch]):

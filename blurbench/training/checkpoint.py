@@ -10,8 +10,12 @@ from torch.optim import Optimizer
 from blurbench.errors import UserError
 from blurbench.files import read_json, sync, write_json
 from blurbench.models.parts.weights import load_tensors, load_weights, save_tensors
+from blurbench.runs.folder import CHECKPOINTS
 
 KEEP = 2
+# The files of one, below RUN/checkpoints/STEP.
+MODEL, OPTIMISERS = "model.safetensors", "optimisers.safetensors"
+AVERAGED, PROGRESS = "averaged.safetensors", "progress.json"
 
 
 @dataclass
@@ -52,14 +56,14 @@ def save_checkpoint(
     optimisers: dict[str, Optimizer],
 ) -> None:
     """Write RUN/checkpoints/STEP whole or not at all, and keep the newest two."""
-    final = run / "checkpoints" / f"{progress.step:09d}"
+    final = run / CHECKPOINTS / f"{progress.step:09d}"
     temporary = final.with_suffix(".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    save_tensors(temporary / "model.safetensors", model.state_dict())
-    save_tensors(temporary / "optimisers.safetensors", optimiser_tensors(optimisers))
+    save_tensors(temporary / MODEL, model.state_dict())
+    save_tensors(temporary / OPTIMISERS, optimiser_tensors(optimisers))
     if averaged is not None:
-        save_tensors(temporary / "averaged.safetensors", averaged)
-    write_json(temporary / "progress.json", asdict(progress))
+        save_tensors(temporary / AVERAGED, averaged)
+    write_json(temporary / PROGRESS, asdict(progress))
     sync(temporary)
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
@@ -70,14 +74,14 @@ def save_checkpoint(
 
 def checkpoints(run: Path) -> list[Path]:
     """The whole checkpoints of a run, oldest first."""
-    return sorted(path for path in (run / "checkpoints").glob("*") if path.name.isdigit())
+    return sorted(path for path in (run / CHECKPOINTS).glob("*") if path.name.isdigit())
 
 
 def load_checkpoint(folder: Path, model: nn.Module, averaged: dict[str, Tensor] | None) -> Progress:
     """Fill the model and the averaged weights from checkpoint `folder`; gives where it stood."""
-    load_weights(model, folder / "model.safetensors")
+    load_weights(model, folder / MODEL)
     if averaged is not None:
-        for name, value in load_tensors(folder / "averaged.safetensors").items():
+        for name, value in load_tensors(folder / AVERAGED).items():
             averaged[name].copy_(value)
     return load_progress(folder)
 
@@ -85,7 +89,7 @@ def load_checkpoint(folder: Path, model: nn.Module, averaged: dict[str, Tensor] 
 def load_progress(folder: Path) -> Progress:
     """Where the run stood when checkpoint `folder` was written."""
     try:
-        return Progress(**read_json(folder / "progress.json"))
+        return Progress(**read_json(folder / PROGRESS))
     except TypeError:
         raise UserError(f"{folder}: written by another version of blurbench") from None
 
@@ -101,4 +105,4 @@ def load_newest(run: Path, model: nn.Module, averaged: dict[str, Tensor] | None)
 
 def load_optimisers(folder: Path, optimisers: dict[str, Optimizer]) -> None:
     """Fill the optimisers of the stage that checkpoint `folder` stands in."""
-    restore_optimisers(optimisers, load_tensors(folder / "optimisers.safetensors"))
+    restore_optimisers(optimisers, load_tensors(folder / OPTIMISERS))

@@ -9,13 +9,19 @@ from pathlib import Path
 
 import torch
 
-from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
+from blurbench.datasets.pairs import Pairs
 from blurbench.errors import UserError
 from blurbench.models.base import Model
 from blurbench.runs.memory import out_of_memory
 from blurbench.training.batches import SEVERAL_SIZES
 
-Pairs = BlurDataset | OnTheFlyDataset
+
+def check_model(name: str, model: Model, pairs: Pairs, processes: int) -> None:
+    """Refuse what the model cannot learn from, or not with these settings, or not here."""
+    check_labels(name, model, pairs)
+    check_crop(name, model, pairs)
+    check_parts(model, processes)
+    check_compiler(model)
 
 
 def check_crop(name: str, model: Model, pairs: Pairs) -> None:
@@ -25,10 +31,8 @@ def check_crop(name: str, model: Model, pairs: Pairs) -> None:
     crop = model.config.crop_size
     if crop and crop % model.multiple:
         raise UserError(f"crop_size={crop}: {name} needs a multiple of {model.multiple}")
-    if crop is None and model.config.batch_size > 1 and isinstance(pairs, BlurDataset):
-        sizes = {(row["height"], row["width"]) for row in pairs.rows}
-        if len(sizes) > 1:
-            raise UserError(SEVERAL_SIZES)
+    if crop is None and model.config.batch_size > 1 and len(pairs.sizes() or ()) > 1:
+        raise UserError(SEVERAL_SIZES)
 
 
 def check_parts(model: Model, processes: int) -> None:

@@ -1,4 +1,4 @@
-"""Several training processes on one machine: torchrun outside, accelerate inside."""
+"""Several training processes on one machine: started by torchrun."""
 
 import json
 import os

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.files import read_jsonl, write_jsonl
-
-LOG = "log.jsonl"
+from blurbench.runs.folder import LOG, TENSORBOARD
 
 
 class RunLog:
@@ -21,7 +20,7 @@ class RunLog:
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.writer = SummaryWriter(folder / "tensorboard", purge_step=step)
+            self.writer = SummaryWriter(folder / TENSORBOARD, purge_step=step)
 
     def _cut(self, step: int) -> None:
         lines = self.path.read_bytes().splitlines(keepends=True)

@@ -1,12 +1,70 @@
-"""What the processes of one training tell each other; alone, all of this does nothing."""
+"""The processes of one training, and what they tell each other; alone, that does nothing.
+
+By hand, on torch.distributed: accelerate would hand out these devices and ranks, but its state is
+one for the whole process, so that a second training in it could take no other device. Nor could it
+share the gradients: losses call parts of a model, not its forward, as DistributedDataParallel asks.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
 
 
+@dataclass(frozen=True)
+class World:
+    """All processes of a training, and which of them this is."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0  # on this machine
+    local_size: int = 1
+    started: bool = False  # torchrun started this process, and others beside it
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes what all share."""
+        return self.rank == 0
+
+
+def find_world() -> World:
+    """What torchrun tells a process that it starts; else one process alone."""
+    if "RANK" not in os.environ:
+        return World()
+    names = "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"
+    return World(*(int(os.environ[name]) for name in names), started=True)
+
+
+def join(world: World, target: torch.device) -> torch.device:
+    """Meet the others, if there are any; gives the device that is this process's own."""
+    several_gpus = world.started and target.type == "cuda"
+    device = torch.device("cuda", world.local_rank) if several_gpus else target
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    if world.started:
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        # The others wait while the first looks at 50 pairs; NCCL's own patience is ten minutes.
+        distributed.init_process_group(backend, timeout=timedelta(hours=6))
+    return device
+
+
+def leave() -> None:
+    """Part from the others, once all is done."""
+    if not alone():
+        distributed.destroy_process_group()
+
+
 def alone() -> bool:
     """Whether this process trains by itself."""
     return not (distributed.is_available() and distributed.is_initialized())
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if not alone():
+        distributed.barrier()
 
 
 def add_up(tensor: Tensor) -> Tensor:
@@ -30,7 +88,6 @@ def share_weights(model: nn.Module) -> None:
 
 def add_up_gradients(parameters: list[nn.Parameter]) -> None:
     """Sum the gradients over all processes; a parameter that none of them reached keeps none."""
-    # By hand and not by DistributedDataParallel: losses call parts of a model, not its forward.
     if alone():
         return
     device = parameters[0].device
@@ -40,5 +97,6 @@ def add_up_gradients(parameters: list[nn.Parameter]) -> None:
         p.grad = torch.zeros_like(p) if p.grad is None else p.grad
     gradients = [p.grad for p in shared if p.grad is not None]
     total = add_up(torch.cat([gradient.reshape(-1) for gradient in gradients]))
-    for gradient, part in zip(gradients, total.split([g.numel() for g in gradients]), strict=True):
+    parts = torch.split(total, [gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
         gradient.copy_(part.view_as(gradient))

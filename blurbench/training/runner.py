@@ -8,15 +8,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
+from blurbench.datasets.pairs import Pairs
 from blurbench.errors import UserError
 from blurbench.models.base import Batch, Losses, Model, Stage, Update
 from blurbench.models.parts.weights import save_tensors
 from blurbench.progress import Advance, progress
+from blurbench.runs.folder import BEST, LAST, SAMPLES
 from blurbench.training.averaging import evaluating, start_average, update_average
 from blurbench.training.batches import TrainingPairs, batches, cut, step_seed
 from blurbench.training.checkpoint import (
@@ -28,7 +28,14 @@ from blurbench.training.checkpoint import (
     save_checkpoint,
 )
 from blurbench.training.log import RunLog
-from blurbench.training.processes import add_up, add_up_gradients, any_process, share_weights
+from blurbench.training.processes import (
+    World,
+    add_up,
+    add_up_gradients,
+    any_process,
+    share_weights,
+    wait_for_all,
+)
 from blurbench.training.signals import stop_signals
 from blurbench.training.validation import judge, save_samples
 
@@ -42,22 +49,24 @@ class Runner:
     folder: Path
     model: Model
     pairs: TrainingPairs
-    validation: BlurDataset | OnTheFlyDataset | None
-    samples: BlurDataset | OnTheFlyDataset
+    validation: Pairs | None
+    samples: Pairs
     steps: int
-    accelerator: Accelerator
+    device: torch.device
+    world: World = field(default_factory=World)
     loader_workers: int = 0
     checkpoint_seconds: float = 120.0
     at: Progress = field(default_factory=Progress)
 
     def run(self) -> None:
         """Train from the newest whole checkpoint, or from the start, to the last step."""
-        self.model.to(self.accelerator.device).to(memory_format=self.model.LAYOUT)
+        self.model.to(self.device).to(memory_format=self.model.LAYOUT)
+        for network in self.model.loss_networks.values():
+            network.to(self.device)
         self.averaged = start_average(self.model) if self.model.config.ema else None
         if checkpoints(self.folder):
             self.at = load_newest(self.folder, self.model, self.averaged)
-        self.main = self.accelerator.is_main_process
-        if self.main:
+        if self.world.first:
             self.log = RunLog(self.folder, self.at.step, self.model.config.tensorboard)
         self.log_every = min(50, max(1, self.steps // 100))
         stages = self.model.stages()
@@ -67,12 +76,12 @@ class Runner:
             for stage, (first, last) in zip(stages, bounds, strict=True):
                 if self.at.step < last:
                     self._run_stage(stage, first, last, final=last == self.steps)
-        self._save_weights("last.safetensors", averaged=False)
+        self._save_weights(LAST, averaged=False)
         # No process may end before the last checkpoint is there.
-        self.accelerator.wait_for_everyone()
+        wait_for_all()
 
     def _progress(self) -> AbstractContextManager[Advance]:
-        if self.main:
+        if self.world.first:
             return progress(f"train {self.folder.name}", self.steps, self.at.step)
         return nullcontext(lambda _count=1, _note="": None)
 
@@ -88,8 +97,8 @@ class Runner:
         self.counted = 0
         self.saved_at = self.logged_at = time.monotonic()
         look_every = max(LOOK_EVERY, (last - first) // LOOKS)
-        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        stream = batches(self.pairs, self.at.step, last, rank, ranks, self.loader_workers)
+        world, workers = self.world, self.loader_workers
+        stream = batches(self.pairs, self.at.step, last, world.rank, world.size, workers)
         for batch in stream:
             self._step(stage, optimisers, batch, (self.at.step - first) / (last - first))
             self.at.step += 1
@@ -97,7 +106,7 @@ class Runner:
             at_end = self.at.step == last
             look = final and ((self.at.step - first) % look_every == 0 or at_end)
             # Asked once a step: a signal that comes later is for the next one, in every process.
-            stopping = any_process(self.stop.asked, self.accelerator.device)
+            stopping = any_process(self.stop.asked, self.device)
             if not (look or at_end or stopping or self.at.step % self.log_every == 0):
                 continue
             self._report(stage)
@@ -112,15 +121,15 @@ class Runner:
             self.logged_at = time.monotonic()  # looking and saving are no part of the steps' time
             if stopping:
                 # No process may end before the checkpoint is there.
-                self.accelerator.wait_for_everyone()
+                wait_for_all()
                 raise KeyboardInterrupt
 
     def _step(
         self, stage: Stage, optimisers: dict[str, Optimizer], batch: Batch, fraction: float
     ) -> None:
-        torch.manual_seed(step_seed(self.pairs.seed, self.at.step, self.accelerator.process_index))
-        device, layout = self.accelerator.device, self.model.LAYOUT
-        batch = {name: value.to(device, memory_format=layout) for name, value in batch.items()}
+        torch.manual_seed(step_seed(self.pairs.seed, self.at.step, self.world.rank))
+        layout = self.model.LAYOUT
+        batch = {name: value.to(self.device, memory_format=layout) for name, value in batch.items()}
         parts = cut(batch, self.model.config)
         for update in stage.updates:
             if len(stage.updates) > 1:
@@ -145,12 +154,11 @@ class Runner:
             group["lr"] = update.lr * update.schedule(fraction)
         optimiser.zero_grad(set_to_none=True)
         means: Losses = {}
-        # Not accelerate's: a second run of this process could not choose another precision.
         bf16 = self.model.config.precision == "bf16"
         for share, part in parts:
-            with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=bf16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
                 losses = update.loss(part)
-            (share * losses["loss"]).backward()
+            torch.autograd.backward(share * losses["loss"])
             for name, value in losses.items():
                 means[name] = means.get(name, 0) + share * value.detach().float()
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
@@ -168,7 +176,7 @@ class Runner:
         if bad := [name for name, value in means.items() if not math.isfinite(value)]:
             self._refuse(bad[0])
         seconds = time.monotonic() - self.logged_at
-        if self.main:
+        if self.world.first:
             row = {"step": self.at.step, "stage": stage.name, **means}
             self.log.add(row | {"seconds_per_step": seconds / count})
             told = ", ".join(f"{name} {value:.4f}" for name, value in list(means.items())[:1])
@@ -189,29 +197,28 @@ class Runner:
         )
 
     def _look(self) -> None:
-        if not self.main:
+        if not self.world.first:
             return
         with evaluating(self.model, self.averaged):
-            save_samples(
-                self.model, self.samples, self.folder / "samples" / f"{self.at.step:09d}.png"
-            )
+            path = self.folder / SAMPLES / f"{self.at.step:09d}.png"
+            save_samples(self.model, self.samples, path)
             if self.validation is not None:
                 name, metric = judge(self.model, self.validation)
                 self.log.add({"step": self.at.step, "stage": "validation", name: metric})
         if self.validation is None:
-            self._save_weights("model.safetensors")
+            self._save_weights(BEST)
         elif self.at.best_metric is None or metric >= self.at.best_metric:
             self.at.best_step, self.at.best_metric = self.at.step, metric
-            self._save_weights("model.safetensors")
+            self._save_weights(BEST)
 
     def _save_weights(self, name: str, averaged: bool = True) -> None:
-        if self.main:
+        if self.world.first:
             weights = self.averaged if averaged and self.averaged else self.model.state_dict()
             save_tensors(self.folder / name, weights)
 
     def _keep(self, optimisers: dict[str, Optimizer]) -> None:
         self.saved_at = time.monotonic()
-        if self.main:
+        if self.world.first:
             save_checkpoint(self.folder, self.at, self.model, self.averaged, optimisers)
 
 

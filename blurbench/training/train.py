@@ -1,40 +1,30 @@
 """`blurbench train`: from a model's name and a data set to a finished run."""
 
 import os
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs
 
 import blurbench
 from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
+from blurbench.datasets.pairs import Pairs
 from blurbench.files import locked, sha256
 from blurbench.models import build
 from blurbench.models.base import Model, parameter_count
-from blurbench.models.captioners.base import VOCABULARY, Captioned
 from blurbench.models.parts.released import load_released
 from blurbench.recipes.recipe import load_recipe
 from blurbench.runs.devices import pick_device
-from blurbench.runs.folder import start_run
+from blurbench.runs.folder import VOCABULARY, RunConfig, start_run, weights_file
 from blurbench.sources.open import open_for
 from blurbench.stores.open import Place
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import checkpoints, load_progress
-from blurbench.training.checks import (
-    Pairs,
-    check_compiler,
-    check_crop,
-    check_devices,
-    check_labels,
-    check_parts,
-    told_what_fits,
-)
+from blurbench.training.checks import check_devices, check_model, told_what_fits
 from blurbench.training.launch import child_arguments, launch
+from blurbench.training.processes import find_world, join, leave
 from blurbench.training.runner import Runner, stage_bounds
 
 
@@ -78,27 +68,19 @@ def train(
     torch.manual_seed(seed)
     model = build(name, preset=preset, **(overrides or {}))
     pairs, validation = open_pairs(data, seed)
-    check_labels(name, model, pairs)
-    if isinstance(model, Captioned):
-        take_words(model, pairs, init)
-    if validation is not None and not model.RESTORES and len(validation) < 2:
-        validation = None  # CIDEr weighs a word by the pictures without it: of one there is none
-    check_crop(name, model, pairs)
+    validation = judging(model, validation)
     # Of several processes, the one that starts the others checks and locks for all.
-    started = "RANK" in os.environ
-    check_parts(model, int(os.environ["WORLD_SIZE"]) if started else processes)
-    check_compiler(model)
+    world = find_world()
+    check_model(name, model, pairs, world.size if world.started else processes)
     total = steps or model.config.steps
-    if init is not None:
-        load_released(model, weights_file(init))
-    stage_bounds(model.stages(), total)  # refuses missing weights and too few steps by now
+    make_ready(model, pairs, init, total)
     target = pick_device(device)
-    check_devices(target, int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if started else processes)
-    if os.environ.get("RANK", "0") == "0":
+    check_devices(target, world.local_size if world.started else processes)
+    if world.first:
         start_run(out, describe(name, preset, model, pairs, total, seed, init), resume)
-        if isinstance(model, Captioned):
-            model.save_language(out)
-    with nullcontext() if started else locked(out):
+        model.save_language(out / VOCABULARY)
+    lock: AbstractContextManager[object] = nullcontext() if world.started else locked(out)
+    with lock:
         if processes > 1:
             options = {"preset": preset, "steps": steps, "seed": seed, "init": init, "out": out}
             words = child_arguments(data, overrides or {}, model=name, device=device, **options)
@@ -111,14 +93,15 @@ def train(
                 validation=validation,
                 samples=validation or pairs,
                 steps=total,
-                accelerator=make_accelerator(target),
+                device=join(world, target),
+                world=world,
                 # On the CPU the processors have the network to compute.
                 loader_workers=0 if target.type == "cpu" else min(4, os.cpu_count() or 1),
                 checkpoint_seconds=checkpoint_seconds,
             )
             with told_what_fits(out):
                 runner.run()
-            runner.accelerator.end_training()
+            leave()
     best = load_progress(checkpoints(out)[-1]).best_metric
     return Trained(out, total, parameter_count(model), best, "PSNR" if model.RESTORES else "CIDEr")
 
@@ -135,17 +118,26 @@ def open_pairs(data: Place | tuple[str, str], seed: int) -> tuple[Pairs, Pairs |
     return pairs, OnTheFlyDataset(recipe, source, "val", seed) if has_val else None
 
 
-def take_words(model: Captioned, pairs: Pairs, init: Path | None) -> None:
-    """The vocabularies of the training split, or those that the first weights were learnt with."""
+def make_ready(model: Model, pairs: Pairs, init: Path | None, steps: int) -> None:
+    """Words, first weights, and what else training loads, before a run is begun.
+
+    UserError where weights are missing or do not fit, or there are too few steps.
+    """
     if init is not None and (init / VOCABULARY).is_file():
-        model.load_language(init)
+        model.load_language(init / VOCABULARY)  # those that the first weights were learnt with
     else:
         model.learn_language(pairs.captions())
+    if init is not None:
+        load_released(model, weights_file(init))
+    stage_bounds(model.stages(), steps)
+    model.prepare()
 
 
-def weights_file(path: Path) -> Path:
-    """The weights in a run folder, or the .safetensors file itself."""
-    return path / "model.safetensors" if path.is_dir() else path
+def judging(model: Model, validation: Pairs | None) -> Pairs | None:
+    """The split that tells the best weights; none where it is too small for that."""
+    # CIDEr weighs a word by the pictures without it: of one there is none.
+    few = validation is not None and not model.RESTORES and len(validation) < 2
+    return None if few else validation
 
 
 def describe(
@@ -156,9 +148,9 @@ def describe(
     steps: int,
     seed: int,
     init: Path | None,
-) -> dict[str, Any]:
-    """Everything that decides a run's weights: what config.json holds."""
-    return {
+) -> RunConfig:
+    """Everything that decides a run's weights."""
+    config: RunConfig = {
         "model": name,
         "preset": preset,
         "config": model.config.model_dump(mode="json"),
@@ -166,15 +158,8 @@ def describe(
         "seed": seed,
         "init": sha256(weights_file(init).read_bytes()) if init else None,
         "data": {"digest": pairs.digest, "recipe": pairs.recipe_name},
-        **({"vocabulary": model.known().hash} if isinstance(model, Captioned) else {}),
-        "blurbench": blurbench.__version__,
     }
-
-
-def make_accelerator(target: torch.device) -> Accelerator:
-    """Accelerate on the device that training runs on."""
-    if target.type == "cuda" and target.index is not None:
-        torch.cuda.set_device(target)
-    # The others wait while the first looks at 50 pairs; NCCL's own patience is ten minutes.
-    patience = InitProcessGroupKwargs(timeout=timedelta(hours=6))
-    return Accelerator(cpu=target.type == "cpu", kwargs_handlers=[patience])
+    if vocabulary := model.vocabulary_hash():
+        config["vocabulary"] = vocabulary
+    config["blurbench"] = blurbench.__version__
+    return config

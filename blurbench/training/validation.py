@@ -8,12 +8,11 @@ import numpy as np
 import torch
 
 from blurbench.captions import score
-from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
+from blurbench.datasets.pairs import Pairs
 from blurbench.files import write_bytes, write_text
 from blurbench.images import encode, to_uint8
 from blurbench.metrics import compute
 from blurbench.models.base import Model
-from blurbench.models.captioners.base import Captioner
 from blurbench.runs.memory import out_of_memory
 from blurbench.runs.trained import TrainedModel
 
@@ -39,7 +38,7 @@ def restore_item(model: Model, item: dict[str, Any]) -> np.ndarray:
     return TrainedModel(type(model).__name__, model, device, {})(to_uint8(item["blur"]))
 
 
-def mean_psnr(model: Model, pairs: BlurDataset | OnTheFlyDataset) -> float:
+def mean_psnr(model: Model, pairs: Pairs) -> float:
     """Mean PSNR in dB over at most 50 pairs of a split."""
     items = (pairs[index] for index in spread(len(pairs), VALIDATION_PAIRS))
     scores = [compute("psnr", restore_item(model, item), to_uint8(item["sharp"])) for item in items]
@@ -47,7 +46,7 @@ def mean_psnr(model: Model, pairs: BlurDataset | OnTheFlyDataset) -> float:
 
 
 def caption_items(
-    model: Captioner, pairs: BlurDataset | OnTheFlyDataset, indices: Iterable[int]
+    model: Model, pairs: Pairs, indices: Iterable[int]
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """References and the greedy caption of some pairs, by id."""
     device = next(model.parameters()).device
@@ -55,37 +54,42 @@ def caption_items(
     for index in indices:
         item = pairs[index]
         references[item["id"]] = item["captions"]
-        picture = item[model.config.input][None].to(device)
+        picture = item[model.INPUT][None].to(device)
         (captions[item["id"]],) = model.caption(picture, [item["id"]], beams=1)
     return references, captions
 
 
-def mean_cider(model: Captioner, pairs: BlurDataset | OnTheFlyDataset) -> float:
+def mean_cider(model: Model, pairs: Pairs) -> float:
     """CIDEr, 0 to 10, of greedy captions of 2 to 50 pairs of a split."""
     found = caption_items(model, pairs, spread(len(pairs), VALIDATION_PAIRS))
     cider = score(*found, ("cider",), tokenizer="python").scores["CIDEr"]
     assert cider is not None
-    return cider
+    return float(cider)
 
 
-def judge(model: Model, pairs: BlurDataset | OnTheFlyDataset) -> tuple[str, float]:
+def judge(model: Model, pairs: Pairs) -> tuple[str, float]:
     """What a run keeps the best weights by."""
-    if isinstance(model, Captioner):
-        return "cider", mean_cider(model, pairs)
-    return "psnr", mean_psnr(model, pairs)
+    if model.RESTORES:
+        return "psnr", mean_psnr(model, pairs)
+    return "cider", mean_cider(model, pairs)
 
 
-def save_samples(model: Model, pairs: BlurDataset | OnTheFlyDataset, path: Path) -> None:
+def save_samples(model: Model, pairs: Pairs, path: Path) -> None:
     """What the model makes of a few pairs: a picture, or sentences beside a person's."""
-    if not isinstance(model, Captioner):
+    if model.RESTORES:
         save_rows(model, pairs, path)
-        return
+    else:
+        save_sentences(model, pairs, path.with_suffix(".txt"))
+
+
+def save_sentences(model: Model, pairs: Pairs, path: Path) -> None:
+    """A line a pair: the model's sentence and a person's."""
     references, captions = caption_items(model, pairs, spread(len(pairs), SAMPLE_PAIRS))
     lines = [f"{id}: {captions[id]} | {references[id][0]}\n" for id in captions]
-    write_text(path.with_suffix(".txt"), "".join(lines))
+    write_text(path, "".join(lines))
 
 
-def save_rows(model: Model, pairs: BlurDataset | OnTheFlyDataset, path: Path) -> None:
+def save_rows(model: Model, pairs: Pairs, path: Path) -> None:
     """One picture: a row of blur | restored | sharp for each of a few pairs."""
     rows = []
     for index in spread(len(pairs), SAMPLE_PAIRS):

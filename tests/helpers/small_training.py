@@ -22,6 +22,7 @@ def real_pairs(size: int) -> Batch:
 
 def start(model: Model, number: int = 0) -> tuple[Stage, dict[str, Optimizer]]:
     """One stage of a model in training mode, and its optimisers."""
+    model.prepare()
     stage = model.stages()[number]
     set_modes(model, [module for update in stage.updates for module in update.modules])
     return stage, {update.name: make_optimiser(update) for update in stage.updates}

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from blurbench.models import build
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
 from blurbench.training.batches import TrainingPairs
+from blurbench.training.processes import find_world
 from blurbench.training.runner import Runner
 
 
@@ -95,7 +95,8 @@ def make_runner(
         validation=pairs,
         samples=pairs,
         steps=steps,
-        accelerator=Accelerator(cpu=True),
+        device=torch.device("cpu"),
+        world=find_world(),
         checkpoint_seconds=0.0,
     )
 
@@ -123,5 +124,5 @@ def one_step(folder: Path, name: str, **config: Any) -> dict[str, Tensor]:
     pairs.sharp = pairs.sharp.double()
     folder.mkdir(exist_ok=True)
     training = TrainingPairs(pairs, model.config, seed=5)
-    Runner(folder, model, training, None, pairs, 1, Accelerator(cpu=True)).run()
+    Runner(folder, model, training, None, pairs, 1, torch.device("cpu"), find_world()).run()
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

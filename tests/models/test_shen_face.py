@@ -67,9 +67,9 @@ def full(tiny_changes: dict) -> ShenFace:
 
 def test_losses_are_the_sum_of_their_parts(batch):
     model = full({"perceptual_weight": 0.1, "adversarial_weight": 0.2, "parts_weight": 3.0})
-    features = model.load_features()
+    model.prepare()
     with torch.no_grad():
-        found = model.generator_losses(features, batch)
+        found = model.generator_losses(batch)
         restored, _ = model.network(batch["blur"], model.maps(batch["blur"]))
     inside = batch["mask"][:, PARTS : PARTS + 1] * (restored - batch["sharp"]).abs()
     assert found["parts"].item() == pytest.approx(inside.mean().item(), rel=1e-5)

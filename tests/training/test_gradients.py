@@ -20,13 +20,17 @@ HELPERS = Path(__file__).parents[1] / "helpers"
 ONE_STEP = """
 import os, sys
 from pathlib import Path
+import torch
 from blurbench.models.parts.weights import save_tensors
+from blurbench.training.processes import find_world, join, leave
 from toy import one_step
 
 folder, names = Path(sys.argv[1]), sys.argv[2:]
+join(find_world(), torch.device("cpu"))
 for name in names:
     gradients = one_step(folder / name, name)
     save_tensors(folder / f"{name}-{os.environ['RANK']}.safetensors", gradients)
+leave()
 """
 
 

@@ -32,9 +32,12 @@ train("unet", Path(sys.argv[1]), Path(sys.argv[2]), preset="tiny", steps=int(sys
 DIE = """
 import os, signal, sys
 from pathlib import Path
+import torch
+from blurbench.training.processes import find_world, join, leave
 from toy import Judged, make_runner
 
 folder = Path(sys.argv[1])
+join(find_world(), torch.device("cpu"))
 make_runner(folder / "whole", 12, Judged).run()
 broken = make_runner(folder / "broken", 12, Judged)
 step = broken._step
@@ -45,6 +48,7 @@ def die(*arguments):
 if os.environ["RANK"] == "1":
     broken._step = die
 broken.run()
+leave()
 """
 
 

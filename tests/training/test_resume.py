@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate import Accelerator
 from toy import SMALL, ToyPairs, weights
 
 from blurbench.models import build
@@ -38,8 +37,8 @@ def make(folder: Path, name: str) -> Runner:
     pairs: Any = MaskedPairs(count=4, size=size)
     folder.mkdir(exist_ok=True)
     training = TrainingPairs(pairs, model.config, seed=5)
-    accelerator = Accelerator(cpu=True)
-    return Runner(folder, model, training, None, pairs, STEPS, accelerator, checkpoint_seconds=0.0)
+    cpu = torch.device("cpu")
+    return Runner(folder, model, training, None, pairs, STEPS, cpu, checkpoint_seconds=0.0)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import torch
 
 from blurbench.datasets.dataset import OnTheFlyDataset
 from blurbench.datasets.make import synthesize
-from blurbench.datasets.pair import Pair
+from blurbench.datasets.pair import MadePair
 from blurbench.errors import UserError
 from blurbench.files import locked
 from blurbench.models.parts.weights import load_tensors
+from blurbench.models.sp import model as sp
+from blurbench.models.umsn import UMSN
 from blurbench.recipes.recipe import load_recipe
 from blurbench.sources.open import open_source
 from blurbench.training.checkpoint import checkpoints
@@ -88,6 +91,32 @@ def test_pairs_of_several_sizes_need_a_crop(tmp_path: Path) -> None:
     options = {**OPTIONS, "overrides": {**SMALL, "crop_size": None, "batch_size": 8}}
     with pytest.raises(UserError, match="crop_size=none"):
         train("unet", ("sev-blurdata", "builtin:photos"), tmp_path / "run", **options)
+
+
+def test_teachers_and_features_are_loaded_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+
+    def counting(load: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given: loaded.append(load.__name__) or load(*given)
+
+    for name in ("load_features", "VggFeatures"):
+        monkeypatch.setattr(sp, name, counting(getattr(sp, name)))
+    overrides = {"perceptual_weight": 0.01, "perceptual_weights": "random", "batch_size": 2}
+    options = {**OPTIONS, "overrides": {**overrides, "crop_size": 32}}
+    train("sp", data, tmp_path / "run", **options)
+    assert sorted(loaded) == ["VggFeatures", "load_features"]
+
+
+def test_too_few_steps_are_told_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(UMSN, "prepare", lambda _self: pytest.fail("loaded its features"))
+    faces = ("demo-faces", "builtin:procedural-faces")
+    with pytest.raises(UserError, match="this model has 4 stages"):
+        train("umsn", faces, tmp_path / "run", **{**OPTIONS, "steps": 3, "overrides": {}})
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("shares", [(0, 0, 0, 0), (-1, 0, 0, 1)])
@@ -204,7 +233,7 @@ def test_the_test_split_is_not_blurred_on_the_fly(
     read: set[str] = set()
     pair = OnTheFlyDataset.pair
 
-    def watched(self: OnTheFlyDataset, index: int, replica: int) -> Pair:
+    def watched(self: OnTheFlyDataset, index: int, replica: int) -> MadePair:
         read.add(self.split)
         return pair(self, index, replica)
 

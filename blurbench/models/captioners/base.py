@@ -20,8 +20,7 @@ from blurbench.models.captioners.resnet import STRIDE, FrozenResNet, squared
 from blurbench.models.parts.schedules import stepped
 
 ResNet = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
-VOCABULARY = "vocabulary.json"
-DESCRIBES = "this model describes pictures and restores none: see `blurbench captions generate`"
+NO_PICTURES = "this model describes pictures and restores none: see `blurbench captions generate`"
 
 
 class CaptionConfig(ModelConfig):
@@ -48,7 +47,7 @@ class Captioned(Model):
     """A model that says what is in a picture."""
 
     NEEDS = ("captions",)
-    INPUT: Input = "blur"
+    DESCRIBES = True
 
     config: Any
     resnet: FrozenResNet
@@ -68,22 +67,29 @@ class Captioned(Model):
         c = self.config
         self.language = learn_language(captions, c.words, c.word_count, c.entities, c.relations)
 
-    def save_language(self, folder: Path) -> None:
-        """Write vocabulary.json."""
-        write_json(folder / VOCABULARY, self.known().to_json())
+    def save_language(self, path: Path) -> None:
+        """Write the vocabularies; UserError before there are any."""
+        write_json(path, self.known().to_json())
 
-    def load_language(self, folder: Path) -> None:
-        """Read vocabulary.json; UserError where it is missing or broken."""
-        path = folder / VOCABULARY
+    def load_language(self, path: Path) -> None:
+        """Read the vocabularies; UserError where they are missing or broken."""
         if not path.is_file():
             raise UserError(f"{path}: no such file; a captioner cannot do without its words")
         self.language = Language.from_json(read_json(path), str(path))
+
+    def vocabulary_hash(self) -> str:
+        """Of the words that it writes with; UserError before there are any."""
+        return self.known().hash
 
     def known(self) -> Language:
         """The vocabularies; UserError before there are any."""
         if self.language is None:
             raise UserError("no vocabulary: train this model, or load a run")
         return self.language
+
+    def prepare(self) -> None:
+        """Fill the ResNet; UserError without its weights."""
+        self.resnet.load(self.config.resnet_weights)
 
     def reader(self) -> Reader:
         """Whole pictures with a caption each."""
@@ -158,7 +164,7 @@ class Captioner(Captioned):
 
     def restore(self, blur: Tensor) -> Tensor:  # noqa: ARG002
         """UserError."""
-        raise UserError(DESCRIBES)
+        raise UserError(NO_PICTURES)
 
     def compute(self, picture: Tensor) -> None:
         """A greedy caption of all the words that it may have."""
@@ -178,9 +184,8 @@ class Captioner(Captioned):
         return tuple(child for child in self.children() if child is not self.resnet)
 
     def stages(self) -> tuple[Stage, ...]:
-        """One stage; UserError without the weights of the ResNet."""
+        """One."""
         c = self.config
-        self.resnet.load(c.resnet_weights)
         # As ImageCaptioning.pytorch trains: 0.8 of the rate after each tenth of 30 epochs.
         update = Update(
             "captions", self.trained(), self.losses, c.rate, schedule=stepped(0.8, 10), clip=c.clip

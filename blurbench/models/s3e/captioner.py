@@ -87,7 +87,6 @@ class TreeCaptioner(Captioner):
     def stages(self) -> tuple[Stage, ...]:
         """The tree alone; then captions, with the tree or without."""
         c = self.config
-        self.resnet.load(c.resnet_weights)
         alone = Update("tree", (self.tree,), self.tree_losses, c.rate)
         learning = (self.writer, self.tree) if c.co_train else (self.writer,)
         captions = Update(

@@ -18,7 +18,6 @@ from blurbench.models.captioners.resnet import FrozenResNet, squared
 from blurbench.models.deblurgan import DeblurGAN
 from blurbench.models.parts.dropout import with_dropout
 from blurbench.models.parts.pix2pix import initialise
-from blurbench.models.parts.vgg import VggFeatures
 from blurbench.models.s3e.captioner import LabelCaptioner
 from blurbench.models.s3e.config import PAPER, SMALL, TINY, S3EConfig
 from blurbench.models.s3e.explain import explained
@@ -92,10 +91,14 @@ class S3E(Captioned, DeblurGAN):
         """What restores: the ResNet, the tree, the generator."""
         return (self.resnet, self.tree, self.generator)
 
+    def prepare(self) -> None:
+        """The ResNet's weights, and VGG19 of the content loss."""
+        Captioned.prepare(self)
+        DeblurGAN.prepare(self)
+
     def stages(self) -> tuple[Stage, ...]:
         """The tree alone; then steps of the critic, and one of all the others, on each batch."""
         c = self.config
-        self.resnet.load(c.resnet_weights)
         alone = Update("tree", (self.tree,), self.tree_losses, c.rate, (c.beta1, 0.999))
         (gan,) = super().stages()
         critic, generator = gan.updates
@@ -119,11 +122,11 @@ class S3E(Captioned, DeblurGAN):
         """The generator on crops, told what the tree read in whole pictures; in [-1, 1]."""
         return self.generator(signed(batch["blur"]), read.maps, batch["place"])
 
-    def generator_losses(self, features: VggFeatures | None, batch: Batch) -> Losses:
+    def generator_losses(self, batch: Batch) -> Losses:
         """Eq. 9: of the restored pictures, the captions and the nodes."""
         c, v = self.config, self.see(batch["whole"])
         read: Read = self.tree(v)
-        found = self.image_losses(features, self.guided(batch, read), signed(batch["sharp"]))
+        found = self.image_losses(self.guided(batch, read), signed(batch["sharp"]))
         found["captions"] = self.caption_losses(batch, self.captioner.begin(v, read))
         found["tree"] = tree_losses(read.logits, batch["classes"]).mean()
         loss = found["loss"] + c.caption_weight * found["captions"]

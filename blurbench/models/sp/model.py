@@ -115,53 +115,56 @@ class SemanticPrior(Model):
         """Backbone and student; neither the teacher nor the convolutions to its channels."""
         return tuple(module for name, module in self.named_children() if name != "heads")
 
+    def prepare(self) -> None:
+        """VGG19 of the perceptual loss, and the teacher F_P, where they count.
+
+        UserError without their weights.
+        """
+        c = self.config
+        if c.reconstruction == "backbone":
+            self.backbone.prepare()
+            self.loss_networks |= self.backbone.loss_networks
+        elif c.perceptual_weight:
+            features = VggFeatures((CONTENT_LAYER,), c.perceptual_weights, "vgg19")
+            self.loss_networks["features"] = features
+        if c.prior_weight:
+            self.loss_networks["teacher"] = self.load_teacher()
+
+    def load_teacher(self) -> Teacher:
+        """F_P, of three maps or of classes; UserError without its weights."""
+        c = self.config
+        if c.prior == "features":
+            return load_features(c.teacher, c.teacher_weights, c.teacher_channels)
+        return load_classes(c.teacher, c.teacher_weights, c.teacher_channels[0])
+
     def stages(self) -> tuple[Stage, ...]:
         """One stage, with optimiser, rate and schedule of the backbone's own."""
         (stage,) = self.backbone.stages()
         (own,) = stage.updates
-        loss = partial(self.losses, own.loss, self.load_features(), self.load_teacher())
+        loss = partial(self.losses, own.loss)
         return (Stage("sp", 1.0, (replace(own, name="sp", modules=(self,), loss=loss),)),)
 
-    def load_features(self) -> VggFeatures | None:
-        """VGG19 of the perceptual loss, where it counts; UserError without its weights."""
-        c = self.config
-        if c.reconstruction == "backbone" or not c.perceptual_weight:
-            return None
-        features = VggFeatures((CONTENT_LAYER,), c.perceptual_weights, "vgg19")
-        return features.to(next(self.parameters()).device)
-
-    def load_teacher(self) -> Teacher | None:
-        """F_P, where its loss counts; UserError without its weights."""
-        c = self.config
-        if not c.prior_weight:
-            return None
-        if c.prior == "features":
-            teacher = load_features(c.teacher, c.teacher_weights, c.teacher_channels)
-        else:
-            teacher = load_classes(c.teacher, c.teacher_weights, c.teacher_channels[0])
-        return teacher.to(next(self.parameters()).device)
-
-    def losses(
-        self, own: OwnLoss, features: VggFeatures | None, teacher: Teacher | None, batch: Batch
-    ) -> Losses:
+    def losses(self, own: OwnLoss, batch: Batch) -> Losses:
         """Eq. 7: of the restored picture, and of the prior."""
         learnt = self.learn(batch["blur"])
         with self.guided(self.aggregate(learnt)):
             if self.config.reconstruction == "backbone":
                 found = own(batch)
             else:
-                found = self.reconstruction_losses(features, batch)
-        if teacher is not None:
-            found["prior"] = self.prior_loss(learnt, teacher(batch["sharp"]))
+                found = self.reconstruction_losses(batch)
+        if self.config.prior_weight:
+            seen = self.loss_networks["teacher"](batch["sharp"])
+            found["prior"] = self.prior_loss(learnt, seen)
             found["loss"] = found["loss"] + self.config.prior_weight * found["prior"]
         return found
 
-    def reconstruction_losses(self, features: VggFeatures | None, batch: Batch) -> Losses:
+    def reconstruction_losses(self, batch: Batch) -> Losses:
         """L1, and the mean squared error of VGG19's features."""
         sharp, restored = batch["sharp"], self.backbone.restore(batch["blur"])
         found = {"l1": F.l1_loss(restored, sharp)}
         loss = found["l1"]
-        if features is not None:
+        if self.config.perceptual_weight:
+            features = self.loss_networks["features"]
             # Eq. 8 takes the norm of a sum, in which opposite errors would cancel.
             wanted, made = features(sharp)[CONTENT_LAYER], features(restored)[CONTENT_LAYER]
             found["perceptual"] = F.mse_loss(made, wanted)

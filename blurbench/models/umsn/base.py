@@ -42,11 +42,9 @@ class BaseNetModel(Model):
             clip=c.clip,
         )
 
-    def load_features(self) -> VggFeatures | None:
+    def prepare(self) -> None:
         """VGG16 of the perceptual loss, where the preset has one; UserError without its weights."""
         c = self.config
-        if not c.perceptual_weight:
-            return None
-        layers = (*c.perceptual_layers, *c.perceptual_half_layers)
-        device = next(self.parameters()).device
-        return VggFeatures(layers, c.perceptual_weights).to(device)
+        if c.perceptual_weight:
+            layers = (*c.perceptual_layers, *c.perceptual_half_layers)
+            self.loss_networks["features"] = VggFeatures(layers, c.perceptual_weights)

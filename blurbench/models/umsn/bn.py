@@ -1,13 +1,11 @@
 """BN: UMSN's base network by itself, the first row of the paper's ablation (Table VI)."""
 
-from functools import partial
 from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Stage, signed
-from blurbench.models.parts.vgg import VggFeatures
 from blurbench.models.umsn import losses
 from blurbench.models.umsn.base import PAPER, BaseNetModel
 from blurbench.models.umsn.config import INNER, BaseNetConfig
@@ -64,20 +62,17 @@ class BN(BaseNetModel):
 
     def stages(self) -> tuple[Stage, ...]:
         """One."""
-        loss = partial(self.network_losses, self.load_features())
-        return (
-            Stage(
-                "network", 1.0, (self.update("network", (self.network,), loss, self.config.rate),)
-            ),
-        )
+        update = self.update("network", (self.network,), self.network_losses, self.config.rate)
+        return (Stage("network", 1.0, (update,)),)
 
-    def network_losses(self, features: VggFeatures | None, batch: Batch) -> Losses:
+    def network_losses(self, batch: Batch) -> Losses:
         """L1 and L_p."""
         sharp = signed(batch["sharp"])
         restored = self.network(signed(batch["blur"]))
         loss = losses.plain_loss(restored, sharp, self.config)
         found = {"l1": F.l1_loss(restored[0], sharp)}
-        if features is not None:
+        if self.config.perceptual_weight:
+            features = self.loss_networks["features"]
             value = losses.network_perceptual_loss(features, restored, sharp, self.config)
             found["perceptual"] = value
             loss = loss + value

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Maps, Stage, pad, signed
-from blurbench.models.parts.vgg import VggFeatures
 from blurbench.models.umsn import losses
 from blurbench.models.umsn.base import PAPER, BaseNetModel
 from blurbench.models.umsn.blocks import CLASSES, half_size
@@ -98,15 +97,15 @@ class UMSN(BaseNetModel):
 
     def stages(self) -> tuple[Stage, ...]:
         """SN on sharp, then on blurred faces; the F-Nets; the whole network with CN."""
-        c, features = self.config, self.load_features()
+        c = self.config
         judge = (self.network.conf_ker,) if c.confidence else ()
         restoring = (*self.network.restoring_modules(), *judge)
         sn, fnets = (self.segmentation,), self.network.fnets()
         updates = (
             ("sn-sharp", sn, partial(self.segmentation_losses, "sharp"), c.sn_rates[0]),
             ("sn-blur", sn, partial(self.segmentation_losses, "blur"), c.sn_rates[1]),
-            ("f-nets", fnets, partial(self.fnet_losses, features), c.rate),
-            ("network", restoring, partial(self.network_losses, features), c.rate),
+            ("f-nets", fnets, self.fnet_losses, c.rate),
+            ("network", restoring, self.network_losses, c.rate),
         )
         return tuple(
             Stage(name, share, (self.update(name, modules, loss, rate),))
@@ -119,7 +118,7 @@ class UMSN(BaseNetModel):
         logits = self.segmentation(signed(batch[image]))
         return {"loss": losses.segmentation_loss(logits, batch["mask"], self.config.sn_loss)}
 
-    def fnet_losses(self, features: VggFeatures | None, batch: Batch) -> Losses:
+    def fnet_losses(self, batch: Batch) -> Losses:
         """L1 and L_p of each F-Net on faces of which only its own class is blurred, summed."""
         c = self.config
         blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
@@ -133,14 +132,15 @@ class UMSN(BaseNetModel):
         wanted = sharp.repeat(CLASSES, 1, 1, 1)
         # The four batches are of one size, so that four means are the sum over F-Nets.
         found = {"l1": CLASSES * F.l1_loss(restored, wanted)}
-        if features is not None:
+        if c.perceptual_weight:
+            features = self.loss_networks["features"]
             value = losses.perceptual_loss(
                 features, restored, wanted, c.perceptual_layers, c.perceptual_norm
             )
             found["perceptual"] = CLASSES * c.perceptual_weight * value
         return {"loss": torch.stack(list(found.values())).sum(), **found}
 
-    def network_losses(self, features: VggFeatures | None, batch: Batch) -> Losses:
+    def network_losses(self, batch: Batch) -> Losses:
         """L_total of eq. 6, for the network and CN together; also logs C of each class."""
         blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
         # The paper has no labels here: SN gives the maps of both images.
@@ -151,7 +151,8 @@ class UMSN(BaseNetModel):
             confidence = self.network.confidence(restored[0], sharp, sharp_maps)
         loss = losses.deblurring_loss(restored, sharp, sharp_maps, confidence, self.config)
         found = {"l1": F.l1_loss(restored[0], sharp)}
-        if features is not None:
+        if self.config.perceptual_weight:
+            features = self.loss_networks["features"]
             found["perceptual"] = losses.network_perceptual_loss(
                 features, restored, sharp, self.config
             )

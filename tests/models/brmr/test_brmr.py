@@ -7,7 +7,6 @@ import naive
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from small_training import real_pairs, start, step
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -291,7 +290,7 @@ def make_runner(folder: Path) -> Runner:
     folder.mkdir(exist_ok=True)
     pairs = ToyPairs(6, 40)
     training = TrainingPairs(pairs, model.config, seed=5)
-    cpu = Accelerator(cpu=True)
+    cpu = torch.device("cpu")
     return Runner(folder, model, training, None, pairs, 8, cpu, checkpoint_seconds=0)
 
 

@@ -273,7 +273,7 @@ def test_missing_weights_are_told_in_one_line(tmp_path, monkeypatch):
     with torch.device("meta"):
         model = build("nic")
     with pytest.raises(UserError, match=r"resnet152-394f9c45\.pth is missing; put https") as error:
-        model.stages()
+        model.prepare()
     assert "\n" not in str(error.value)
     assert "resnet_weights=random" in str(error.value)
     assert str(tmp_path) in str(error.value)

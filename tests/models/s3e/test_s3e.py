@@ -149,7 +149,7 @@ def test_without_co_training_the_tree_stays():
 def test_each_loss_reaches_the_tree(tiny, part):
     batch = whole_batch(tiny)
     set_modes(tiny, [tiny.tree])
-    tiny.generator_losses(None, batch)[part].backward()
+    tiny.generator_losses(batch)[part].backward()
     reached = [name for name, p in tiny.tree.named_parameters() if p.grad is not None]
     # Pictures are made of maps, not of classes.
     assert any("decouple" in name for name in reached)
@@ -158,7 +158,7 @@ def test_each_loss_reaches_the_tree(tiny, part):
 
 def test_the_total_loss_has_the_weights_of_the_paper(tiny):
     batch = whole_batch(tiny)
-    found = tiny.generator_losses(None, batch)
+    found = tiny.generator_losses(batch)
     wanted = found["adversarial"] + 100 * found["l1"]
     wanted = wanted + 5e-3 * found["captions"] + 10 * found["tree"]
     assert float((found["loss"] - wanted).detach()) == pytest.approx(0, abs=1e-3)
@@ -171,11 +171,9 @@ def test_the_total_loss_has_the_weights_of_the_paper(tiny):
     assert torch.allclose(found["adversarial"], -tiny.critic(restored).mean(), atol=1e-6)
 
 
-def test_stages_of_the_paper(monkeypatch):
+def test_stages_of_the_paper():
     with torch.device("meta"):
         model = build("s3e")
-    monkeypatch.setattr(model.resnet, "load", lambda _weights: None)
-    monkeypatch.setattr(model, "load_features", lambda: None)
     tree, gan = model.stages()
     assert (tree.share, gan.share) == pytest.approx((1 / 11, 10 / 11))
     assert [(u.name, u.repeats, u.lr) for u in gan.updates] == [
@@ -291,6 +289,6 @@ def test_nodes_are_labelled_with_their_likeliest_words(tiny):
 def test_missing_weights_are_told(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(UserError, match=r"resnet152-394f9c45\.pth is missing"):
-        build_meta("paper").stages()
+        build_meta("paper").prepare()
     with pytest.raises(UserError, match=r"vgg19-dcbb9e9d\.pth"):
-        build("s3e", "tiny", perceptual_weight=1.0).stages()
+        build("s3e", "tiny", perceptual_weight=1.0, resnet_weights="random").prepare()

@@ -71,7 +71,7 @@ def test_classes_are_probabilities_at_the_size_of_the_picture():
 def test_missing_weights_are_told_before_training(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(UserError) as error:
-        build("sp", "tiny", teacher_weights="published").stages()
+        build("sp", "tiny", teacher_weights="published").prepare()
     for part in ("resnet18-", str(tmp_path), "https://", "--set teacher_weights=random"):
         assert part in str(error.value)
     assert "\n" not in str(error.value)

@@ -48,7 +48,7 @@ def test_unwidened_bn_is_a_sixth_smaller():
 )
 def test_presets_add_one_thing_at_a_time(preset, streams, nested, confidence):
     with torch.device("meta"):
-        model = build("umsn", preset, perceptual_weights="random")
+        model = build("umsn", preset)
     names = {name.split(".")[0] for name, _ in model.network.named_parameters()}
     assert ("deblur_class1" in names, "conv_refin_in" in names, "conf_ker" in names) == (
         streams,

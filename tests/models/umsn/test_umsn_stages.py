@@ -67,7 +67,7 @@ def test_a_stage_moves_all_of_its_own_parameters_and_no_other(model, batch, name
 
 
 def test_stages_come_in_the_papers_proportions():
-    paper = build("umsn", perceptual_weights="random")
+    paper = build("umsn")
     stages = paper.stages()
     assert [s.name for s in stages] == ["sn-sharp", "sn-blur", "f-nets", "network"]
     steps = [s.share * paper.config.steps / sum(x.share for x in stages) for s in stages]
@@ -76,7 +76,7 @@ def test_stages_come_in_the_papers_proportions():
 
 
 def test_the_released_code_never_trains_the_fnets_alone():
-    stages = build("umsn", "code", perceptual_weights="random").stages()
+    stages = build("umsn", "code").stages()
     assert [s.name for s in stages] == ["sn-sharp", "sn-blur", "network"]
     update = stages[-1].updates[0]
     assert (update.betas, update.weight_decay) == ((0.5, 0.999), 5e-5)
@@ -138,6 +138,7 @@ def test_perceptual_losses_are_added_and_logged(batch):
     model = build("umsn", "tiny", perceptual_weight=0.5, perceptual_weights="random")
     plain = build("umsn", "tiny")
     plain.load_state_dict(model.state_dict())
+    model.prepare()
     for name in ("f-nets", "network"):
         found = stage(model, name).updates[0].loss(batch)
         base = stage(plain, name).updates[0].loss(batch)
@@ -148,7 +149,8 @@ def test_perceptual_losses_are_added_and_logged(batch):
 def test_features_are_no_part_of_the_model():
     model = build("umsn", "tiny", perceptual_weight=1, perceptual_weights="random")
     keys = set(model.state_dict())
-    model.stages()
+    model.prepare()
+    assert model.loss_networks
     assert set(model.state_dict()) == keys
 
 
