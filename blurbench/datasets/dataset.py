@@ -14,7 +14,7 @@ from blurbench.datasets.format import (
     read_picture,
     read_rows,
 )
-from blurbench.datasets.pair import Pair, make_pair, prepare
+from blurbench.datasets.pair import MadePair, make_pair, prepare
 from blurbench.datasets.splits import choose
 from blurbench.errors import UserError
 from blurbench.files import sha256
@@ -155,7 +155,7 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
                 return _item(pair.id, pair.blur, pair.sharp, pair.mask, pair.row)
         raise UserError(f"no picture of split {self.split!r} can be used; one is {problem}")
 
-    def pair(self, index: int, replica: int) -> Pair:
+    def pair(self, index: int, replica: int) -> MadePair:
         """The pair of source image `index`: the pixels of the stored set under the same key."""
         item = self.items[index]
         return make_pair(self.recipe, self.seed, item.id, self.split, replica, self._sharp(index))

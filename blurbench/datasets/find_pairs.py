@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from posixpath import join, normpath, splitext
 
+from blurbench.datasets.splits import pair_id
 from blurbench.errors import UserError
 from blurbench.files import inside
 from blurbench.images import IMAGE_SUFFIXES
@@ -16,7 +17,7 @@ from blurbench.sources.open import SPLITS
 
 
 @dataclass(frozen=True)
-class Listed:
+class FoundPair:
     """A pair, or what is lacking of it; paths are relative to the root, with their suffixes."""
 
     split: str
@@ -25,9 +26,19 @@ class Listed:
     sequence: str | None = None  # None where the layout has none
     problem: str = ""  # why it is no pair
 
+    @property
+    def id(self) -> str:
+        """By the rule of made pairs, from the path of the blurred picture."""
+        return pair_id(self.source_id, self.split, 0)
+
+    @property
+    def source_id(self) -> str:
+        """The blurred picture; the sharp one where that is all there is."""
+        return self.blur or self.sharp
+
 
 @dataclass(frozen=True)
-class Tree:
+class PictureTree:
     """The pictures below a root."""
 
     root: Path
@@ -38,7 +49,7 @@ class Tree:
         return path in self.stems.get(splitext(path)[0], ())
 
 
-def list_pairs(recipe: Existing, spec: str) -> list[Listed]:
+def list_pairs(recipe: Existing, spec: str) -> list[FoundPair]:
     """Every pair of the folder `spec`, sorted by split and path, and what has no counterpart.
 
     UserError where there is no pair, where a linked folder or a list leads out of the folder, or
@@ -61,7 +72,7 @@ def list_pairs(recipe: Existing, spec: str) -> list[Listed]:
     return found
 
 
-def _refuse_leak(spec: str, pairs: Iterable[Listed]) -> None:
+def _refuse_leak(spec: str, pairs: Iterable[FoundPair]) -> None:
     # Models would be tested on what they were trained on.
     split_of: dict[str, str] = {}
     for pair in pairs:
@@ -72,7 +83,7 @@ def _refuse_leak(spec: str, pairs: Iterable[Listed]) -> None:
                 raise UserError(f"{spec}: {name} {both}; a picture goes to one split only")
 
 
-def read_tree(root: Path) -> Tree:
+def read_tree(root: Path) -> PictureTree:
     """The pictures below `root`; hidden ones and linked folders aside.
 
     UserError where a linked folder leads out of the root, or a name is not UTF-8.
@@ -88,7 +99,7 @@ def read_tree(root: Path) -> Tree:
             if suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
                 _refuse_other_names(root, stem)
                 stems[stem].append(stem + suffix)
-    return Tree(root, {stem: sorted(stems[stem]) for stem in sorted(stems)})
+    return PictureTree(root, {stem: sorted(stems[stem]) for stem in sorted(stems)})
 
 
 def _refuse_outside_link(root: Path, path: Path) -> None:
@@ -104,7 +115,7 @@ def _refuse_other_names(root: Path, name: str) -> None:
         raise UserError(f"{root}: the file name {name!r} is not UTF-8; rename it") from None
 
 
-def _of_paths(places: tuple[PairPaths, ...], tree: Tree) -> Iterator[Listed]:
+def _of_paths(places: tuple[PairPaths, ...], tree: PictureTree) -> Iterator[FoundPair]:
     """The pairs that the paths themselves tell, and the pictures that have no counterpart."""
     alone: dict[str, str] = {}  # path without suffix of what may be a sharp picture -> split
     used: set[str] = set()
@@ -120,7 +131,7 @@ def _of_paths(places: tuple[PairPaths, ...], tree: Tree) -> Iterator[Listed]:
         yield from (_pair(each, fields, blur, sharp, tree) for blur in paths)
     for stem in alone.keys() - used:
         for path in tree.stems[stem]:
-            yield Listed(alone[stem], "", path, problem=f"{path}: no blurred counterpart")
+            yield FoundPair(alone[stem], "", path, problem=f"{path}: no blurred counterpart")
 
 
 def _first(places: tuple[PairPaths, ...], stem: str) -> tuple[PairPaths, dict[str, str]] | None:
@@ -139,7 +150,9 @@ def _split_of_sharp(places: tuple[PairPaths, ...], stem: str) -> str | None:
     return None
 
 
-def _pair(each: PairPaths, fields: dict[str, str], blur: str, sharp: str, tree: Tree) -> Listed:
+def _pair(
+    each: PairPaths, fields: dict[str, str], blur: str, sharp: str, tree: PictureTree
+) -> FoundPair:
     there = tree.stems.get(sharp, [])
     problem = ""
     if not there:
@@ -147,10 +160,10 @@ def _pair(each: PairPaths, fields: dict[str, str], blur: str, sharp: str, tree: 
     elif len(there) > 1:
         problem = f"{blur}: several sharp counterparts, {' and '.join(there)}; keep one"
     split = each.split or fields["split"]
-    return Listed(split, blur, "".join(there[:1]), fields.get("sequence"), problem)
+    return FoundPair(split, blur, "".join(there[:1]), fields.get("sequence"), problem)
 
 
-def _of_lists(each: PairPaths, tree: Tree) -> Iterator[Listed]:
+def _of_lists(each: PairPaths, tree: PictureTree) -> Iterator[FoundPair]:
     """The pairs in the list files of a layout, in those that are there."""
     for split in [each.split] if each.split else SPLITS:
         path = inside(tree.root, fill(each.list_file or "", {"split": split}))
@@ -179,10 +192,10 @@ def _two_paths(root: Path, line: str, where: str) -> tuple[str, str]:
     return paths[0], paths[1]
 
 
-def _listed(each: PairPaths, split: str, sharp: str, blur: str, tree: Tree) -> Listed:
+def _listed(each: PairPaths, split: str, sharp: str, blur: str, tree: PictureTree) -> FoundPair:
     match = pattern(each.blur).fullmatch(splitext(blur)[0])
     missing = [path for path in (blur, sharp) if not tree.has(path)]
     if match is None:
-        return Listed(split, blur, sharp, problem=f"{blur}: not laid out as {each.blur}")
+        return FoundPair(split, blur, sharp, problem=f"{blur}: not laid out as {each.blur}")
     problem = f"{missing[0]}: listed for {split}, but not there" if missing else ""
-    return Listed(split, blur, sharp, match.groupdict().get("sequence"), problem)
+    return FoundPair(split, blur, sharp, match.groupdict().get("sequence"), problem)

@@ -1,7 +1,7 @@
 """What a data set's files say of it: rows, pixel hashes, digest, dataset.json."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,14 +23,6 @@ SHOWN_FAILURES = 10
 MEND = "make the data set again, in another folder"
 
 Row = dict[str, Any]
-
-
-def failure_lines(store: Store, failures: Sequence[Row], what: str) -> list[str]:
-    """What a summary says of the rows of failures.jsonl: how many, where, and the first."""
-    if not failures:
-        return []
-    shown = [f"  {row['error']}" for row in failures[:SHOWN_FAILURES]]
-    return [f"{what}, see {store.where(FAILURES)}", *shown]
 
 
 class Description(BaseModel):

@@ -10,14 +10,12 @@ from PIL import Image
 
 from blurbench.blurs.base import MIN_SIDE, Blurred, Light, Scene, need
 from blurbench.datasets import sensor as sensing
-from blurbench.datasets.splits import GALLERY, pair_id
+from blurbench.datasets.splits import GALLERY, PairKey, pair_id
 from blurbench.errors import UserError
 from blurbench.recipes.recipe import Recipe, Region
 from blurbench.sources.open import Sharp
 from blurbench_kernels.random import stream
 
-Window = tuple[slice, slice]  # rows, columns
-Key = tuple[str | int, ...]
 IDENTITY = "identity"  # family of pairs that stay sharp
 # The columns of a region where nothing is blurred.
 NOWHERE: dict[str, dict[str, Any]] = {
@@ -27,7 +25,7 @@ NOWHERE: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Pair:
+class MadePair:
     """A finished pair and its metadata row, which lacks only what the files decide."""
 
     id: str
@@ -71,14 +69,14 @@ def _resize(image: np.ndarray, size: tuple[int, int], how: Image.Resampling) -> 
 
 def make_pair(
     recipe: Recipe, seed: int, item_id: str, split: str, replica: int, sharp: Sharp
-) -> Pair:
+) -> MadePair:
     """The pair named by (recipe, seed, split, item_id, replica), from the source image `sharp`.
 
     A pure function: the same arguments give the same pixels, whatever else is made, anywhere.
     UserError names the item and the size needed where the image is too small for its blur.
     """
     sharp = prepare(recipe, item_id, sharp)
-    key = (recipe.name, seed, split, item_id, replica)
+    key = PairKey(recipe.name, seed, split, item_id, replica)
     settings = None if _is_gallery(sharp) else recipe.sensor
     draws = sensing.draw(settings, key)
     light = partial(sensing.expose, settings, draws)
@@ -96,7 +94,7 @@ def make_pair(
     sigma = 0.0 if _is_gallery(sharp) else _noise_sigma(recipe, key)
     blurred = replace(blurred, drawn={**blurred.drawn, **draws.stated})
     row = _row(recipe, key, sharp, blurred, sigma)
-    return Pair(
+    return MadePair(
         pair_id(item_id, split, replica),
         sensing.develop(settings, draws, sigma, image, key),
         sensing.develop_sharp(settings, sharp.image[window]),
@@ -105,14 +103,13 @@ def make_pair(
     )
 
 
-def _blur(recipe: Recipe, key: Key, sharp: Sharp, exposed: np.ndarray, light: Light) -> Blurred:
-    recipe_name, seed, split, item_id, replica = key
+def _blur(recipe: Recipe, key: PairKey, sharp: Sharp, exposed: np.ndarray, light: Light) -> Blurred:
     kept = recipe.identity and stream(*key, "identity").random() < recipe.identity
     if kept or _is_gallery(sharp):
         return Blurred(exposed, (0, 0), {}, (0.0, 0.0), IDENTITY)
     random = stream(*key, "kernel")
-    shared = (recipe_name, seed, split)
-    scene = Scene(str(item_id), exposed, sharp.frames, random, int(replica), shared, light)
+    bank = (key.recipe, key.seed, key.split)
+    scene = Scene(key.source_id, exposed, sharp.frames, random, key.replica, bank, light)
     return recipe.blur.blur(scene)
 
 
@@ -121,17 +118,19 @@ def _is_gallery(sharp: Sharp) -> bool:
     return sharp.labels.get("role") == GALLERY
 
 
-def _noise_sigma(recipe: Recipe, key: Key) -> float:
+def _noise_sigma(recipe: Recipe, key: PairKey) -> float:
     """Standard deviation of a pair's noise, of the [0, 1] range."""
     drawn = recipe.blur.noise(stream(*key, "noise level"))
     return recipe.noise.of_unit if drawn is None else drawn
 
 
-def _row(recipe: Recipe, key: Key, sharp: Sharp, blurred: Blurred, sigma: float) -> dict[str, Any]:
+def _row(
+    recipe: Recipe, key: PairKey, sharp: Sharp, blurred: Blurred, sigma: float
+) -> dict[str, Any]:
     row = {
-        "source_id": key[3],
+        "source_id": key.source_id,
         "source_sha256": sharp.sha256,
-        "replica": key[4],
+        "replica": key.replica,
         "stream": json.dumps(key, ensure_ascii=False),
         "kernel_family": blurred.family,
         "parameters": json.dumps(blurred.drawn, allow_nan=False),
@@ -174,7 +173,7 @@ def confine(
 
 def _window(
     recipe: Recipe, item_id: str, shape: tuple[int, ...], border: tuple[int, int]
-) -> Window:
+) -> tuple[slice, slice]:
     """What is kept of rows and columns: without the border, then the square in the middle."""
     center = recipe.crop.center
     cut = border if recipe.crop.borders else (0, 0)

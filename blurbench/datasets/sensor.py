@@ -5,12 +5,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from blurbench.blurs.base import between
+from blurbench.datasets.splits import PairKey
 from blurbench.images import jpeg
 from blurbench.recipes.recipe import Sensor
 from blurbench_kernels import sensor
 from blurbench_kernels.random import stream
-
-Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Draws:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def draw(settings: Sensor | None, key: Key) -> Draws:
+def draw(settings: Sensor | None, key: PairKey) -> Draws:
     """The draws of the pair named by `key`."""
     if settings is None:
         return Draws()
@@ -56,7 +55,7 @@ def expose(settings: Sensor | None, draws: Draws, image: np.ndarray) -> np.ndarr
 
 
 def develop(
-    settings: Sensor | None, draws: Draws, sigma: float, image: np.ndarray, key: Key
+    settings: Sensor | None, draws: Draws, sigma: float, image: np.ndarray, key: PairKey
 ) -> np.ndarray:
     """The (H, W, 3) uint8 picture of what `expose` gave, once blurred.
 
@@ -93,7 +92,7 @@ def _encode(settings: Sensor, linear: np.ndarray) -> np.ndarray:
     return sensor.power(linear, 1 / 2.2)
 
 
-def _shot_noise(draws: Draws, linear: np.ndarray, key: Key) -> np.ndarray:
+def _shot_noise(draws: Draws, linear: np.ndarray, key: PairKey) -> np.ndarray:
     if draws.shot_noise is None or draws.read_noise is None:
         return linear
     random = stream(*key, "shot noise")

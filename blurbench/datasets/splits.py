@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
@@ -14,6 +15,16 @@ from blurbench.sources.open import SPLITS, Source, SourceItem
 PROBE, GALLERY = "probe", "gallery"
 
 Chosen = tuple[SourceItem, str]  # with its split
+
+
+class PairKey(NamedTuple):
+    """The names of a pair's random streams: with a purpose, `random.stream(*key, "noise")`."""
+
+    recipe: str
+    seed: int
+    split: str
+    source_id: str
+    replica: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,11 @@ class Task:
     def id(self) -> str:
         """`pair_id`."""
         return _numbered(self.stem, self.replica)
+
+    @property
+    def source_id(self) -> str:
+        """The picture it is made of."""
+        return self.item.id
 
 
 def list_tasks(recipe: Recipe, source: Source, limit: int | None = None) -> list[Task]:

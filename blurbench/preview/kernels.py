@@ -10,7 +10,7 @@ import numpy as np
 from blurbench.blurs.base import MIN_SIDE, Blurred, Scene
 from blurbench.blurs.kernel_files import digest, stack, write_kernels
 from blurbench.blurs.registry import SINGLE, parts_of
-from blurbench.datasets.pair import Key
+from blurbench.datasets.splits import PairKey
 from blurbench.errors import UserError
 from blurbench.recipes.recipe import Recipe
 from blurbench_kernels.random import stream
@@ -72,14 +72,13 @@ def refuse_fields(recipe: Recipe) -> None:
             raise UserError(f"{recipe.name}: {problem}; these have: {known}")
 
 
-def drawn(recipe: Recipe, image: np.ndarray, key: Key, **changes: Any) -> Blurred:
+def drawn(recipe: Recipe, image: np.ndarray, key: PairKey, **changes: Any) -> Blurred:
     """The blur that pair `key` gets, on another image."""
     settings = recipe.blur
     if settings.shared():  # by their number, so that each comes once
         settings = settings.model_copy(update={"order": "replica"})
-    name, seed, split, _, replica = key
-    random = stream(*key, "kernel")
-    scene = Scene(ITEM, image, None, random, int(replica), (name, seed, split))
+    random, bank = stream(*key, "kernel"), (key.recipe, key.seed, key.split)
+    scene = Scene(ITEM, image, None, random, key.replica, bank)
     try:
         return settings.blur(replace(scene, **changes))
     except ValueError as error:
@@ -96,7 +95,7 @@ def _kernel(recipe: Recipe, seed: int, split: str, index: int) -> np.ndarray:
         middle = half, image.shape[1] // 2
         image[middle] = 1.0
         try:
-            made = drawn(recipe, image, (recipe.name, seed, split, ITEM, index))
+            made = drawn(recipe, image, PairKey(recipe.name, seed, split, ITEM, index))
         except UserError as error:  # as a rule, that the picture is too small
             problem = error
             continue

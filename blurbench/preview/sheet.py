@@ -11,7 +11,7 @@ from blurbench import drawing
 from blurbench.blurs.base import Blurred
 from blurbench.blurs.kernel_files import stack
 from blurbench.blurs.registry import parts_of
-from blurbench.datasets.pair import Key
+from blurbench.datasets.splits import PairKey
 from blurbench.errors import UserError
 from blurbench.files import write_bytes
 from blurbench.images import encode
@@ -137,7 +137,7 @@ def _enlarged(kernel: np.ndarray, side: int) -> np.ndarray:
 
 def _fields(recipe: Recipe, count: int, seed: int, split: str) -> Sheet:
     """A picture of dots a draw: what blur makes of a dot at each place."""
-    keys = [(recipe.name, seed, split, ITEM, n) for n in range(count)]
+    keys = [PairKey(recipe.name, seed, split, ITEM, n) for n in range(count)]
     for spacing in (SPACING, 2 * SPACING):
         blurs = [_dots(recipe, key, spacing) for key in keys]
         longest = max(made.severity[1] if made.severity else 0.0 for made, _ in blurs)
@@ -165,7 +165,7 @@ def _fields(recipe: Recipe, count: int, seed: int, split: str) -> Sheet:
 Tiles = list[list[np.ndarray]]
 
 
-def _dots(recipe: Recipe, key: Key, spacing: int) -> tuple[Blurred, Tiles]:
+def _dots(recipe: Recipe, key: PairKey, spacing: int) -> tuple[Blurred, Tiles]:
     image = np.zeros((HEIGHT, WIDTH, 3))
     image[spacing // 2 :: spacing, spacing // 2 :: spacing] = 255
     made = drawn(recipe, image, key)
@@ -206,7 +206,7 @@ def _photos(recipe: Recipe, count: int, seed: int, split: str) -> Sheet:
         sharp = photos.load(id)[0]
         frames = _moving(recipe, sharp)
         sharp = sharp if frames is None else frames[len(frames) // 2]
-        key = (recipe.name, seed, split, ITEM, index)
+        key = PairKey(recipe.name, seed, split, ITEM, index)
         made = drawn(recipe, sharp, key, frames=frames)
         blurred = np.rint(made.image).clip(0, 255).astype(np.uint8)
         caption = made.type or made.family

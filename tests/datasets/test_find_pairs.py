@@ -1,6 +1,6 @@
 import pytest
 
-from blurbench.datasets.find_pairs import Listed, list_pairs
+from blurbench.datasets.find_pairs import FoundPair, list_pairs
 from blurbench.errors import UserError
 from blurbench.recipes.existing import PairPaths
 from blurbench.recipes.recipe import load_any_recipe
@@ -40,9 +40,9 @@ def gopro(tmp_path):
 @pytest.mark.parametrize(("name", "kind"), [("gopro", "blur"), ("gopro-gamma", "blur_gamma")])
 def test_gopro(gopro, name, kind):
     assert listed(name, gopro) == [
-        Listed("test", f"test/S3/{kind}/000007.png", "test/S3/sharp/000007.png", "S3"),
-        Listed("train", f"train/S1/{kind}/000001.png", "train/S1/sharp/000001.png", "S1"),
-        Listed("train", f"train/S2/{kind}/000001.png", "train/S2/sharp/000001.png", "S2"),
+        FoundPair("test", f"test/S3/{kind}/000007.png", "test/S3/sharp/000007.png", "S3"),
+        FoundPair("train", f"train/S1/{kind}/000001.png", "train/S1/sharp/000001.png", "S1"),
+        FoundPair("train", f"train/S2/{kind}/000001.png", "train/S2/sharp/000001.png", "S2"),
     ]
 
 
@@ -50,9 +50,9 @@ def test_hide_has_the_sharp_pictures_of_both_splits_in_one_folder(tmp_path):
     names = ("train/a.png", "test/test-close-ups/b.png", "test/test-long-shot/c.png")
     touch(tmp_path, *names, "GT/a.png", "GT/b.png", "GT/c.png")
     assert listed("hide", tmp_path) == [
-        Listed("test", "test/test-close-ups/b.png", "GT/b.png", "test-close-ups"),
-        Listed("test", "test/test-long-shot/c.png", "GT/c.png", "test-long-shot"),
-        Listed("train", "train/a.png", "GT/a.png"),
+        FoundPair("test", "test/test-close-ups/b.png", "GT/b.png", "test-close-ups"),
+        FoundPair("test", "test/test-long-shot/c.png", "GT/c.png", "test-long-shot"),
+        FoundPair("train", "train/a.png", "GT/a.png"),
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_list_of_each_variant(tmp_path):
         (tmp_path / f"test_{variant}.txt").write_text(f"s/{number}.png b/{number}.png\n")
     lists = with_layout(list_file="{split}_{variant}.txt", blur="b/{name}", sharp="s/{name}")
     recipe = lists.model_copy(update={"variants": ("hard", "soft"), "variant": "soft"})
-    assert list_pairs(recipe, str(tmp_path)) == [Listed("test", "b/2.png", "s/2.png")]
+    assert list_pairs(recipe, str(tmp_path)) == [FoundPair("test", "b/2.png", "s/2.png")]
 
 
 def test_a_picture_in_two_pairs_of_a_list_is_refused(realblur):
@@ -129,14 +129,14 @@ def test_a_picture_in_two_pairs_of_a_list_is_refused(realblur):
 def test_pairs_of_any_of_the_usual_names(tmp_path, blur, sharp):
     touch(tmp_path / "a", f"{blur}/1.jpg", f"{sharp}/1.png", f"S/{blur}/1.png", f"S/{sharp}/1.png")
     assert listed("pairs", tmp_path / "a") == [
-        Listed("test", f"S/{blur}/1.png", f"S/{sharp}/1.png", "S"),
-        Listed("test", f"{blur}/1.jpg", f"{sharp}/1.png"),
+        FoundPair("test", f"S/{blur}/1.png", f"S/{sharp}/1.png", "S"),
+        FoundPair("test", f"{blur}/1.jpg", f"{sharp}/1.png"),
     ]
     touch(tmp_path / "b", f"val/{blur}/1.png", f"val/{sharp}/1.png")
     touch(tmp_path / "b", f"train/S/{blur}/1.png", f"train/S/{sharp}/1.png")
     assert listed("pairs", tmp_path / "b") == [
-        Listed("train", f"train/S/{blur}/1.png", f"train/S/{sharp}/1.png", "S"),
-        Listed("val", f"val/{blur}/1.png", f"val/{sharp}/1.png"),
+        FoundPair("train", f"train/S/{blur}/1.png", f"train/S/{sharp}/1.png", "S"),
+        FoundPair("val", f"val/{blur}/1.png", f"val/{sharp}/1.png"),
     ]
 
 
@@ -153,7 +153,7 @@ def test_what_has_no_counterpart_or_several(tmp_path):
 def test_other_files_are_no_pictures_of_a_set(tmp_path):
     touch(tmp_path, "blur/1.png", "sharp/1.png", "blur/.2.png", ".x/blur/1.png", "blur/1.txt")
     touch(tmp_path, "mask/1.png")
-    assert listed("pairs", tmp_path) == [Listed("test", "blur/1.png", "sharp/1.png")]
+    assert listed("pairs", tmp_path) == [FoundPair("test", "blur/1.png", "sharp/1.png")]
 
 
 def test_the_root_may_be_a_link_but_no_folder_in_it_may_lead_out(gopro, tmp_path):

@@ -8,7 +8,8 @@ import pytest
 import tiny_data
 
 from blurbench.datasets import BlurDataset
-from blurbench.datasets.make import Summary, synthesize
+from blurbench.datasets.complete import SetSummary
+from blurbench.datasets.make import synthesize
 from blurbench.files import write_bytes
 from blurbench.images import encode, to_float
 from blurbench.sources.open import open_source
@@ -33,13 +34,13 @@ def load(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory) -> Summary:
+def faces(tmp_path_factory) -> SetSummary:
     root = tmp_path_factory.mktemp("faces")
     source = open_source(str(tiny_data.write_faces(root / "in", 3)), masks=True)
     return synthesize(tiny_data.face_recipe(), source, root / "out", image_format="webp")
 
 
-def assert_loads(loaded, made: Summary) -> None:
+def assert_loads(loaded, made: SetSummary) -> None:
     assert set(loaded) == {NAMES[split] for split in made.counts}
     for split in made.counts:
         data = BlurDataset(made.out, split)

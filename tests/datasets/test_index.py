@@ -20,6 +20,7 @@ from blurbench.errors import UserError
 from blurbench.files import read_jsonl, sha256
 from blurbench.recipes.recipe import load_any_recipe
 from blurbench.scoring.evaluate import evaluate
+from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import Identity
 
 SHARED = os.environ.get("BLURBENCH_SHARED")
@@ -147,15 +148,15 @@ def test_the_variant_is_another_data_set(gopro, tmp_path):
 
 def test_counts_that_are_not_the_recipes_are_told_and_kept(gopro, tmp_path):
     done = index(GOPRO, str(gopro), tmp_path / "index")
-    assert done.unexpected == [
-        "train: 3 blurred pictures, 2,103 expected",
-        "test: 1 blurred pictures, 1,111 expected",
-        "train: 2 sequences, 22 expected",
-        "test: 1 sequences, 11 expected",
+    assert done.notes == [
+        "warning: train: 3 blurred pictures, 2,103 expected",
+        "warning: test: 1 blurred pictures, 1,111 expected",
+        "warning: train: 2 sequences, 22 expected",
+        "warning: test: 1 sequences, 11 expected",
     ]
     assert "warning: test: 1 sequences, 11 expected" in str(done)
     kept = description(tmp_path / "index")
-    assert kept["source"]["unexpected"] == "; ".join(done.unexpected)
+    assert kept["source"]["unexpected"] == "; ".join(done.notes).replace("warning: ", "")
     assert kept["recipe"]["expected"] == {"train": 2103, "test": 1111}
     assert done.failed == 0
 
@@ -218,7 +219,9 @@ def test_a_data_set_like_any_other(gopro, tmp_path):
     row = train.rows[0]
     assert train.where(row, "sharp") == str(tmp_path / "link" / row["sharp_file_name"])
     assert verify(out) == []
-    result = evaluate(out, tmp_path / "result", restore=Identity("identity"), name="identity")
+    result = evaluate(
+        open_data(out), tmp_path / "result", restore=Identity("identity"), name="identity"
+    )
     assert (result.images, result.failed) == (1, 0)
 
 
@@ -298,7 +301,10 @@ def test_real_pairs(tmp_path):
     )
     assert index(levin, str(folder / "levin09"), tmp_path / "levin").counts == {"test": 8}
     result = evaluate(
-        tmp_path / "levin", tmp_path / "result", restore=Identity("identity"), name="identity"
+        open_data(tmp_path / "levin"),
+        tmp_path / "result",
+        restore=Identity("identity"),
+        name="identity",
     )
     assert result.images == 8
     assert 15 < result.means["psnr"] < 30  # blurred, and of the same scene

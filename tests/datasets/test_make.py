@@ -168,7 +168,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(whole, photos, tmp_path, monkey
 
 def test_a_finished_set_is_left_alone(whole, photos, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in whole.out.rglob("*")}
-    monkeypatch.setattr(make, "make_shard", None)
+    monkeypatch.setattr(make, "make_shard", pytest.fail)
     again = synthesize(RECIPE, open_source(str(photos)), whole.out)
     assert (again.made, again.digest, again.counts) == (0, whole.digest, whole.counts)
     assert "nothing was left to make" in str(again)

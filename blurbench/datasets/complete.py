@@ -1,0 +1,243 @@
+"""What making a data set and indexing one share: take up what is there, make the rest, finish."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from posixpath import join
+from typing import NoReturn, TypeVar
+
+import cv2
+
+from blurbench.claims import Claim, refuse
+from blurbench.datasets.card import write_card
+from blurbench.datasets.format import (
+    DATASET,
+    FAILURES,
+    MEND,
+    METADATA,
+    SHOWN_FAILURES,
+    WORK,
+    Description,
+    Row,
+    digest_of,
+    file_names,
+    is_row,
+    located,
+    read_description,
+    read_whole,
+)
+from blurbench.datasets.journal import (
+    PLAN,
+    SetRequest,
+    WantedPair,
+    failure_entry,
+    read_records,
+    refuse_strangers,
+    remove_leftovers,
+    whole_rows,
+    work_folder,
+    write_record,
+)
+from blurbench.engine import Workers, run_items
+from blurbench.errors import UserError
+from blurbench.progress import progress
+from blurbench.recipes.recipe import PROSE
+from blurbench.sources.open import in_order
+from blurbench.stores.open import Place, open_store
+from blurbench.stores.store import Store
+from blurbench.words import counted
+
+# A run that could not make one pair leaves the list of its failures alone.
+CLAIM = Claim("a data set", (PLAN, DATASET), frozenset({WORK, FAILURES}))
+
+PairT = TypeVar("PairT", bound=WantedPair)
+
+
+@dataclass(frozen=True)
+class SetSummary:
+    """What a run of `synthesize` has to say."""
+
+    out: Place | Store
+    verb: str  # make or index
+    made: int  # pairs of this run; the others were there already
+    counts: dict[str, int]  # pairs of the whole set, by split
+    digest: str
+    failures: list[Row]  # the rows of failures.jsonl
+    notes: list[str]  # where this is not what the recipe asks for
+
+    @property
+    def failed(self) -> int:
+        """Number of inputs that could not be used."""
+        return len(self.failures)
+
+    def __str__(self) -> str:
+        """Some lines for the terminal."""
+        store = open_store(self.out)
+        done = {"make": "made", "index": "indexed"}[self.verb]
+        made = f"{self.made} {done} now" if self.made else f"nothing was left to {self.verb}"
+        lines = [f"{store.where()}: {say_counts(self.counts)}; {made}", f"digest {self.digest}"]
+        lines += self.notes
+        if self.failures:
+            lines.append(f"{counted(self.failed, 'input')} failed, see {store.where(FAILURES)}")
+        return "\n".join(lines + [f"  {row['error']}" for row in self.failures[:SHOWN_FAILURES]])
+
+
+def say_counts(counts: dict[str, int]) -> str:
+    """Such as "12 pairs (9 train, 3 test)"."""
+    by_split = ", ".join(f"{counts[split]} {split}" for split in in_order(counts))
+    return f"{counted(sum(counts.values()), 'pair')} ({by_split})" if counts else "no pairs"
+
+
+def complete(
+    out: Place | Store,
+    request: SetRequest,
+    pairs: Sequence[PairT],
+    make: Callable[[Sequence[PairT]], None],
+    *,
+    verb: str,
+    notes: list[str],
+    workers: Workers,
+    shard_size: int,
+) -> SetSummary:
+    """Make those of all `pairs` of a data set that `out` lacks, and finish it.
+
+    `make`, picklable, makes some pairs and keeps their record (`journal.write_record`). UserError
+    where `out` holds anything but this data set, or another run is writing there.
+    """
+    store = open_store(out)
+    there = refuse_other(store, request)
+    if there and is_finished(store, there, request):
+        point_to(store, there, request.get("root"))
+        return SetSummary(out, verb, 0, there.counts, there.digest, [], notes)
+    with work_folder(store, request) as copies:
+        found = read_records(store, copies, request.get("root"))
+        refuse_strangers(store, found, pairs)
+        left = [pair for pair in pairs if (pair.split, pair.id) not in found.made]
+        before = len(found.made)
+        del found  # `finish` reads them again; of 1.7 million pairs they take 370 MB
+        label = {"make": "synthesize"}.get(verb, verb)
+        with progress(label, len(pairs), start=len(pairs) - len(left)) as advance:
+            killers = run_items(make, left, advance, most=shard_size, workers=workers)
+        killed = "kills its process"
+        write_record(store, [failure_entry(p, f"{p.source_id}: {killed}") for p in killers])
+        whole, failures = finish(store, copies, request, len(pairs))
+    made = sum(whole.counts.values()) - before
+    return SetSummary(out, verb, made, whole.counts, whole.digest, failures, notes)
+
+
+def refuse_other(store: Store, request: SetRequest) -> Description | None:
+    """The description of the set that was asked for; None where it was begun at most.
+
+    UserError where the store holds anything else.
+    """
+    name = CLAIM.find(store)
+    if name is None:
+        return None
+    description = read_description(store) if name == DATASET else None
+    there = description.model_dump() if description else read_whole(store, name)
+    try:
+        why = _difference(there, request)
+    except (KeyError, TypeError, AttributeError):
+        unread = "what it was made of is no longer readable"
+        raise UserError(f"{store.where()}: {unread}; {MEND}") from None
+    if why:
+        refuse(store, why)
+    return description
+
+
+def _difference(there: SetRequest, wanted: SetRequest) -> str:
+    """What makes it another data set than the wanted one; empty for nothing."""
+    recipes = [
+        {key: value for key, value in each["recipe"].items() if key not in PROSE}
+        for each in (there, wanted)
+    ]
+    if recipes[0] != recipes[1]:
+        return "was made with another recipe, or before its recipe was changed"
+    for name in ("seed", "limit", "image_format", "blurbench"):
+        if there[name] != wanted[name]:
+            return f"was made with {name} {there[name]}, not {wanted[name]}"
+    old, new = there["source"], wanted["source"]
+    if old["ids_sha256"] != new["ids_sha256"]:
+        return (
+            f"was made from another list of images ({old['images']} then, {new['images']} now), or "
+            "they were in other splits or groups"
+        )
+    same = old.get("labels_sha256") == new.get("labels_sha256")
+    return "" if same else "the labels were changed since"
+
+
+def is_finished(store: Store, description: Description, request: SetRequest) -> bool:
+    """Whether there is nothing to make, to try again or to clean up; pictures are not opened."""
+    if description.failed or store.exists(WORK):
+        return False
+    root = request.get("root")
+    is_there = located(store, root, "")[0].asking()
+    for split, count in description.counts.items():
+        metadata = f"{store.inside('', split)}/{METADATA}"
+        _, folder = located(store, root, split)
+        rows = (row for row in whole_rows(store, metadata) if is_row(row))
+        # No `inside` for each picture: with it, 200 000 pairs would take half a minute.
+        whole = (all(is_there(join(folder, name)) for name in file_names(row)) for row in rows)
+        if sum(whole) != count:
+            return False
+    return True
+
+
+def point_to(store: Store, description: Description, root: str | None) -> None:
+    """Note where the pictures of an index lie now, if they were moved."""
+    if description.root != root:
+        store.write_json(DATASET, description.model_copy(update={"root": root}).model_dump())
+
+
+def finish(
+    store: Store, copies: Path, request: SetRequest, pairs: int
+) -> tuple[Description, list[Row]]:
+    """Assemble metadata and failures from the records, write dataset.json last, clean up.
+
+    UserError where no pair could be made. And where the records are not those of all `pairs`, or
+    of another request: behind a URL, where nothing keeps a second run out, it may have finished
+    and taken the records of this one.
+    """
+    refuse_other(store, request)
+    found = read_records(store, copies, request.get("root"))
+    if len(found) < pairs:
+        what = "what was made is no longer there, as where two runs write at once"
+        raise UserError(f"{store.where()}: {what}; run the same command again")
+    remove_leftovers(store, found)
+    failures = found.failures()
+    if not found.made:
+        _give_up(store, failures)
+    counts = dict(sorted(Counter(split for split, _ in found.made).items()))
+    hashes = {split: store.write_rows(f"{split}/{METADATA}", found.rows(split)) for split in counts}
+    if failures:
+        store.write_rows(FAILURES, failures)
+    else:
+        store.remove(FAILURES)
+    description = Description(
+        **request,
+        made_with=_libraries(),
+        counts=counts,
+        failed=len(failures),
+        metadata_sha256=hashes,
+        digest=digest_of((split, row) for split in counts for row in found.rows(split)),
+    )
+    write_card(store, description)
+    store.write_json(DATASET, description.model_dump())
+    store.clear(WORK)
+    return description, failures
+
+
+def _give_up(store: Store, failures: list[Row]) -> NoReturn:
+    # No data set: nothing could load one without pairs. The next run may be of another recipe.
+    store.write_rows(FAILURES, failures)
+    store.clear(WORK)
+    first = f"no pair could be made; the first: {failures[0]['error']}"
+    raise UserError(f"{store.where()}: {first} (see {FAILURES})")
+
+
+def _libraries() -> dict[str, str]:
+    # OpenCV is installed as one of two packages, so it is asked itself.
+    known = {name: version(name) for name in ("numpy", "numba", "pillow")}
+    return {**known, "opencv": cv2.__version__}
