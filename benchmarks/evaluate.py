@@ -19,6 +19,7 @@ from blurbench.datasets.index import index
 from blurbench.images import read_image
 from blurbench.recipes.recipe import load_any_recipe
 from blurbench.scoring.evaluate import evaluate
+from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import FolderRestorer
 
 SIZE = (1280, 720)
@@ -57,7 +58,7 @@ def main() -> None:
         restorer = FolderRestorer(root / "pictures" / "restored", "restored")
 
         def score(name: str) -> None:
-            evaluate(root / "data", root / name, restore=restorer, name="restored")
+            evaluate(open_data(root / "data"), root / name, restore=restorer, name="restored")
 
         score("first")  # compiles
         read, scored = [], []

@@ -20,6 +20,7 @@ from blurbench.inference.captions import generate
 from blurbench.runs.load import load_run
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.nodes import node_accuracy
+from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import Identity, trained
 from blurbench.training.train import train
 
@@ -84,16 +85,10 @@ def restored(asked: argparse.Namespace, runs: dict[str, Path]) -> dict[str, dict
     """PSNR and SSIM of the test split."""
     restorers = [Identity()]
     restorers += [trained(runs[name], name, None) for name in ("s3e", "s3e-frozen")]
-    found = {}
+    found, pairs = {}, open_data(asked.data)
     for restorer in restorers:
         out = asked.out / "results" / restorer.name
-        evaluate(asked.data, out, restore=restorer, name=restorer.name)
-        rows = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
-        values = [row["metrics"] for row in rows if "metrics" in row]
-        found[restorer.name] = {
-            metric: sum(each[metric] for each in values) / len(values)
-            for metric in ("psnr", "ssim")
-        }
+        found[restorer.name] = evaluate(pairs, out, restore=restorer, name=restorer.name).means
     return found
 
 

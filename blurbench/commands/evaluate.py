@@ -41,6 +41,7 @@ def evaluate(
     identity: bool,
     name: str | None,
     metrics: str,
+    split: str,
     using: tuple[str, ...],
     device: str | None,
     **options: Any,
@@ -54,12 +55,14 @@ def evaluate(
     if (name or model) and len(runs) > 1:
         raise click.UsageError("--name and --model go with one --checkpoint.")
     from blurbench.scoring import evaluate as evaluation
+    from blurbench.scoring.photographs import open_data
     from blurbench.scoring.restorers import FolderRestorer, Identity, Restorer, trained
 
+    pairs = open_data(data, split)
     options |= {"metrics": tuple(metrics.split(",")), "using": parse_tools(using)}
     if len(runs) > 1:
         failed = 0
-        for done in evaluation.evaluate_runs(data, out, runs, device, **options):
+        for done in evaluation.evaluate_runs(pairs, out, runs, device, **options):
             click.echo(done)
             failed += done.failed
         return 1 if failed else 0
@@ -68,6 +71,6 @@ def evaluate(
         restore = trained(runs[0], name, device, model, preset)
     else:
         restore = FolderRestorer(restored, name) if restored else Identity(name or "identity")
-    summary = evaluation.evaluate(data, out, restore=restore, name=restore.name, **options)
+    summary = evaluation.evaluate(pairs, out, restore=restore, name=restore.name, **options)
     click.echo(summary)
     return 1 if summary.failed else 0

@@ -8,9 +8,9 @@ from blurbench.errors import UserError
 from blurbench.metrics import METRICS, find_metric
 from blurbench.ranking.breakdowns import Breakdown, breakdowns
 from blurbench.ranking.comparisons import Comparison, comparison
-from blurbench.ranking.csv_files import read_foreign
+from blurbench.ranking.csv_files import read_csv
 from blurbench.ranking.merge_seeds import merge_seeds, spread
-from blurbench.ranking.results import Key, Result, read_result
+from blurbench.ranking.results import BoardKey, Result, read_result
 from blurbench.ranking.statistics import (
     FEWEST,
     Estimate,
@@ -75,8 +75,8 @@ def make_boards(paths: Sequence[Path]) -> list[Board]:
     """
     files = [path for path in paths if path.suffix.lower() == ".csv" and not path.is_dir()]
     results = [read_result(path) for path in paths if path not in files]
-    everything = [*results, *(one for path in files for one in read_foreign(path, results))]
-    groups: dict[Key, list[Result]] = {}
+    everything = [*results, *(one for path in files for one in read_csv(path, results))]
+    groups: dict[BoardKey, list[Result]] = {}
     for result in everything:
         groups.setdefault(result.key, []).append(result)
     return [_board(key, merge_seeds(groups[key])) for key in sorted(groups)]
@@ -97,9 +97,9 @@ def _refuse_other_tools(results: Sequence[Result]) -> None:
     """One face network's recognition rate does not compare with another's."""
     seen: dict[str, Result] = {}
     for result in results:
-        for tool, which in result.summary.get("using", {}).items():
+        for tool, which in result.summary.using.items():
             other = seen.setdefault(tool, result)
-            if other.summary["using"][tool] != which:
+            if other.summary.using[tool] != which:
                 raise UserError(
                     f"{_place(other)} and {_place(result)} were scored with another {tool}; "
                     "evaluate one of them again, with the --using of the other"
@@ -110,7 +110,7 @@ def _place(result: Result) -> Path:
     return result.folder / result.origin
 
 
-def _board(key: Key, results: list[Result]) -> Board:
+def _board(key: BoardKey, results: list[Result]) -> Board:
     _refuse_twins(results)
     _refuse_other_tools(results)
     found = {name for result in results for name in result.metrics}

@@ -11,8 +11,8 @@ from blurbench.ranking.statistics import FEWEST, LEVEL, Scores
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One model against another."""
+class Duel:
+    """One model against another, picture by picture."""
 
     wins: int  # pictures on which it scores better; on the others it is equal or worse
     losses: int
@@ -33,7 +33,7 @@ class Comparison:
     mean_ranks: dict[str, float]
     friedman_p: float | None  # None for two models
     critical_difference: float
-    pairs: dict[tuple[str, str], Pair]  # both ways round
+    duels: dict[tuple[str, str], Duel]  # both ways round
 
 
 def comparison(scores: Mapping[str, Scores], higher_is_better: bool) -> Comparison | None:
@@ -58,7 +58,7 @@ def comparison(scores: Mapping[str, Scores], higher_is_better: bool) -> Comparis
         mean_ranks,
         _friedman(ranked) if len(models) > 2 else None,
         critical_difference(len(models), len(names)),
-        _pairs(models, table),
+        _duels(models, table),
     )
 
 
@@ -106,13 +106,13 @@ def _friedman(ranked: np.ndarray) -> float:
     return float(friedmanchisquare(*ranked).pvalue)
 
 
-def _pairs(models: Sequence[str], table: np.ndarray) -> dict[tuple[str, str], Pair]:
+def _duels(models: Sequence[str], table: np.ndarray) -> dict[tuple[str, str], Duel]:
     indexes = list(combinations(range(len(models)), 2))
     gaps = [table[i] - table[j] for i, j in indexes]
     corrected = holm([signed_rank(gap) for gap in gaps])
     result = {}
     for (i, j), gap, p in zip(indexes, gaps, corrected, strict=True):
         wins, losses = int((gap > 0).sum()), int((gap < 0).sum())
-        result[models[i], models[j]] = Pair(wins, losses, p)
-        result[models[j], models[i]] = Pair(losses, wins, p)
+        result[models[i], models[j]] = Duel(wins, losses, p)
+        result[models[j], models[i]] = Duel(losses, wins, p)
     return result

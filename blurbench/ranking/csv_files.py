@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.errors import UserError
-from blurbench.metrics import METRICS, PROTOCOLS, find_metric, known
-from blurbench.ranking.results import Key, Result, is_score
+from blurbench.metrics import METRICS, PLUG_INS, PROTOCOLS, find_metric, known
+from blurbench.ranking.results import BoardKey, Result, sort_scores
 from blurbench.ranking.statistics import Estimate
+from blurbench.scoring.result_folder import LARGEST, ResultSummary, ScoredData
 
 SHORTEST_DIGEST = 8
 BY_PICTURE = {"model", "id"}
 BOARD = {"recipe", "split", "digest", "protocol"}
 QUOTED = "means taken from elsewhere: no score of each picture"
 NOT_STATED = "its digest and protocol are not stated"
-Row = dict[str, str]
+CsvLine = dict[str, str]  # column -> text
 
 
-def read_foreign(path: Path, here: Sequence[Result]) -> list[Result]:
+def read_csv(path: Path, here: Sequence[Result]) -> list[Result]:
     """The models in a CSV; `here` are the results it joins.
 
     By picture: model, id and a column a metric, empty where it does not apply. Its board is the
@@ -39,7 +40,7 @@ def read_foreign(path: Path, here: Sequence[Result]) -> list[Result]:
     )
 
 
-def _read(path: Path) -> Iterator[tuple[str, Row]]:
+def _read(path: Path) -> Iterator[tuple[str, CsvLine]]:
     """Rows, each with how to call it in messages; UserError where this is no CSV."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -64,7 +65,9 @@ def _read(path: Path) -> Iterator[tuple[str, Row]]:
         )
 
 
-def _by_picture(path: Path, rows: list[tuple[str, Row]], here: Sequence[Result]) -> list[Result]:
+def _by_picture(
+    path: Path, rows: list[tuple[str, CsvLine]], here: Sequence[Result]
+) -> list[Result]:
     metrics = [name for name in rows[0][1] if name not in BY_PICTURE | BOARD]
     for metric in metrics:
         try:
@@ -73,7 +76,7 @@ def _by_picture(path: Path, rows: list[tuple[str, Row]], here: Sequence[Result])
             raise UserError(f"{path}: a column is no metric: {error}") from None
     if not metrics:
         raise UserError(f"{path}: has no column of a metric; such as psnr")
-    models: dict[tuple[str, Key], Result] = {}
+    models: dict[tuple[str, BoardKey], Result] = {}
     for where, row in rows:
         key, stated = _board_of(row, where, {result.key for result in here})
         result = models.setdefault(
@@ -90,7 +93,7 @@ def _by_picture(path: Path, rows: list[tuple[str, Row]], here: Sequence[Result])
     return list(models.values())
 
 
-def _board_of(row: Row, where: str, keys: Collection[Key]) -> tuple[Key, bool]:
+def _board_of(row: CsvLine, where: str, keys: Collection[BoardKey]) -> tuple[BoardKey, bool]:
     """The board that a row belongs to, and whether it says so itself."""
     stated = {name: row[name] for name in sorted(BOARD) if row.get(name)}
     found = [key for key in keys if _fits(stated, key)]
@@ -101,69 +104,74 @@ def _board_of(row: Row, where: str, keys: Collection[Key]) -> tuple[Key, bool]:
     raise UserError(f"{where}: {problem} its data ({told}); give columns digest and protocol")
 
 
-def _fits(stated: Row, key: Key) -> bool:
-    recipe, split, digest, protocol = key
-    start = stated.get("digest", digest)
+def _fits(stated: CsvLine, key: BoardKey) -> bool:
+    start = stated.get("digest", key.digest)
     return (
         len(start) >= SHORTEST_DIGEST
-        and digest.startswith(start)
-        and stated.get("protocol", protocol) == protocol
-        and stated.get("split", split) == split
-        and stated.get("recipe", recipe) == recipe
+        and key.digest.startswith(start)
+        and stated.get("protocol", key.protocol) == key.protocol
+        and stated.get("split", key.split) == key.split
+        and stated.get("recipe", key.recipe) == key.recipe
     )
 
 
 def _refuse_strangers(path: Path, result: Result, others: Sequence[Result]) -> None:
     """UserError where a picture is on no other line of the board: a misspelt id, or other data."""
     there = {name for other in others for of in other.scores.values() for name in of}
-    for metric, of_metric in result.scores.items():
+    for of_metric in result.scores.values():
         if strangers := sorted(of_metric.keys() - there):
             raise UserError(f"{path}: no RESULT here has a picture called {strangers[0]!r}")
-        result.scores[metric] = dict(sorted(of_metric.items()))
-    for metric in [metric for metric, of_metric in result.scores.items() if not of_metric]:
-        del result.scores[metric]  # it applies to no picture
+    sort_scores(result.scores)
     if not result.scores:
         raise UserError(f"{path}: holds no score of {result.model!r}")
 
 
-def _quoted(path: Path, row: Row, where: str) -> Result:
+def _quoted(path: Path, row: CsvLine, where: str) -> Result:
     """One line of a leaderboard.csv."""
     known(PROTOCOLS, row["protocol"], "protocol")
-    key = (row["recipe"], row["split"], row["digest"], row["protocol"])
-    quoted = {}
-    for metric in METRICS:
-        if row.get(f"{metric}_mean"):
-            ends = [row.get(f"{metric}_{end}") for end in ("low", "high")]
-            low, high = (_number(end, f"{where}: {metric}") if end else None for end in ends)
-            mean = _number(row[f"{metric}_mean"], f"{where}: {metric}")
-            if (low is not None and low > mean) or (high is not None and high < mean):
-                raise UserError(f"{where}: {metric}_mean lies outside of its interval")
-            quoted[metric] = Estimate(mean, low, high)
-    if not quoted:
-        raise UserError(f"{where}: has no mean of a metric that is known here")
-    result = _empty(path, row["model"], key, (), QUOTED)
-    result.quoted.update(quoted)
     images = _number(row["images"], f"{where}: images")
     if images < 1 or not row["digest"]:
         raise UserError(f"{where}: needs a digest, and a number of images above 0")
-    result.summary["data"]["images"] = int(images)
+    quoted = {
+        metric: _estimate(row, metric, where)
+        for metric in (*METRICS, *PLUG_INS.names())
+        if row.get(f"{metric}_mean")
+    }
+    if not quoted:
+        raise UserError(f"{where}: has no mean of a metric that is known here")
+    key = BoardKey(row["recipe"], row["split"], row["digest"], row["protocol"])
+    result = _empty(path, row["model"], key, (), QUOTED, int(images))
+    result.quoted.update(quoted)
     return result
 
 
-def _empty(path: Path, model: str, key: Key, metrics: Sequence[str], unranked: str) -> Result:
-    recipe, split, digest, protocol = key
-    summary: dict[str, Any] = {
-        "model": model,
-        "restored_by": "unknown",
-        "data": {"recipe": recipe, "split": split, "digest": digest},
-        "protocol": protocol,
-        "metrics": list(metrics),
-        "provenance": {"taken from": path.name},
-        "milliseconds_median": None,
-        "samples": [],
-        "skipped": [],
-        "environment": {},
-    }
+def _estimate(row: CsvLine, metric: str, where: str) -> Estimate:
+    """A mean and its interval, which may be empty."""
+    ends = [row.get(f"{metric}_{end}") for end in ("low", "high")]
+    low, high = (_number(end, f"{where}: {metric}") if end else None for end in ends)
+    mean = _number(row[f"{metric}_mean"], f"{where}: {metric}")
+    if (low is not None and low > mean) or (high is not None and high < mean):
+        raise UserError(f"{where}: {metric}_mean lies outside of its interval")
+    return Estimate(mean, low, high)
+
+
+def _empty(
+    path: Path,
+    model: str,
+    key: BoardKey,
+    metrics: Sequence[str],
+    unranked: str,
+    images: int | None = None,
+) -> Result:
+    """A result without its scores yet."""
+    summary = ResultSummary(
+        model=model,
+        restored_by="unknown",
+        data=ScoredData(recipe=key.recipe, split=key.split, digest=key.digest, images=images),
+        protocol=key.protocol,
+        metrics=list(metrics),
+        provenance={"taken from": path.name},
+    )
     scores: dict[str, dict[str, float]] = {metric: {} for metric in metrics}
     return Result(path.parent, summary, scores, origin=path.name, unranked=unranked)
 
@@ -173,7 +181,7 @@ def _number(text: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not is_score(value):
+    if not (math.isfinite(value) and abs(value) < LARGEST):
         raise UserError(f"{where}: {text!r} is not a finite number")
     return value
 

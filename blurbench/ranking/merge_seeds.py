@@ -24,7 +24,7 @@ def merge_seeds(results: Sequence[Result]) -> list[Result]:
         else:
             alike.setdefault(identity, []).append(result)
     for runs in alike.values():
-        seeds = {run.summary["provenance"]["seed"] for run in runs}
+        seeds = {run.summary.made_by.seed for run in runs}
         # One seed twice is no sample of seeds: two attempts, that stay two rows.
         together = mean_of(runs) if 1 < len(runs) == len(seeds) else None
         merged += [together] if together and together.images else runs
@@ -33,7 +33,7 @@ def merge_seeds(results: Sequence[Result]) -> list[Result]:
 
 def mean_of(runs: Sequence[Result]) -> Result:
     """Of each picture that all runs have, the mean of its scores; pictures of the first seed."""
-    runs = sorted(runs, key=lambda run: int(run.summary["provenance"]["seed"]))
+    runs = sorted(runs, key=lambda run: run.summary.made_by.seed or 0)
     first = runs[0]
     scores = {}
     for metric, of_first in first.scores.items():
@@ -41,19 +41,18 @@ def mean_of(runs: Sequence[Result]) -> Result:
         scores[metric] = {
             name: statistics.fmean(run.scores[metric][name] for run in runs) for name in ids
         }
-    times = [run.summary["milliseconds_median"] for run in runs]
+    times = [run.summary.milliseconds_median for run in runs]
     known_times = [time for time in times if time is not None]
-    provenance = first.summary["provenance"]
-    summary = {
-        **first.summary,
-        "model": _common_name([run.model for run in runs]) or provenance["model"],
+    provenance = first.summary.provenance
+    merged = {
+        "model": _common_name([run.model for run in runs]) or first.summary.made_by.model,
         "milliseconds_median": statistics.median(known_times) if known_times else None,
         "provenance": {key: value for key, value in provenance.items() if key not in OWN},
-        "skipped": [item for run in runs for item in run.summary["skipped"]],
+        "skipped": [each for run in runs for each in run.summary.skipped],
     }
     return Result(
         first.folder,
-        summary,
+        first.summary.model_copy(update=merged),
         scores,
         first.severity,
         first.groups,
@@ -75,13 +74,13 @@ def spread(result: Result, metric: str) -> float | None:
 
 def _identity(result: Result) -> str | None:
     """Equal for runs that differ by their seed alone; None for what is no run."""
-    provenance = result.summary["provenance"]
-    if not {"seed", "model", "data"} <= provenance.keys():
+    made_by = result.summary.made_by
+    if made_by.seed is None or made_by.model is None or made_by.data is None:
         return None
-    same = {key: provenance.get(key) for key in SAME}
-    if str(provenance["data"].get("digest")).startswith("recipe:"):
-        same["data"] = provenance["data"].get("recipe")  # blurred anew: its digest has the seed
-    return json.dumps([result.summary["metrics"], same], sort_keys=True)
+    same = {key: result.summary.provenance.get(key) for key in SAME}
+    if str(made_by.data.get("digest")).startswith("recipe:"):
+        same["data"] = made_by.data.get("recipe")  # blurred anew: its digest has the seed
+    return json.dumps([result.summary.metrics, same], sort_keys=True)
 
 
 def _common_name(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from blurbench.paths import shipped
 
 @dataclass(frozen=True)
 class Printed:
-    """One cell of a printed table; empty strings where a field does not apply."""
+    """One number of a table of a paper; empty strings where a field does not apply."""
 
     table: str
     method: str  # as printed
@@ -35,8 +35,8 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A printed table, its cells in reading order."""
+class PrintedTable:
+    """A table of a paper, its cells in reading order."""
 
     name: str
     paper: str
@@ -51,11 +51,11 @@ class Table:
 
 
 @cache
-def tables() -> dict[str, Table]:
+def tables() -> dict[str, PrintedTable]:
     """Every table by name."""
     folder = shipped("leaderboard/papers")
     return {
-        row["table"]: Table(
+        row["table"]: PrintedTable(
             name=row["table"],
             paper=row["paper"],
             printed_as=row["printed_as"],
@@ -69,7 +69,7 @@ def tables() -> dict[str, Table]:
     }
 
 
-def table(name: str) -> Table:
+def table(name: str) -> PrintedTable:
     """One table; UserError for a name that is none."""
     if name not in tables():
         raise UserError(f"no table {name!r}; there are {', '.join(tables())}")

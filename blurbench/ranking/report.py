@@ -10,13 +10,13 @@ from blurbench.files import write_text
 from blurbench.ranking.boards import Board, Entry, make_boards
 from blurbench.ranking.csv_files import csv_text
 from blurbench.ranking.page import pictures
-from blurbench.ranking.page.duel import story
+from blurbench.ranking.page.duel import duel
 from blurbench.ranking.page.render import costs, printed_values, render_page
 from blurbench.words import counted
 
 
 @dataclass(frozen=True)
-class Summary:
+class Leaderboard:
     """What a leaderboard came to."""
 
     csv: Path
@@ -35,8 +35,8 @@ class Summary:
 
 def leaderboard(
     results: Sequence[Path], out: Path, compare: tuple[str, str] | None = None
-) -> Summary:
-    """Rank RESULT folders and CSV files; `compare` adds the paired story of two models.
+) -> Leaderboard:
+    """Rank RESULT folders and CSV files; `compare` adds the duel of two models.
 
     Raises UserError for what is no finished result, two results of one name on one board, and
     models to compare that share no board.
@@ -44,15 +44,15 @@ def leaderboard(
     if compare and compare[0] == compare[1]:
         raise UserError(f"--compare {compare[0]} {compare[1]}: name two different models")
     boards = make_boards(results)
-    stories = [story(board, compare, out) for board in boards]
-    if compare and not any(stories):
+    duels = [duel(board, compare, out) for board in boards]
+    if compare and not any(duels):
         raise UserError(f"no board has both {compare[0]!r} and {compare[1]!r}")
     viewers = [pictures.viewer(board, out) for board in boards]
-    summary = Summary(out / "leaderboard.csv", out / "leaderboard.html", boards)
-    write_text(summary.csv, render_csv(boards))
-    write_text(summary.page, render_page(boards, viewers, stories))
-    pictures.remove_unused(out, pictures.used(viewers, stories))
-    return summary
+    made = Leaderboard(out / "leaderboard.csv", out / "leaderboard.html", boards)
+    write_text(made.csv, render_csv(boards))
+    write_text(made.page, render_page(boards, viewers, duels))
+    pictures.remove_unused(out, pictures.used(viewers, duels))
+    return made
 
 
 def render_csv(boards: list[Board]) -> str:
@@ -61,7 +61,7 @@ def render_csv(boards: list[Board]) -> str:
 
 
 def _csv_row(board: Board, entry: Entry) -> dict[str, Any]:
-    summary = entry.result.summary
+    summary, made_by = entry.result.summary, entry.result.summary.made_by
     first = entry.scores.get(board.metrics[0])
     return {
         "board": board.name,
@@ -71,7 +71,7 @@ def _csv_row(board: Board, entry: Entry) -> dict[str, Any]:
         "protocol": board.protocol,
         "rank": first.rank if first else None,
         "model": entry.result.model,
-        "restored_by": summary["restored_by"],
+        "restored_by": summary.restored_by,
         "images": entry.result.images,
         "sharp_images": board.independent,
         "missing": entry.missing,
@@ -81,8 +81,8 @@ def _csv_row(board: Board, entry: Entry) -> dict[str, Any]:
             for key, value in _csv_score(metric, board, entry)
         },
         **costs(entry.result),
-        "preset": summary["provenance"].get("preset"),
-        "run_hash": summary["provenance"].get("run_hash"),
+        "preset": made_by.preset,
+        "run_hash": made_by.run_hash,
         "seeds": len(entry.result.runs) or None,
         "taken_from": entry.result.origin,
     }

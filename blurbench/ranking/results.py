@@ -1,31 +1,32 @@
 """A model's scores on one split, read from its RESULT folder."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from blurbench.errors import UserError
-from blurbench.files import read_json, read_jsonl
 from blurbench.metrics import PROTOCOLS, find_metric, known
 from blurbench.ranking.statistics import Estimate
+from blurbench.scoring.result_folder import (
+    FAILURES,
+    PICTURES,
+    SUMMARY,
+    ResultSummary,
+    ScoredPicture,
+    read_pictures,
+    read_summary,
+)
 
 BASELINE = "identity"
-LARGEST = 1e100
-# Of summary.json, beside `complete`.
-FIELDS = (
-    "model",
-    "restored_by",
-    "data",
-    "protocol",
-    "metrics",
-    "provenance",
-    "milliseconds_median",
-    "samples",
-    "skipped",
-    "environment",
-)
-Key = tuple[str, str, str, str]  # recipe, split, digest, protocol
+
+
+class BoardKey(NamedTuple):
+    """Results are ranked together only where all of it agrees."""
+
+    recipe: str
+    split: str
+    digest: str
+    protocol: str
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Result:
     """A model's scores on one split, under one protocol."""
 
     folder: Path
-    summary: dict[str, Any]
+    summary: ResultSummary
     # Metric -> picture id -> score; without the pictures to which a metric does not apply.
     scores: dict[str, dict[str, float]]
     severity: dict[str, float] = field(default_factory=dict)  # picture id -> blur length, px
@@ -47,7 +48,7 @@ class Result:
     @property
     def model(self) -> str:
         """What the leaderboard calls it."""
-        return str(self.summary["model"])
+        return self.summary.model
 
     @property
     def metrics(self) -> list[str]:
@@ -58,7 +59,7 @@ class Result:
     def images(self) -> int:
         """How many pictures were scored."""
         if self.quoted:
-            return int(self.summary["data"]["images"])
+            return self.summary.data.images or 0
         return len(self.ids)
 
     @property
@@ -69,78 +70,61 @@ class Result:
     @property
     def is_baseline(self) -> bool:
         """Whether these are the blurred pictures themselves."""
-        return bool(self.summary["restored_by"] == BASELINE) and not self.origin
+        return self.summary.restored_by == BASELINE and not self.origin
 
     @property
-    def key(self) -> Key:
-        """Results are ranked together only where all of it agrees."""
-        data = self.summary["data"]
-        return data["recipe"], data["split"], data["digest"], self.summary["protocol"]
-
-
-def is_score(value: float) -> bool:
-    """Whether a number can be a score: far from where sums of squares leave the floats."""
-    return math.isfinite(value) and abs(value) < LARGEST
+    def key(self) -> BoardKey:
+        """The board that it belongs on."""
+        data = self.summary.data
+        return BoardKey(data.recipe, data.split, data.digest, self.summary.protocol)
 
 
 def read_result(folder: Path) -> Result:
     """A whole RESULT folder; UserError where it is none, unfinished, torn or mixed."""
-    if not (folder / "results.jsonl").is_file():
-        raise UserError(f"{folder}: holds no results.jsonl; make it with `blurbench evaluate`")
-    result = _empty_result(folder, read_json(folder / "summary.json"))
-    expected = (result.model, *result.key[1:])
-    for number, row in enumerate(read_jsonl(folder / "results.jsonl"), start=1):
-        where = f"{folder / 'results.jsonl'}: line {number}"
-        _take(result, row, expected, where)
-    if not result.images:
-        raise UserError(f"{folder}: every picture was skipped; see its failures.jsonl")
-    for metric, of_metric in list(result.scores.items()):
-        if of_metric:
-            # The bootstrap draws by position: the order of the lines must not matter.
-            result.scores[metric] = dict(sorted(of_metric.items()))
-        else:
-            del result.scores[metric]  # it applies to no picture
-    return result
-
-
-def _empty_result(folder: Path, summary: Any) -> Result:
-    """A result without its scores yet; UserError where the summary is not a whole one."""
-    if not isinstance(summary, dict) or not summary.get("complete"):
+    if not (folder / PICTURES).is_file():
+        raise UserError(f"{folder}: holds no {PICTURES}; make it with `blurbench evaluate`")
+    summary = read_summary(folder)
+    if not summary.complete:
         raise UserError(f"{folder}: is not finished; run the same `blurbench evaluate` again")
-    try:
-        whole = {name: summary[name] for name in FIELDS}
-        result = Result(folder, summary, {metric: {} for metric in whole["metrics"]})
-        _ = result.key
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder / 'summary.json'}: lacks the field {error}") from None
-    known(PROTOCOLS, whole["protocol"], "protocol")
-    for metric in result.scores:
+    known(PROTOCOLS, summary.protocol, "protocol")
+    for metric in summary.metrics:
         find_metric(metric)
+    result = Result(folder, summary, {metric: {} for metric in summary.metrics})
+    for where, picture in read_pictures(folder):
+        _take(result, picture, where)
+    if not result.images:
+        raise UserError(f"{folder}: every picture was skipped; see its {FAILURES}")
+    sort_scores(result.scores)
     return result
 
 
-def _take(
-    result: Result, row: dict[str, Any], expected: tuple[str, str, str, str], where: str
-) -> None:
-    """Add one row to the scores; UserError where it is not of this result."""
-    try:
-        name, found = row["id"], (row["model"], row["split"], row["data"], row["protocol"])
-        if found != expected:
-            raise UserError(f"{where} belongs to another result than summary.json")
-        for metric, of_metric in result.scores.items():
-            if row["metrics"][metric] is None:
-                continue
-            value = float(row["metrics"][metric])
-            if not is_score(value):
-                raise UserError(f"{where}: {metric} is not a finite number")
-            if name in of_metric:
-                raise UserError(f"{where}: {name!r} is there twice")
-            of_metric[name] = value
-        if row.get("severity") is not None:
-            result.severity[name] = float(row["severity"])
-        if row.get("source") is not None:
-            result.sources[name] = str(row["source"])
-        for kind, label in row.get("groups", {}).items():
-            result.groups.setdefault(kind, {})[name] = str(label)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{where}: lacks or garbles {error}") from None
+def sort_scores(scores: dict[str, dict[str, float]]) -> None:
+    """Order pictures by their ids, and drop the metrics that apply to none.
+
+    The bootstrap draws by position, so the order of the lines of a file must not matter.
+    """
+    for metric, of_metric in list(scores.items()):
+        if of_metric:
+            scores[metric] = dict(sorted(of_metric.items()))
+        else:
+            del scores[metric]
+
+
+def _take(result: Result, picture: ScoredPicture, where: str) -> None:
+    """Add one line to the scores; UserError where it is not of this result."""
+    found = (picture.model, picture.split, picture.data, picture.protocol)
+    if found != (result.model, *result.key[1:]):
+        raise UserError(f"{where} belongs to another result than {SUMMARY}")
+    for metric, of_metric in result.scores.items():
+        if metric not in picture.metrics:
+            raise UserError(f"{where}: has no {metric}, which {SUMMARY} names")
+        if picture.id in of_metric:
+            raise UserError(f"{where}: {picture.id!r} is there twice")
+        if (value := picture.metrics[metric]) is not None:
+            of_metric[picture.id] = value
+    if picture.severity is not None:
+        result.severity[picture.id] = picture.severity
+    if picture.source is not None:
+        result.sources[picture.id] = picture.source
+    for kind, label in picture.groups.items():
+        result.groups.setdefault(kind, {})[picture.id] = label

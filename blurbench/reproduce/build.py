@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blurbench.datasets.dataset import BlurDataset
-from blurbench.datasets.format import DATASET
+from blurbench.datasets.format import DATASET, Row
 from blurbench.datasets.index import index
 from blurbench.datasets.make import synthesize
-from blurbench.errors import UserError
+from blurbench.datasets.pairs import ScoredSplit
+from blurbench.errors import UserError, one_line
 from blurbench.metrics import find_metric
 from blurbench.models import build, model_class
 from blurbench.recipes.existing import Existing
@@ -18,8 +18,9 @@ from blurbench.reproduce.stand_ins import stand_in
 from blurbench.reproduce.suites import BLUR, SHARP, Scoring, Training
 from blurbench.runs.trained import Restored
 from blurbench.scoring.captions import caption_split
-from blurbench.scoring.evaluate import evaluate
-from blurbench.scoring.restorers import Identity, Restorer, Row, trained
+from blurbench.scoring.evaluate import Evaluation, evaluate
+from blurbench.scoring.photographs import open_data
+from blurbench.scoring.restorers import Identity, Restorer, trained
 from blurbench.sources.open import open_for
 from blurbench.training.train import train
 
@@ -40,22 +41,22 @@ class Given(Restorer):
 
     kind = "given"
 
-    def __init__(self, name: str, data: Path, role: str) -> None:
+    def __init__(self, name: str, data: ScoredSplit, role: str) -> None:
         """`role` is blur or sharp."""
         super().__init__(name, {"pictures": role})
-        self.dataset, self.role = BlurDataset(data, "test"), role
+        self.data, self.role = data, role
 
     def restore(self, blur: Any, row: Row) -> Restored:  # noqa: ARG002
         """The row's picture of this role."""
-        return Restored(self.dataset.picture(dict(row), self.role))
+        return Restored(self.data.picture(row, self.role))
 
 
 @dataclass
-class Workshop:
-    """The folder `out` at one scale; `root` holds the user's data at scale `paper`."""
+class Builder:
+    """Makes what tables need in the folder `out`, at one scale, and finds again what is made."""
 
     out: Path
-    root: Path | None  # None at demo scale
+    root: Path | None  # of the user's data; None at demo scale
     device: str | None = None
     steps: int = DEMO_STEPS  # of each training at demo scale
     tell: Callable[[str], object] = print
@@ -144,37 +145,42 @@ class Workshop:
         self, scoring: Scoring, metrics: list[str], folder: Path, protocol: str, repeats: int
     ) -> Path:
         """The result folder, evaluated if need be."""
-        data = self.data(scoring.recipe, scoring.data)
+        place = self.data(scoring.recipe, scoring.data)
         using = self.tools(metrics)
         if scoring.tool:
             using[scoring.tool[0]] = str(self.run(scoring.tool[1]))
-        restore = self.restorer(scoring, data)
-        return self.once(
-            folder,
-            f"Scoring {scoring.name} on {scoring.data or scoring.recipe}",
-            lambda: evaluate(
+        if isinstance(scoring.restored_by, Training):
+            self.run(scoring.restored_by)
+
+        def make() -> Evaluation:
+            data = open_data(place)
+            return evaluate(
                 data,
                 folder,
-                restore=restore,
+                restore=self.restorer(scoring, data),
                 name=scoring.name,
                 protocol=protocol,
                 metrics=metrics,
                 repeats=repeats,
                 using=using,
-            ),
+            )
+
+        return self.once(
+            folder, f"Scoring {scoring.name} on {scoring.data or scoring.recipe}", make
         )
 
     def describe(self, scoring: Scoring, folder: Path) -> Path:
         """The result folder of a captioner, scored if need be; UserError where it is none."""
         if not isinstance(scoring.restored_by, Training):
             raise UserError(f"{scoring.name}: no captioner")
-        data, run = self.data(scoring.recipe), self.run(scoring.restored_by)
-        what = f"Scoring the captions of {scoring.name} on {scoring.data}"
+        place, run = self.data(scoring.recipe), self.run(scoring.restored_by)
         return self.once(
-            folder, what, lambda: caption_split(data, run, folder, scoring.name, self.device)
+            folder,
+            f"Scoring the captions of {scoring.name} on {scoring.data}",
+            lambda: caption_split(open_data(place), run, folder, scoring.name, self.device),
         )
 
-    def restorer(self, scoring: Scoring, data: Path) -> Restorer:
+    def restorer(self, scoring: Scoring, data: ScoredSplit) -> Restorer:
         """What restores."""
         by = scoring.restored_by
         if isinstance(by, Training):
@@ -210,7 +216,7 @@ class Workshop:
             try:
                 self.tell(str(make()))
             except (UserError, ValueError, RuntimeError) as error:
-                self.failed[key] = " ".join(str(error).split()) or type(error).__name__
+                self.failed[key] = one_line(error)
                 self.tell(f"not made: {self.failed[key]}")
             else:
                 self.failed[key] = ""
@@ -219,15 +225,15 @@ class Workshop:
         return folder
 
 
-def lacking(shop: Workshop, training: Training) -> str:
+def lacking(builder: Builder, training: Training) -> str:
     """What a training needs and cannot find, in one line; empty where it could start."""
     try:
-        preset, settings = shop.settings(training)
-        build(training.model, preset, **settings).stages()
+        preset, settings = builder.settings(training)
+        build(training.model, preset, **settings).prepare()
     except UserError as error:
         # The opt-in that messages offer is for `train`: random features would be another table.
         return f"{training.name}: {str(error).partition(', or opt in')[0]}"
     return ""
 
 
-__all__ = ["BLUR", "DEMO_STEPS", "SHARP", "Workshop", "lacking"]
+__all__ = ["BLUR", "DEMO_STEPS", "SHARP", "Builder", "lacking"]

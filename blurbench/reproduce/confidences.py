@@ -9,6 +9,7 @@ import pandas as pd
 from blurbench.errors import UserError
 from blurbench.files import read_jsonl
 from blurbench.models.umsn.explain import CLASS_NAMES, COLOURS
+from blurbench.runs.folder import LOG
 
 COLUMNS = [f"confidence_{number}" for number in range(1, len(CLASS_NAMES) + 1)]
 HEIGHT, WIDTH, MARGIN = 360, 640, 48  # px of the picture
@@ -20,7 +21,7 @@ def confidence_table(run: Path, iterations: tuple[int, ...] = ()) -> pd.DataFram
     The index counts the steps of the network's own stage. `iterations` keeps the last rows at or
     before each of them. UserError where a run logged no confidences.
     """
-    path = run / "log.jsonl"
+    path = run / LOG
     rows = [row for row in read_jsonl(path) if row["stage"] != "validation"]
     found = pd.DataFrame([row for row in rows if COLUMNS[0] in row])
     if found.empty:

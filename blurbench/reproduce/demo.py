@@ -10,13 +10,14 @@ from blurbench.datasets.make import synthesize
 from blurbench.ranking.report import leaderboard
 from blurbench.recipes.recipe import load_recipe
 from blurbench.scoring.evaluate import evaluate
+from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import Identity, trained
 from blurbench.sources.open import open_for
 from blurbench.training.train import train
 
 
 @dataclass(frozen=True)
-class Run:
+class DemoRun:
     """One training of the demo: which model, on which data set, for how many steps."""
 
     model: str
@@ -29,7 +30,11 @@ DATA = (
     ("faces", "demo-faces", "builtin:procedural-faces", "SYNTHETIC faces, drawn by the program"),
 )
 # Steps that take about five minutes together on two cores.
-RUNS = (Run("unet", "photos", 400), Run("unet", "faces", 300), Run("umsn", "faces", 400))
+RUNS = (
+    DemoRun("unet", "photos", 400),
+    DemoRun("unet", "faces", 300),
+    DemoRun("umsn", "faces", 400),
+)
 
 CLOSING = """\
 These numbers are small on purpose: tiny networks, a few hundred steps, a handful of pictures.
@@ -37,7 +42,7 @@ They show that every stage works from a sharp picture to a leaderboard row, and 
 what the papers' models can do. For that, train preset `paper` on real data sets: see README.md."""
 
 
-def run_demo(out: Path, runs: tuple[Run, ...] = RUNS, limit: int | None = None) -> Path:
+def run_demo(out: Path, runs: tuple[DemoRun, ...] = RUNS, limit: int | None = None) -> Path:
     """Synthesize, train, evaluate and rank below `out`; gives the page. A second run resumes."""
     began = time.monotonic()
     for name, recipe, source, what in DATA:
@@ -66,19 +71,19 @@ def run_demo(out: Path, runs: tuple[Run, ...] = RUNS, limit: int | None = None) 
     return (out / "leaderboard" / "leaderboard.html").resolve()
 
 
-def score(out: Path, data: str, runs: tuple[Run, ...]) -> list[Path]:
+def score(out: Path, data: str, runs: tuple[DemoRun, ...]) -> list[Path]:
     """Evaluate the blurred pictures and every run on one data set; gives the result folders."""
-    folders = []
+    pairs, folders = open_data(out / data), []
     for run in (None, *(run for run in runs if run.data == data)):
         name = run.model if run else "identity"
         say(f"Scoring {name} on the test pictures of {data}")
         restorer = trained(run_folder(out, run), name, "cpu") if run else Identity()
         folders.append(out / "results" / data / name)
-        click.echo(evaluate(out / data, folders[-1], restore=restorer, name=name))
+        click.echo(evaluate(pairs, folders[-1], restore=restorer, name=name))
     return folders
 
 
-def run_folder(out: Path, run: Run) -> Path:
+def run_folder(out: Path, run: DemoRun) -> Path:
     """Where a training of the demo goes."""
     return out / "runs" / f"{run.model}-{run.data}"
 

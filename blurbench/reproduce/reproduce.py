@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from blurbench.claims import Claim, changed
 from blurbench.errors import UserError
 from blurbench.files import locked, read_json, write_json
 from blurbench.metrics import PROTOCOLS, make_ready
 from blurbench.ranking.report import leaderboard
-from blurbench.reproduce.build import DEMO_STEPS, Workshop, lacking
+from blurbench.reproduce.build import DEMO_STEPS, Builder, lacking
 from blurbench.reproduce.confidences import confidence_table
 from blurbench.reproduce.side_by_side import Outcome, write
 from blurbench.reproduce.suites import (
@@ -25,6 +25,7 @@ from blurbench.reproduce.suites import (
     metric_of,
     trainings,
 )
+from blurbench.scoring.result_folder import Measured, read_caption_summary, read_summary
 from blurbench.stores.folder import Folder
 from blurbench.words import counted
 
@@ -68,44 +69,44 @@ def reproduce(
     """
     of_table = cells(name)
     scale: Scale = "paper" if data_root else "demo"
-    shop = Workshop(out, data_root, device or ("cpu" if scale == "demo" else None), steps, tell)
-    if found := missing(name, shop):
+    builder = Builder(out, data_root, device or ("cpu" if scale == "demo" else None), steps, tell)
+    if found := missing(name, builder):
         for line in found:
             tell(f"missing: {line}")
         raise UserError(f"{name}: {len(found)} missing, as listed; nothing was started")
-    keep_to_scale(out, scale, steps if shop.is_demo else None)
+    keep_to_scale(out, scale, steps if builder.is_demo else None)
     with locked(out):
-        scored = score_all(name, of_table, shop)
-        outcomes = [outcome(cell, scored, shop) for cell in of_table]
-        results = [folder for one, folder in scored.folders.items() if ranked(one, folder)]
+        scored = score_all(name, of_table, builder)
+        outcomes = [outcome(cell, scored, builder) for cell in of_table]
+        results = [made.folder for one, made in scored.made.items() if ranked(one, made)]
         board = out / "leaderboards" / name
         if results:
             tell("\nRanking")
             tell(str(leaderboard(results, board)))
-        csv, page = write(name, scale, shop, outcomes, board if results else None)
-    failed = [f"{Path(key).relative_to(out)}: {why}" for key, why in shop.failed.items() if why]
+        csv, page = write(name, scale, builder, outcomes, board if results else None)
+    failed = [f"{Path(key).relative_to(out)}: {why}" for key, why in builder.failed.items() if why]
     return Reproduced(csv, page, outcomes, failed)
 
 
-def missing(name: str, shop: Workshop) -> list[str]:
+def missing(name: str, builder: Builder) -> list[str]:
     """What table `name` needs and is not there, a line each: pictures, weights, tools."""
-    if shop.is_demo:
+    if builder.is_demo:
         return []
     of_table = cells(name)
     learnt = trainings(of_table)
     wanted = {(one.recipe, "") for one in learnt}
     wanted |= {(one.recipe, one.data) for one in scorings(of_table)}
-    folders = {shop.source(*each): each[0] for each in sorted(wanted)}
+    folders = {builder.source(*each): each[0] for each in sorted(wanted)}
     lines = [
         f"{folder}: no such folder; put the pictures of recipe {recipe} there"
         for folder, recipe in folders.items()
         if not folder.is_dir()
     ]
-    lines += [line for training in learnt if (line := lacking(shop, training))]
+    lines += [line for training in learnt if (line := lacking(builder, training))]
     for metric in dict.fromkeys(metric for cell in of_table if (metric := measured_by(cell))):
         try:
             make_ready(metric)
-            shop.tools([metric])
+            builder.tools([metric])
         except UserError as error:
             lines.append(f"{metric}: {error}")
     return lines
@@ -124,15 +125,23 @@ def measured_by(cell: Cell) -> str:
 
 
 @dataclass(frozen=True)
+class Made:
+    """A result of a table, its summary read."""
+
+    folder: Path
+    summary: Measured
+
+
+@dataclass(frozen=True)
 class Scored:
     """What was evaluated for a table."""
 
-    folders: dict[Scoring, Path]
-    reasons: dict[Scoring, str]  # why one has no folder
+    made: dict[Scoring, Made]
+    reasons: dict[Scoring, str]  # why one was not made
     unready: dict[str, str]  # metric -> why it cannot be measured here
 
 
-def score_all(name: str, of_table: list[Cell], shop: Workshop) -> Scored:
+def score_all(name: str, of_table: list[Cell], builder: Builder) -> Scored:
     """Make everything the cells need, one after the other; what fails is noted."""
     suite, scored = SUITES[name], Scored({}, {}, {})
     for scoring in [*with_baselines(of_table)]:
@@ -144,15 +153,15 @@ def score_all(name: str, of_table: list[Cell], shop: Workshop) -> Scored:
             for cell in own or [c for c in of_table if same_data(c, scoring)]
             if (metric := measured_by(cell)) and ready(metric, scored)
         )
-        folder = shop.out / "results" / name / place(scoring) / scoring.name.replace(" ", "-")
+        folder = builder.out / "results" / name / place(scoring) / scoring.name.replace(" ", "-")
         try:
             if any(cell.printed.metric in CAPTIONS for cell in own):
-                scored.folders[scoring] = shop.describe(scoring, folder)
+                builder.describe(scoring, folder)
+                scored.made[scoring] = Made(folder, read_caption_summary(folder))
                 continue
             asked = list(metrics) or ["psnr"]
-            scored.folders[scoring] = shop.score(
-                scoring, asked, folder, suite.protocol, suite.repeats
-            )
+            builder.score(scoring, asked, folder, suite.protocol, suite.repeats)
+            scored.made[scoring] = Made(folder, read_summary(folder))
         except UserError as error:
             scored.reasons[scoring] = str(error)
     return scored
@@ -187,47 +196,48 @@ def ready(metric: str, scored: Scored) -> bool:
     return not scored.unready[metric]
 
 
-def outcome(cell: Cell, scored: Scored, shop: Workshop) -> Outcome:
+def outcome(cell: Cell, scored: Scored, builder: Builder) -> Outcome:
     """A cell and what was measured for it, in the unit that is printed."""
     if not cell.scoring:
         return Outcome(cell, None, cell.reason)
     if cell.printed.metric.startswith(CONFIDENCE):
-        return confidence(cell, shop)
+        return confidence(cell, builder)
     reason = scored.reasons.get(cell.scoring) or scored.unready.get(metric_of(cell), "")
     if cell.baseline:
         reason = reason or scored.reasons.get(cell.baseline, "")
     if reason:
         return Outcome(cell, None, f"not available: {reason}")
-    folder = scored.folders[cell.scoring]
-    summary = read_json(folder / "summary.json")
-    value = read(cell, summary)
+    made = scored.made[cell.scoring]
+    value = read(cell, made.summary)
     if cell.baseline and value is not None:
-        before = read_json(scored.folders[cell.baseline] / "summary.json")["means"]["psnr"]
+        before = scored.made[cell.baseline].summary.means["psnr"]
         value = None if before is None else value - before
     if value is None:
-        why = summary.get("missing", {}).get(metric_of(cell), "no picture has a value")
-        return Outcome(cell, None, f"not available: {why}", folder)
-    return Outcome(cell, value * (100 if cell.printed.unit == "%" else 1), "", folder, summary)
+        why = made.summary.missing.get(metric_of(cell), "no picture has a value")
+        return Outcome(cell, None, f"not available: {why}", made.folder)
+    if cell.printed.unit == "%":
+        value *= 100
+    return Outcome(cell, value, "", made.folder, made.summary)
 
 
-def read(cell: Cell, summary: dict[str, Any]) -> float | None:
+def read(cell: Cell, summary: Measured) -> float | None:
     """A cell's number in a summary."""
     metric = cell.printed.metric
     if metric == "seconds":
-        median = summary["milliseconds_median"]
+        median = summary.milliseconds_median
         return None if median is None else median / 1000
     if metric == "iterations":
-        return summary["figures"].get("iterations")
-    return summary["means"].get(metric_of(cell))
+        return summary.figures.get("iterations")
+    return summary.means.get(metric_of(cell))
 
 
-def confidence(cell: Cell, shop: Workshop) -> Outcome:
+def confidence(cell: Cell, builder: Builder) -> Outcome:
     """A confidence in a face class, from the log of UMSN's own stage."""
     scoring, printed = cell.scoring, cell.printed
     if scoring is None or not isinstance(scoring.restored_by, Training):
         return Outcome(cell, None, cell.reason)
     try:
-        logged = confidence_table(run := shop.run(scoring.restored_by))
+        logged = confidence_table(run := builder.run(scoring.restored_by))
     except UserError as error:
         return Outcome(cell, None, f"not available: {error}")
     wanted = int(printed.subset.split(", ")[1].split(" ")[0]) / CONFIDENCE_STEPS
@@ -237,10 +247,9 @@ def confidence(cell: Cell, shop: Workshop) -> Outcome:
     return Outcome(cell, float(logged.iloc[at, number]), "", run)
 
 
-def ranked(scoring: Scoring, folder: Path) -> bool:
+def ranked(scoring: Scoring, made: Made) -> bool:
     """Whether a result can stand on a board: not captions, nor what a tool of its own measured."""
-    summary = read_json(folder / "summary.json")
-    return not scoring.tool and bool(summary["images"]) and summary["protocol"] in PROTOCOLS
+    return not scoring.tool and bool(made.summary.images) and made.summary.protocol in PROTOCOLS
 
 
 def keep_to_scale(out: Path, scale: Scale, steps: int | None) -> None:

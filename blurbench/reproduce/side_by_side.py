@@ -12,10 +12,11 @@ from blurbench.files import write_text
 from blurbench.metrics import METRICS, PROTOCOLS, Protocol
 from blurbench.ranking.csv_files import csv_text
 from blurbench.ranking.page.jinja import joined, templates
-from blurbench.ranking.printed import Printed, Table, table
-from blurbench.reproduce.build import Workshop
+from blurbench.ranking.printed import Printed, PrintedTable, table
+from blurbench.reproduce.build import Builder
 from blurbench.reproduce.stand_ins import STAND_INS
 from blurbench.reproduce.suites import CONFIDENCE, SUITES, Cell, Scoring, Training
+from blurbench.scoring.result_folder import Measured
 
 STYLES = ("leaderboard.css", "reproduce.css")
 TITLES = {"seconds": "Seconds", "iterations": "Iterations", "psnr-gain": "PSNR gain"} | {
@@ -31,7 +32,7 @@ class Outcome:
     measured: float | None  # in the unit that is printed
     reason: str  # why nothing was measured
     folder: Path | None = None  # the result or run that it was read from
-    summary: dict[str, Any] | None = None  # of that result
+    summary: Measured | None = None  # of that result
 
     @property
     def printed(self) -> float | None:
@@ -58,25 +59,25 @@ class Outcome:
     @property
     def digest(self) -> str:
         """Of the data set it was measured on; empty where it was read from a run."""
-        return str(self.summary["data"]["digest"]) if self.summary else ""
+        return self.summary.data.digest if self.summary else ""
 
 
 def write(
-    name: str, scale: str, shop: Workshop, outcomes: list[Outcome], board: Path | None
+    name: str, scale: str, builder: Builder, outcomes: list[Outcome], board: Path | None
 ) -> tuple[Path, Path]:
-    """Write both files of table `name` into the workshop's folder; gives their paths."""
-    paths = shop.out / f"{name}.csv", shop.out / f"{name}.html"
-    write_text(paths[0], render_csv(name, scale, shop, outcomes))
-    write_text(paths[1], render_page(table(name), scale, shop, outcomes, board))
+    """Write both files of table `name` into the builder's folder; gives their paths."""
+    paths = builder.out / f"{name}.csv", builder.out / f"{name}.html"
+    write_text(paths[0], render_csv(name, scale, builder, outcomes))
+    write_text(paths[1], render_page(table(name), scale, builder, outcomes, board))
     return paths
 
 
-def render_csv(name: str, scale: str, shop: Workshop, outcomes: list[Outcome]) -> str:
+def render_csv(name: str, scale: str, builder: Builder, outcomes: list[Outcome]) -> str:
     """One line a printed cell, in the order of the table."""
-    return csv_text([_csv_row(name, scale, shop, each) for each in outcomes])
+    return csv_text([_csv_row(name, scale, builder, each) for each in outcomes])
 
 
-def _csv_row(name: str, scale: str, shop: Workshop, outcome: Outcome) -> dict[str, Any]:
+def _csv_row(name: str, scale: str, builder: Builder, outcome: Outcome) -> dict[str, Any]:
     printed, scoring = outcome.cell.printed, outcome.cell.scoring
     training = training_of(scoring) if scoring else None
     made = bool(outcome.folder)
@@ -93,16 +94,16 @@ def _csv_row(name: str, scale: str, shop: Workshop, outcome: Outcome) -> dict[st
         "status": "measured" if outcome.measured is not None else outcome.short,
         "reason": outcome.reason,
         "scale": scale,
-        "stand_in": stand_in_of(scoring, shop) if scoring and made else "",
+        "stand_in": stand_in_of(scoring, builder) if scoring and made else "",
         "recipe": scoring.recipe if scoring else "",
         "digest": outcome.digest,
-        "images": outcome.summary["images"] if outcome.summary else "",
-        "protocol": outcome.summary["protocol"] if outcome.summary else "",
+        "images": outcome.summary.images if outcome.summary else "",
+        "protocol": outcome.summary.protocol if outcome.summary else "",
         "model": training.model if training else "",
-        "preset": shop.settings(training)[0] if training and made else "",
+        "preset": builder.settings(training)[0] if training and made else "",
         "trained_on": training.recipe if training else "",
-        "steps": steps_of(training, shop) if training and made else "",
-        "made_from": outcome.folder.relative_to(shop.out).as_posix() if outcome.folder else "",
+        "steps": steps_of(training, builder) if training and made else "",
+        "made_from": outcome.folder.relative_to(builder.out).as_posix() if outcome.folder else "",
         "note": printed.note,
     }
 
@@ -115,17 +116,17 @@ def training_of(scoring: Scoring) -> Training | None:
     return scoring.tool[1] if scoring.tool else None
 
 
-def stand_in_of(scoring: Scoring, shop: Workshop) -> str:
+def stand_in_of(scoring: Scoring, builder: Builder) -> str:
     """What stands in for the data; empty for the data itself."""
-    return STAND_INS[scoring.recipe].describe() if shop.is_demo else ""
+    return STAND_INS[scoring.recipe].describe() if builder.is_demo else ""
 
 
-def steps_of(training: Training, shop: Workshop) -> int:
+def steps_of(training: Training, builder: Builder) -> int:
     """Optimiser steps of a training."""
     from blurbench.models import model_class
 
     preset: int = model_class(training.model).PRESETS[training.preset].steps
-    return shop.steps if shop.is_demo else training.steps or preset
+    return builder.steps if builder.is_demo else training.steps or preset
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Section:
         return {each.cell.printed.metric: each.cell.printed.unit for each in found}
 
 
-def sections(whole: Table, outcomes: list[Outcome]) -> list[Section]:
+def sections(whole: PrintedTable, outcomes: list[Outcome]) -> list[Section]:
     """The cells by data set, then by method, then by metric, in order of appearance."""
     by_cell = {id(each.cell.printed): each for each in outcomes}
     found = []
@@ -164,7 +165,7 @@ def sections(whole: Table, outcomes: list[Outcome]) -> list[Section]:
 
 
 def render_page(
-    whole: Table, scale: str, shop: Workshop, outcomes: list[Outcome], board: Path | None
+    whole: PrintedTable, scale: str, builder: Builder, outcomes: list[Outcome], board: Path | None
 ) -> str:
     """The page: it needs no network, and its style is inside it."""
     environment = templates()
@@ -175,15 +176,15 @@ def render_page(
         suite=suite,
         protocols=protocols(outcomes),
         scale=scale,
-        steps=shop.steps,
+        steps=builder.steps,
         sections=sections(whole, outcomes),
         titles={metric: title(metric) for metric in whole.metrics},
         unmeasured=Counter(each.reason for each in outcomes if each.measured is None),
         measured=sum(each.measured is not None for each in outcomes),
         total=len(outcomes),
-        runs=runs(outcomes, shop),
+        runs=runs(outcomes, builder),
         stand_ins=STAND_INS,
-        board=f"{link(board, shop)}/leaderboard.html" if board else "",
+        board=f"{link(board, builder)}/leaderboard.html" if board else "",
         style=style,
         style_hash=style_hash,
         version=__version__,
@@ -192,7 +193,7 @@ def render_page(
 
 def protocols(outcomes: list[Outcome]) -> dict[str, Protocol | None]:
     """The protocols that were measured under; None for that of captions."""
-    names = dict.fromkeys(each.summary["protocol"] for each in outcomes if each.summary)
+    names = dict.fromkeys(each.summary.protocol for each in outcomes if each.summary)
     return {name: PROTOCOLS.get(name) for name in names}
 
 
@@ -203,7 +204,7 @@ def title(metric: str) -> str:
     return TITLES.get(metric, metric.replace(CONFIDENCE, "C, "))
 
 
-def runs(outcomes: list[Outcome], shop: Workshop) -> list[dict[str, Any]]:
+def runs(outcomes: list[Outcome], builder: Builder) -> list[dict[str, Any]]:
     """What was trained for the measured cells: each run once, with the methods it stands for."""
     methods: dict[Training, list[str]] = {}
     for each in outcomes:
@@ -215,18 +216,18 @@ def runs(outcomes: list[Outcome], shop: Workshop) -> list[dict[str, Any]]:
             "name": training.name,
             "methods": ", ".join(dict.fromkeys(names)),
             "model": training.model,
-            "preset": shop.settings(training)[0],
+            "preset": builder.settings(training)[0],
             "settings": ", ".join(
-                f"{key}={value}" for key, value in sorted(shop.settings(training)[1].items())
+                f"{key}={value}" for key, value in sorted(builder.settings(training)[1].items())
             ),
             "recipe": training.recipe,
-            "steps": steps_of(training, shop),
-            "link": link(shop.run_folder(training), shop),
+            "steps": steps_of(training, builder),
+            "link": link(builder.run_folder(training), builder),
         }
         for training, names in methods.items()
     ]
 
 
-def link(folder: Path, shop: Workshop) -> str:
+def link(folder: Path, builder: Builder) -> str:
     """A folder as an address relative to the page."""
-    return quote(folder.relative_to(shop.out).as_posix())
+    return quote(folder.relative_to(builder.out).as_posix())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from blurbench.errors import UserError
-from blurbench.ranking.printed import Printed, Table, table, tables
+from blurbench.ranking.printed import Printed, PrintedTable, table, tables
 
 Settings = tuple[tuple[str, Any], ...]  # fields of a preset that differ
 # The pictures themselves, where nothing is restored.
@@ -171,7 +171,7 @@ VARIANTS: dict[tuple[str, str], Variant] = {
 # Read from what a run or a result says beside its scores; of `confidence-`, whatever follows.
 BESIDE = ("seconds", "iterations", "psnr-gain")
 CONFIDENCE = "confidence-"
-# Scores of sentences, by the names that evaluation.captioning gives them.
+# Scores of sentences, by the names that scoring.captions gives them.
 CAPTIONS = ("bleu-1", "bleu-2", "bleu-3", "bleu-4", "meteor", "rouge-l", "cider", "spice")
 
 
@@ -202,7 +202,7 @@ def rows() -> list[dict[str, str]]:
     return [_row(each) for each in tables().values()]
 
 
-def _row(whole: Table) -> dict[str, str]:
+def _row(whole: PrintedTable) -> dict[str, str]:
     learnt = SUITES[whole.name].trained_on
     tested = dict.fromkeys(cell.recipe for cell in whole.cells if cell.model)
     recipes = dict.fromkeys(one for recipe in tested for one in (learnt.get(recipe), recipe) if one)
@@ -224,7 +224,7 @@ def metric_of(cell: Cell) -> str:
     return "" if metric in BESIDE or metric.startswith(CONFIDENCE) else metric
 
 
-def _cell(whole: Table, position: int) -> Cell:
+def _cell(whole: PrintedTable, position: int) -> Cell:
     printed = whole.cells[position]
     variant = VARIANTS.get((whole.name, printed.method), Variant())
     if not printed.model and not variant.restored_by:
@@ -263,7 +263,7 @@ def _unavailable(printed: Printed, variant: Variant) -> str:
     return ""
 
 
-def _baseline(whole: Table, position: int) -> Scoring | None:
+def _baseline(whole: PrintedTable, position: int) -> Scoring | None:
     """What a gain is over: the PSNR before that of its own row, on the same data."""
     gain = whole.cells[position]
     before = [

@@ -1,6 +1,6 @@
 """A plain folder of blurry photographs, that have no sharp counterparts, as a data set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,25 +9,26 @@ import numpy as np
 
 from blurbench.datasets.dataset import BlurDataset
 from blurbench.datasets.format import DATASET, WORK, Row, digest_of, pixel_hash
+from blurbench.datasets.pairs import ScoredSplit
 from blurbench.datasets.splits import pair_id
 from blurbench.errors import UserError
 from blurbench.files import inside
 from blurbench.images import BadImage, image_files, read_image
-from blurbench.metrics import find_metric
 from blurbench.stores.open import Place, is_url
 
 SPLIT = "photographs"
 
 
 class Photographs:
-    """What evaluate needs of a data set; every picture below the folder is one."""
+    """A split of pictures that have nothing to compare with; every one below the folder is one."""
 
     recipe: Mapping[str, Any] = {"title": "Blurry photographs without sharp counterparts"}
     split = SPLIT
+    has_sharp = False
 
     def __init__(self, folder: Path) -> None:
         """Reads every picture once, for the digest; one that cannot be read fails when scored."""
-        self.folder = folder
+        self.folder, self.place = folder, str(folder)
         self.recipe_name = folder.resolve().name
         self.rows = [self._row(path) for path in image_files(folder)]
         self.rows.sort(key=lambda row: str(row["id"]))
@@ -58,7 +59,7 @@ class Photographs:
         return {"id": pair_id(name, self.split, 0), "blur_file_name": name, "blur_pixels": pixels}
 
 
-def open_data(place: Place, split: str) -> BlurDataset | Photographs:
+def open_data(place: Place, split: str = "test") -> ScoredSplit:
     """The split of a data set, or else the pictures of a plain folder; UserError for neither."""
     folder = None if is_url(place) else Path(place)
     if folder is None or not folder.is_dir() or any((folder / x).exists() for x in (DATASET, WORK)):
@@ -67,14 +68,3 @@ def open_data(place: Place, split: str) -> BlurDataset | Photographs:
     if not found.rows:
         raise UserError(f"{folder}: no data set ({DATASET} is missing), and no pictures either")
     return found
-
-
-def refuse_comparing(pictures: BlurDataset | Photographs, metrics: Sequence[str]) -> None:
-    """UserError for metrics that compare, where there is nothing to compare with."""
-    compare = [metric for metric in metrics if find_metric(metric).reference]
-    if compare and isinstance(pictures, Photographs):
-        raise UserError(
-            f"{pictures.folder}: a folder of pictures, no data set, and {compare[0]} needs sharp "
-            "ones; index pairs with `blurbench synthesize pairs`, or choose --metrics that need "
-            "none, such as blur-effect"
-        )

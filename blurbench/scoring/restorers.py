@@ -2,18 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from blurbench.datasets.format import Row
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import image_files, read_bytes, read_image
 from blurbench.runs.trained import Restored
-
-Row = Mapping[str, Any]  # one line of a data set's metadata.jsonl
 
 
 class Restorer(ABC):

@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from blurbench.datasets.dataset import BlurDataset
+from blurbench.datasets.format import Row
+from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import to_float
 from blurbench.metrics import find_metric
 from blurbench.metrics.features import load_features
 from blurbench.metrics.recognition import Gallery
+from blurbench.runs.folder import weights_file
 from blurbench.runs.load import load_run
 from blurbench.runs.trained import TrainedModel
-from blurbench.scoring.photographs import Photographs
-
-Row = Mapping[str, Any]
 
 # `--using NAME=VALUE`, by name: what it is for, and what it is.
 TOOLS = {
@@ -31,18 +30,18 @@ TOOLS = {
 MADE_BY = {"gallery": "embedding"}
 
 
-class Labels:
-    """Gives each row of a data set what some metrics need of it."""
+class MetricInputs:
+    """Gives each row of a split what some metrics need of it beside the restored picture."""
 
     def __init__(
         self,
-        dataset: BlurDataset | Photographs,
+        data: ScoredSplit,
         metrics: Sequence[str],
         using: Mapping[str, str],
         device: str | None = None,
     ) -> None:
         """Open the tools. UserError: one is missing, unknown or unreadable, or a label is."""
-        self.dataset, self.device = dataset, device
+        self.data, self.device = data, device
         self.needs = {name for metric in metrics for name in find_metric(metric).needs}
         check_tools(using, self.needs, metrics)
         self._check_columns(metrics)
@@ -57,7 +56,7 @@ class Labels:
         """Label or tool by name, for one row."""
         found: dict[str, Any] = {name: self.tools[name] for name in self.needs & self.tools.keys()}
         if "mask" in self.needs:
-            found["mask"] = self.dataset.picture(dict(row), "mask")
+            found["mask"] = self.data.picture(row, "mask")
         if "blur" in self.needs:
             found["blur"] = blur
         if "box" in self.needs:
@@ -70,11 +69,11 @@ class Labels:
     def _check_columns(self, metrics: Sequence[str]) -> None:
         columns = {"mask": "mask_file_name", "box": "box", "identity": "identity"}
         for label, column in columns.items():
-            if label in self.needs and any(column not in row for row in self.dataset.rows):
+            if label in self.needs and any(column not in row for row in self.data.rows):
                 wanting = [name for name in metrics if label in find_metric(name).needs]
                 raise UserError(
                     f"{wanting[0]} needs the {label} of every picture; recipe"
-                    f" {self.dataset.recipe_name} has none"
+                    f" {self.data.recipe_name} has none"
                 )
 
     def _open(self, name: str, value: str) -> Callable[..., Any]:
@@ -87,10 +86,10 @@ class Labels:
         return segmenter(run) if name == "segmenter" else detector(run)
 
     def _gallery(self, embed: Callable[[np.ndarray], np.ndarray]) -> Gallery:
-        known = [row for row in self.dataset.rows if row.get("role") == "gallery"]
+        known = [row for row in self.data.rows if row.get("role") == "gallery"]
         if not known:
-            raise UserError(f"recipe {self.dataset.recipe_name} has no gallery to recognise from")
-        pictures = [self.dataset.picture(row, "sharp") for row in known]
+            raise UserError(f"recipe {self.data.recipe_name} has no gallery to recognise from")
+        pictures = [self.data.picture(row, "sharp") for row in known]
         try:
             vectors = np.stack([embed(picture) for picture in pictures])
         except (ValueError, RuntimeError, AssertionError) as error:
@@ -115,7 +114,7 @@ def check_tools(using: Mapping[str, str], needs: set[str], metrics: Sequence[str
 def identify(value: str) -> str:
     """A tool's name and the hash of its weights: what a result was measured with."""
     path = Path(value)
-    file = path / "model.safetensors" if path.is_dir() else path
+    file = weights_file(path)
     return f"{path.name} {sha256(file.read_bytes())[:12]}" if file.is_file() else value
 
 
@@ -136,6 +135,6 @@ def batch(image: np.ndarray, run: TrainedModel) -> torch.Tensor:
     return torch.from_numpy(to_float(image))[None].to(run.device)
 
 
-def scored(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def to_score(rows: Sequence[Row]) -> list[Row]:
     """The rows to restore and score: not the sharp pictures of a gallery."""
     return [row for row in rows if row.get("role") != "gallery"]

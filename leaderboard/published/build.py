@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from blurbench.commands.demo import run_demo
+from blurbench.reproduce.demo import run_demo
 from blurbench.reproduce.reproduce import reproduce
 
 HERE = Path(__file__).resolve().parent

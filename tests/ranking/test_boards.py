@@ -107,7 +107,7 @@ def test_what_is_no_finished_result_is_told_in_one_line(make_result, tmp_path):
         tmp_path / "empty": "holds no results.jsonl",
         torn: "line 21 is not valid JSON",
         mixed: "line 1 belongs to another result",
-        nan: "line 1: psnr is not a finite number",
+        nan: r"line 1: metrics\.psnr: should be a finite number",
         twice: "line 2: 'x' is there twice",
         older: r"summary\.json: lacks the field",
         make_result(tmp_path / "half", "a", psnr(20), complete=False): "is not finished",
@@ -136,7 +136,7 @@ def test_blurs_of_one_picture_count_as_one(make_result, tmp_path):
         for end in ("mean", "low", "high"):
             wanted = getattr(one.scores["psnr"].estimate, end)
             assert getattr(other.scores["psnr"].estimate, end) == pytest.approx(wanted)
-    p_values = {board.comparisons["psnr"].pairs["a", "b"].p for board in (first, second)}
+    p_values = {board.comparisons["psnr"].duels["a", "b"].p for board in (first, second)}
     assert len(p_values) == 1
 
 

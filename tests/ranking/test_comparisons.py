@@ -46,12 +46,12 @@ def test_pairs_carry_scipys_p_values_corrected_over_the_board():
         pair: stats.wilcoxon(rows[pair[0]], rows[pair[1]]).pvalue
         for pair in (("a", "b"), ("a", "c"), ("b", "c"))
     }
-    assert {pair: result.pairs[pair].p for pair in raw} == pytest.approx(
+    assert {pair: result.duels[pair].p for pair in raw} == pytest.approx(
         dict(zip(raw, holm(list(raw.values())), strict=True))
     )
-    for (one, other), pair in result.pairs.items():
-        assert pair.wins == (rows[one] > rows[other]).sum() == result.pairs[other, one].losses
-        assert pair.p == result.pairs[other, one].p
+    for (one, other), pair in result.duels.items():
+        assert pair.wins == (rows[one] > rows[other]).sum() == result.duels[other, one].losses
+        assert pair.p == result.duels[other, one].p
 
 
 def test_mean_ranks_share_ties_and_turn_with_the_direction():
@@ -59,7 +59,7 @@ def test_mean_ranks_share_ties_and_turn_with_the_direction():
     up = comparison(scores, higher_is_better=True)
     assert up.mean_ranks == {"a": (6 + 3) / 8, "b": (12 + 3) / 8, "c": 3}
     assert up.models == ["a", "b", "c"]
-    assert (up.pairs["a", "b"].wins, up.pairs["a", "b"].losses) == (6, 0)
+    assert (up.duels["a", "b"].wins, up.duels["a", "b"].losses) == (6, 0)
     down = comparison(scores, higher_is_better=False)
     assert down.models == ["c", "b", "a"]
     values = [list(row.values()) for row in scores.values()]
@@ -76,7 +76,7 @@ def test_the_critical_difference_is_that_of_the_printed_table(models, q):
 def test_models_that_tie_everywhere_do_not_differ():
     result = comparison(table(dict.fromkeys("abc", [5.0] * 10)), higher_is_better=True)
     assert result.friedman_p == 1
-    assert not any(pair.differs for pair in result.pairs.values())
+    assert not any(pair.differs for pair in result.duels.values())
 
 
 def test_one_model_or_too_few_pictures_are_not_compared():

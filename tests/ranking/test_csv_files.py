@@ -48,7 +48,7 @@ def test_scores_by_picture_that_name_their_board_are_ranked(blur, tmp_path):
     assert entries["theirs", "them.csv"].scores["psnr"].rank == 1
     assert entries["theirs", "them.csv"].scores["psnr"].gain.mean == pytest.approx(3)
     assert entries["worse", "them.csv"].scores["psnr"].rank == 3
-    assert board.comparisons["psnr"].pairs["theirs", "identity"].wins == 20
+    assert board.comparisons["psnr"].duels["theirs", "identity"].wins == 20
 
 
 def test_scores_that_name_no_board_are_shown_without_a_rank(blur, tmp_path):

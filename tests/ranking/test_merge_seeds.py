@@ -45,8 +45,8 @@ def test_seeds_of_one_model_are_one_row_with_both_variances(make, make_result, t
     half = (score.estimate.high - score.estimate.low) / 2
     assert half == pytest.approx(2.09 * HARD.std(ddof=1) / np.sqrt(20), rel=0.1)
     assert [run.model for run in entry.result.runs] == ["unet-seed0", "unet-seed1", "unet-seed2"]
-    assert entry.result.summary["milliseconds_median"] == 11
-    assert not {"seed", "run", "weights"} & entry.result.summary["provenance"].keys()
+    assert entry.result.summary.milliseconds_median == 11
+    assert not {"seed", "run", "weights"} & entry.result.summary.provenance.keys()
     assert board.entries[0].scores["psnr"].seed_sd is None
 
 

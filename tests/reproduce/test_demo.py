@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from blurbench.reproduce.demo import Run, run_demo
+from blurbench.reproduce.demo import DemoRun, run_demo
 
 
 def test_the_demo_ends_with_both_boards_and_resumes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = (Run("unet", "photos", 1), Run("unet", "faces", 1), Run("umsn", "faces", 4))
+    runs = (DemoRun("unet", "photos", 1), DemoRun("unet", "faces", 1), DemoRun("umsn", "faces", 4))
     page = run_demo(tmp_path, runs, limit=6)
     assert page.is_file()
     with (page.parent / "leaderboard.csv").open(newline="") as file:

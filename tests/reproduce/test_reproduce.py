@@ -12,10 +12,10 @@ from click.testing import CliRunner
 
 from blurbench.cli import cli
 from blurbench.errors import UserError
-from blurbench.ranking.printed import Printed, Table, tables
+from blurbench.ranking.printed import Printed, PrintedTable, tables
 from blurbench.recipes.recipe import Recognition
 from blurbench.reproduce import build, reproduce, side_by_side
-from blurbench.reproduce.build import Workshop
+from blurbench.reproduce.build import Builder
 from blurbench.reproduce.reproduce import missing
 from blurbench.reproduce.side_by_side import Outcome, render_csv, render_page
 from blurbench.reproduce.stand_ins import STAND_INS, StandIn
@@ -41,7 +41,7 @@ def run(
     """Some methods of a table, with as few steps as a training has stages."""
     chosen = [cell for cell in cells(table) if cell.printed.method in methods]
     monkeypatch.setattr(reproduce, "cells", lambda _: chosen)
-    whole = Table(**{**tables()[table].__dict__, "cells": tuple(c.printed for c in chosen)})
+    whole = PrintedTable(**{**tables()[table].__dict__, "cells": tuple(c.printed for c in chosen)})
     monkeypatch.setattr(side_by_side, "table", lambda _: whole)
     done = reproduce.reproduce(table, out, steps=4, tell=lambda _: None)
     assert done.failed == []
@@ -183,25 +183,27 @@ def test_what_is_missing_is_listed_before_anything_starts(tmp_path, monkeypatch)
 
 
 def test_nothing_is_missing_at_demo_scale(tmp_path):
-    assert all(missing(name, Workshop(tmp_path, None)) == [] for name in tables())
+    assert all(missing(name, Builder(tmp_path, None)) == [] for name in tables())
 
 
 def test_the_users_data_are_read_where_they_lie(tmp_path):
     root, made = tmp_path / "root", tmp_path / "made"
     for role in ("blur", "sharp"):
         tiny_data.write_photos(root / "pubfig" / role, 2)
-    shop = Workshop(tmp_path / "out", root, tell=lambda _: None)
-    assert shop.data("pubfig") == tmp_path / "out" / "data" / "pubfig"
-    assert json.loads((shop.data("pubfig") / "dataset.json").read_text())["counts"] == {"test": 2}
+    builder = Builder(tmp_path / "out", root, tell=lambda _: None)
+    assert builder.data("pubfig") == tmp_path / "out" / "data" / "pubfig"
+    assert json.loads((builder.data("pubfig") / "dataset.json").read_text())["counts"] == {
+        "test": 2
+    }
     made = root / "umsn-faces-test" / "Helen"
     made.mkdir(parents=True)
     (made / "dataset.json").write_text("{}")
-    assert shop.data("umsn-faces-test", "Helen") == made
+    assert builder.data("umsn-faces-test", "Helen") == made
     with pytest.raises(UserError, match=r"put a \.pt2 or VGG16's there"):
-        shop.tools(["top-1"])
+        builder.tools(["top-1"])
     (root / "weights").mkdir()
     (root / "weights" / "embedding.pt2").touch()
-    assert shop.tools(["top-1"]) == {"embedding": str(root / "weights" / "embedding.pt2")}
+    assert builder.tools(["top-1"]) == {"embedding": str(root / "weights" / "embedding.pt2")}
 
 
 def test_names_are_harmless_in_both_files(tmp_path):
@@ -209,11 +211,11 @@ def test_names_are_harmless_in_both_files(tmp_path):
     cell = {**tables()["brmr-2"].cells[0].__dict__, "method": "=cmd()", "note": bad}
     printed = Printed(**{**cell, "data": bad})
     scoring = Scoring("concert", bad, Training("deepdeblur", "paper", "concert"))
-    shop = Workshop(tmp_path, None)
+    builder = Builder(tmp_path, None)
     outcomes = [Outcome(Cell(printed, scoring), None, f"not available: {bad}")]
-    assert ",'=cmd()," in render_csv("brmr-2", "demo", shop, outcomes)
-    whole = Table(**{**tables()["brmr-2"].__dict__, "cells": (printed,)})
-    page = render_page(whole, "demo", shop, outcomes, None)
+    assert ",'=cmd()," in render_csv("brmr-2", "demo", builder, outcomes)
+    whole = PrintedTable(**{**tables()["brmr-2"].__dict__, "cells": (printed,)})
+    page = render_page(whole, "demo", builder, outcomes, None)
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
 

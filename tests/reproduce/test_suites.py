@@ -6,7 +6,7 @@ from blurbench.metrics import PROTOCOLS
 from blurbench.models import build
 from blurbench.ranking.printed import tables
 from blurbench.recipes.recipe import load_any_recipe
-from blurbench.reproduce.build import Workshop
+from blurbench.reproduce.build import Builder
 from blurbench.reproduce.stand_ins import STAND_INS, stand_in
 from blurbench.reproduce.suites import (
     SUITES,
@@ -113,9 +113,9 @@ def test_every_recipe_has_a_stand_in_that_says_so():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_training_has_a_tiny_one(name, tmp_path):
-    shop = Workshop(tmp_path, None)
+    builder = Builder(tmp_path, None)
     for training in trainings(cells(name)):
-        preset, settings = shop.settings(training)
+        preset, settings = builder.settings(training)
         model = build(training.model, preset, **settings)
         assert preset == "tiny"
         assert (model.config.crop_size or 64) % model.multiple == 0
@@ -126,10 +126,10 @@ def test_every_training_has_a_tiny_one(name, tmp_path):
 
 
 def test_a_tiny_one_keeps_what_its_preset_is_about(tmp_path):
-    shop = Workshop(tmp_path, None)
-    _, settings = shop.settings(Training("sp", "net3", "gopro"))
+    builder = Builder(tmp_path, None)
+    _, settings = builder.settings(Training("sp", "net3", "gopro"))
     assert (settings["cross_level"], settings["aggregation"]) == (False, False)
-    _, settings = shop.settings(Training("umsn", "no-confidence", "umsn-faces"))
+    _, settings = builder.settings(Training("umsn", "no-confidence", "umsn-faces"))
     assert settings["confidence"] is False
-    paper = Workshop(tmp_path, tmp_path)
+    paper = Builder(tmp_path, tmp_path)
     assert paper.settings(Training("sp", "net3", "gopro")) == ("net3", {})

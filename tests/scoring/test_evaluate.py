@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import time
 
@@ -13,8 +14,10 @@ from blurbench.metrics import compute
 from blurbench.models.parts.dropout import drawing, with_dropout
 from blurbench.runs.trained import Restored
 from blurbench.scoring import evaluate as module
-from blurbench.scoring.evaluate import evaluate, evaluate_runs, sample_ids
+from blurbench.scoring.evaluate import evaluate, evaluate_runs
+from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import FolderRestorer, Identity, ModelRestorer
+from blurbench.scoring.result_folder import sample_ids
 
 
 def function(name, restore, provenance=None):
@@ -27,7 +30,7 @@ def scores(out):
 
 
 def test_identity_scores_what_is_on_disk(data_set, tmp_path):
-    summary = evaluate(data_set, tmp_path / "out", restore=Identity(), name="identity")
+    summary = evaluate(open_data(data_set), tmp_path / "out", restore=Identity(), name="identity")
     rows = list(read_jsonl(tmp_path / "out" / "results.jsonl"))
     assert [row["id"] for row in rows] == [f"crop-{index}" for index in range(10)]
     for row in rows:
@@ -46,7 +49,7 @@ def test_identity_scores_what_is_on_disk(data_set, tmp_path):
 
 def test_the_summary_says_what_was_measured_with_what(data_set, tmp_path):
     restore = function("copy", lambda blur: blur.copy(), {"preset": "tiny"})
-    evaluate(data_set, tmp_path, restore=restore, name="copy")
+    evaluate(open_data(data_set), tmp_path, restore=restore, name="copy")
     summary = read_json(tmp_path / "summary.json")
     assert summary["complete"] is True
     assert summary["data"]["recipe"] == "crops"
@@ -61,9 +64,9 @@ def test_the_summary_says_what_was_measured_with_what(data_set, tmp_path):
 
 
 def test_every_model_keeps_the_same_few_samples(data_set, tmp_path):
-    evaluate(data_set, tmp_path / "a", restore=Identity(), name="a")
+    evaluate(open_data(data_set), tmp_path / "a", restore=Identity(), name="a")
     dark = function("b", lambda blur: blur // 2)
-    evaluate(data_set, tmp_path / "b", restore=dark, name="b")
+    evaluate(open_data(data_set), tmp_path / "b", restore=dark, name="b")
     kept = [sorted(p.name for p in (tmp_path / name / "samples").iterdir()) for name in "ab"]
     assert kept[0] == kept[1]
     assert len(kept[0]) == 8 * 3
@@ -81,13 +84,16 @@ def test_a_model_that_fails_on_one_picture_loses_only_that(data_set, tmp_path):
             raise RuntimeError("no memory\nfor this one")
         return blur[:-1] if np.array_equal(blur, bad[1]) else blur
 
-    summary = evaluate(data_set, tmp_path, restore=function("flaky", flaky), name="flaky")
+    summary = evaluate(
+        open_data(data_set), tmp_path, restore=function("flaky", flaky), name="flaky"
+    )
     assert summary.images == 8
-    assert summary.skipped == [
-        {"id": "crop-3", "why": "RuntimeError: no memory for this one"},
-        {"id": "crop-5", "why": "restored is 24x19, sharp is 24x20 px"},
-    ]
-    assert list(read_jsonl(tmp_path / "failures.jsonl")) == summary.skipped
+    [first, second] = read_jsonl(tmp_path / "failures.jsonl")
+    told = r"RuntimeError: no memory for this one \(scoring/restorers\.py:\d+\)"
+    assert first["id"] == "crop-3"
+    assert re.fullmatch(told, first["why"])
+    assert second == {"id": "crop-5", "why": "restored is 24x19, sharp is 24x20 px"}
+    assert [each.written() for each in summary.skipped] == [first, second]
     assert "skipped crop-3: RuntimeError" in str(summary)
 
 
@@ -99,7 +105,9 @@ def test_the_first_picture_is_not_timed_cold(make_data_set, tmp_path):
         slept.append(0)
         return blur
 
-    evaluate(data, tmp_path / "out", restore=function("slow", slow_at_first), name="slow")
+    evaluate(
+        open_data(data), tmp_path / "out", restore=function("slow", slow_at_first), name="slow"
+    )
     assert read_json(tmp_path / "out" / "summary.json")["milliseconds_median"] < 100
 
 
@@ -113,7 +121,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(data_set, tmp_path):
         return blur // 2
 
     def evaluate_with(restore, out):
-        evaluate(data_set, out, restore=function("half", restore), name="half")
+        evaluate(open_data(data_set), out, restore=function("half", restore), name="half")
 
     with pytest.raises(KeyboardInterrupt):
         evaluate_with(interrupted, tmp_path / "out")
@@ -135,7 +143,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(data_set, tmp_path):
 
 def test_a_result_of_something_else_is_not_touched(data_set, make_data_set, tmp_path):
     out = tmp_path / "out"
-    evaluate(data_set, out, restore=Identity(), name="first")
+    evaluate(open_data(data_set), out, restore=Identity(), name="first")
     before = (out / "summary.json").read_bytes()
     other = make_data_set(tmp_path / "other", count=3)
     for data, name, more in [
@@ -144,22 +152,21 @@ def test_a_result_of_something_else_is_not_touched(data_set, make_data_set, tmp_
         (data_set, "first", {"metrics": ("psnr",)}),
     ]:
         with pytest.raises(UserError, match="holds a result of another"):
-            evaluate(data, out, restore=Identity(), name=name, **more)
+            evaluate(open_data(data), out, restore=Identity(), name=name, **more)
     assert (out / "summary.json").read_bytes() == before
     (tmp_path / "papers").mkdir()
     (tmp_path / "papers" / "thesis.tex").write_text("x")
-    with pytest.raises(UserError, match="holds no result"):
-        evaluate(data_set, tmp_path / "papers", restore=Identity(), name="first")
+    with pytest.raises(UserError, match="not empty, and not a result"):
+        evaluate(open_data(data_set), tmp_path / "papers", restore=Identity(), name="first")
 
 
 def test_unknown_names_are_refused_before_anything_is_written(data_set, tmp_path):
     for more, message in [
         ({"metrics": ("psnr", "nope")}, "unknown metric 'nope'"),
         ({"protocol": "nope"}, "unknown protocol 'nope'"),
-        ({"split": "train"}, "test"),
     ]:
         with pytest.raises(UserError, match=message):
-            evaluate(data_set, tmp_path / "out", restore=Identity(), name="x", **more)
+            evaluate(open_data(data_set), tmp_path / "out", restore=Identity(), name="x", **more)
     assert not (tmp_path / "out").exists()
 
 
@@ -171,14 +178,16 @@ def test_a_run_that_cannot_be_loaded_costs_the_others_nothing(data_set, tmp_path
 
     monkeypatch.setattr(module, "trained", load)
     runs = [tmp_path / name for name in ("a", "torn", "b")]
-    done = list(evaluate_runs(data_set, tmp_path / "out", runs, "cpu", metrics=("psnr",)))
+    done = list(
+        evaluate_runs(open_data(data_set), tmp_path / "out", runs, "cpu", metrics=("psnr",))
+    )
     assert [one.failed for one in done] == [0, 1, 0]
     assert str(done[1]) == f"not evaluated: {runs[1]}: this training is not finished"
     assert scores(tmp_path / "out" / "a") == scores(tmp_path / "out" / "b") != {}
     with pytest.raises(UserError, match="none of the runs"):
-        list(evaluate_runs(data_set, tmp_path / "out", runs[1:2], "cpu"))
+        list(evaluate_runs(open_data(data_set), tmp_path / "out", runs[1:2], "cpu"))
     with pytest.raises(UserError, match="same name"):
-        list(evaluate_runs(data_set, tmp_path, [runs[0], tmp_path / "c" / "a"], "cpu"))
+        list(evaluate_runs(open_data(data_set), tmp_path, [runs[0], tmp_path / "c" / "a"], "cpu"))
 
 
 def noisy(blur):
@@ -190,9 +199,9 @@ def noisy(blur):
 
 
 def test_scores_of_a_model_that_draws_noise_are_means_over_its_draws(data_set, tmp_path):
-    evaluate(data_set, tmp_path / "one", restore=function("n", noisy), name="n")
+    evaluate(open_data(data_set), tmp_path / "one", restore=function("n", noisy), name="n")
     three = evaluate(
-        data_set, tmp_path / "three", restore=function("n", noisy), name="n", repeats=3
+        open_data(data_set), tmp_path / "three", restore=function("n", noisy), name="n", repeats=3
     )
     rows = list(read_jsonl(tmp_path / "three" / "results.jsonl"))
     summary = read_json(tmp_path / "three" / "summary.json")
@@ -209,13 +218,13 @@ def test_scores_of_a_model_that_draws_noise_are_means_over_its_draws(data_set, t
     assert rows[0]["spread"]["psnr"] == pytest.approx(np.std(drawn, ddof=1), abs=1e-9)
     assert scores(tmp_path / "one")["crop-0"]["psnr"] == pytest.approx(drawn[0], abs=1e-9)
     with pytest.raises(UserError, match="another repeats"):
-        evaluate(data_set, tmp_path / "three", restore=function("n", noisy), name="n")
+        evaluate(open_data(data_set), tmp_path / "three", restore=function("n", noisy), name="n")
 
 
 def test_a_model_that_draws_nothing_is_restored_once_and_says_so(data_set, tmp_path):
     calls = []
     restore = function("m", lambda blur: calls.append(0) or blur)
-    summary = evaluate(data_set, tmp_path, restore=restore, name="m", repeats=5)
+    summary = evaluate(open_data(data_set), tmp_path, restore=restore, name="m", repeats=5)
     assert len(calls) == 10 + 1  # the first is not timed
     assert summary.notes == ["m draws no noise: every picture was restored once"]
 
@@ -227,7 +236,7 @@ def test_what_a_model_counted_and_the_tiles_it_went_by_are_kept(data_set, tmp_pa
         number = next(counts)
         return Restored(blur, {"loops": float(number)}, tile=512 if number < 3 else None)
 
-    summary = evaluate(data_set, tmp_path, restore=ModelRestorer("m", restore), name="m")
+    summary = evaluate(open_data(data_set), tmp_path, restore=ModelRestorer("m", restore), name="m")
     rows = list(read_jsonl(tmp_path / "results.jsonl"))
     assert [row["figures"]["loops"] for row in rows] == list(range(10))
     assert [row["tile"] for row in rows] == [512] * 3 + [None] * 7
@@ -238,28 +247,28 @@ def test_what_a_model_counted_and_the_tiles_it_went_by_are_kept(data_set, tmp_pa
 
 def test_a_row_says_what_it_was_blurred_from(make_data_set, tmp_path):
     data = make_data_set(tmp_path / "set", count=2)
-    evaluate(data, tmp_path / "before", restore=Identity(), name="i")
+    evaluate(open_data(data), tmp_path / "before", restore=Identity(), name="i")
     path = data / "test" / "metadata.jsonl"
     write_jsonl(path, [{**row, "source_id": "one"} for row in read_jsonl(path)])
-    evaluate(data, tmp_path / "after", restore=Identity(), name="i")
+    evaluate(open_data(data), tmp_path / "after", restore=Identity(), name="i")
     said = [list(read_jsonl(tmp_path / n / "results.jsonl")) for n in ("before", "after")]
     assert [row.get("source") for rows in said for row in rows] == [None, None, "one", "one"]
 
 
 def test_rows_are_plain_json(data_set, tmp_path):
-    evaluate(data_set, tmp_path, restore=Identity(), name="ünïcode, spaces")
+    evaluate(open_data(data_set), tmp_path, restore=Identity(), name="ünïcode, spaces")
     for line in (tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines():
         assert json.loads(line)["model"] == "ünïcode, spaces"
 
 
 def test_a_folder_of_restored_pictures_is_an_evaluation_like_any(data_set, tmp_path):
     summary = evaluate(
-        data_set,
+        open_data(data_set),
         tmp_path / "out",
         restore=FolderRestorer(data_set / "test" / "blur"),
         name="theirs",
     )
-    evaluate(data_set, tmp_path / "identity", restore=Identity(), name="identity")
+    evaluate(open_data(data_set), tmp_path / "identity", restore=Identity(), name="identity")
     assert scores(tmp_path / "out") == scores(tmp_path / "identity")
     assert summary.notes == []
 
@@ -269,7 +278,9 @@ def test_restored_pictures_that_changed_are_another_result(data_set, tmp_path):
     shutil.copytree(data_set / "test" / "blur", folder)
 
     def again():
-        return evaluate(data_set, tmp_path / "out", restore=FolderRestorer(folder), name="theirs")
+        return evaluate(
+            open_data(data_set), tmp_path / "out", restore=FolderRestorer(folder), name="theirs"
+        )
 
     first = again()
     assert again().means == first.means
@@ -283,39 +294,39 @@ def test_pictures_that_the_digest_does_not_stand_for_are_not_scored(make_data_se
     for role, other, index in (("sharp", "blur", 1), ("blur", "sharp", 2)):
         name = f"crop-{index}.png"
         shutil.copy(data / "test" / other / name, data / "test" / role / name)
-    summary = evaluate(data, tmp_path / "out", restore=Identity(), name="identity")
-    assert [item["id"] for item in summary.skipped] == ["crop-1", "crop-2"]
+    summary = evaluate(open_data(data), tmp_path / "out", restore=Identity(), name="identity")
+    assert [each.id for each in summary.skipped] == ["crop-1", "crop-2"]
     assert scores(tmp_path / "out").keys() == {"crop-0", "crop-3"}
-    for item, role in zip(summary.skipped, ("sharp", "blur"), strict=True):
-        assert f"{role}/{item['id']}.png: differs from the data set's metadata" in item["why"]
+    for each, role in zip(summary.skipped, ("sharp", "blur"), strict=True):
+        assert f"{role}/{each.id}.png: differs from the data set's metadata" in each.why
 
 
 def test_rows_that_lack_something_are_scored_again(data_set, tmp_path):
-    evaluate(data_set, tmp_path, restore=Identity(), name="identity")
+    evaluate(open_data(data_set), tmp_path, restore=Identity(), name="identity")
     before = (tmp_path / "results.jsonl").read_text()
     _, second, *others = before.splitlines()
     torn = json.dumps({**json.loads(second), "metrics": {"psnr": 1.0}})
     (tmp_path / "results.jsonl").write_text("\n".join(['{"a": 1}', "7", torn, *others, ""]))
-    evaluate(data_set, tmp_path, restore=Identity(), name="identity")
+    evaluate(open_data(data_set), tmp_path, restore=Identity(), name="identity")
     assert (tmp_path / "results.jsonl").read_text() == before
 
 
 def test_two_evaluations_never_write_one_result_at_once(data_set, tmp_path):
     def meddle(blur):
         with pytest.raises(UserError, match="another process is writing here"):
-            evaluate(data_set, tmp_path, restore=function("m", np.copy), name="m")
+            evaluate(open_data(data_set), tmp_path, restore=function("m", np.copy), name="m")
         return blur
 
-    summary = evaluate(data_set, tmp_path, restore=function("m", meddle), name="m")
+    summary = evaluate(open_data(data_set), tmp_path, restore=function("m", meddle), name="m")
     assert summary.skipped == []
 
 
 def test_neither_peak_memory_nor_the_wording_of_the_recipe_makes_another_result(data_set, tmp_path):
-    evaluate(data_set, tmp_path, restore=Identity(), name="identity")
+    evaluate(open_data(data_set), tmp_path, restore=Identity(), name="identity")
     older = read_json(tmp_path / "summary.json")
     del older["peak_memory_mb"], older["data"]["recipe_sha256"]
     write_json(tmp_path / "summary.json", older)
-    evaluate(data_set, tmp_path, restore=Identity(), name="identity")
+    evaluate(open_data(data_set), tmp_path, restore=Identity(), name="identity")
     assert read_json(tmp_path / "summary.json").keys() > older.keys()
 
 
@@ -324,7 +335,7 @@ def test_what_is_printed_counts_pictures_even_where_there_are_none(make_data_set
         raise RuntimeError("no memory")
 
     data = make_data_set(tmp_path / "set", count=1)
-    none = evaluate(data, tmp_path / "m2", restore=function("m2", broken), name="m2")
+    none = evaluate(open_data(data), tmp_path / "m2", restore=function("m2", broken), name="m2")
     assert str(none).startswith(f"m2: no picture could be scored ({tmp_path / 'm2'})\n")
-    one = evaluate(data, tmp_path / "one", restore=Identity(), name="one")
+    one = evaluate(open_data(data), tmp_path / "one", restore=Identity(), name="one")
     assert " over 1 picture (" in str(one)

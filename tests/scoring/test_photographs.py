@@ -43,8 +43,8 @@ def test_the_blur_effect_tells_more_blur_and_needs_no_sharp_picture():
 def test_a_folder_of_photographs_makes_a_board_with_pictures_and_no_sharp_ones(folder, tmp_path):
     results = [tmp_path / "results" / name for name in "ab"]
     theirs = FolderRestorer(folder.parent / "restored", "theirs")
-    evaluate(folder, results[0], restore=Identity(), name="identity", metrics=METRICS)
-    evaluate(folder, results[1], restore=theirs, name="theirs", metrics=METRICS)
+    evaluate(open_data(folder), results[0], restore=Identity(), name="identity", metrics=METRICS)
+    evaluate(open_data(folder), results[1], restore=theirs, name="theirs", metrics=METRICS)
     summary = leaderboard(results, tmp_path / "out", compare=("theirs", "identity"))
     [board] = summary.boards
     assert (board.recipe, board.images, board.metrics) == ("blurry", 7, ["blur-effect"])
@@ -68,17 +68,21 @@ def test_pictures_are_known_by_their_pixels(folder):
 
 def test_a_picture_that_cannot_be_read_is_skipped(folder, tmp_path):
     (folder / "broken.png").write_bytes(b"no picture")
-    summary = evaluate(folder, tmp_path / "r", restore=Identity(), name="i", metrics=METRICS)
+    summary = evaluate(
+        open_data(folder), tmp_path / "r", restore=Identity(), name="i", metrics=METRICS
+    )
     assert (summary.images, summary.failed) == (7, 1)
-    assert "broken.png" in summary.skipped[0]["why"]
+    assert "broken.png" in summary.skipped[0].why
 
 
 def test_a_metric_that_does_not_apply_to_a_picture_leaves_it_out_of_the_mean(
     folder, tmp_path, monkeypatch
 ):
     found = iter([0.5, float("nan"), *[0.75] * 5])
-    monkeypatch.setattr("blurbench.scoring.evaluate.compute", lambda *_: next(found))
-    summary = evaluate(folder, tmp_path / "r", restore=Identity(), name="i", metrics=METRICS)
+    monkeypatch.setattr("blurbench.scoring.score.compute", lambda *_: next(found))
+    summary = evaluate(
+        open_data(folder), tmp_path / "r", restore=Identity(), name="i", metrics=METRICS
+    )
     values = [row["metrics"]["blur-effect"] for row in read_jsonl(tmp_path / "r" / "results.jsonl")]
     assert values.count(None) == 1
     assert summary.means["blur-effect"] == pytest.approx((0.5 + 5 * 0.75) / 6)
@@ -86,7 +90,7 @@ def test_a_metric_that_does_not_apply_to_a_picture_leaves_it_out_of_the_mean(
 
 def test_metrics_that_compare_need_a_data_set(folder, tmp_path):
     with pytest.raises(UserError, match="psnr needs sharp ones; index pairs"):
-        evaluate(folder, tmp_path / "r", restore=Identity(), name="i")
+        evaluate(open_data(folder), tmp_path / "r", restore=Identity(), name="i")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty: no data set .*no pictures either"):
         open_data(tmp_path / "empty", "test")
@@ -98,7 +102,9 @@ def test_metrics_that_compare_need_a_data_set(folder, tmp_path):
 @pytest.mark.skipif(not SHARED, reason="BLURBENCH_SHARED is not set: no real photographs")
 def test_real_blurry_photographs(tmp_path):
     place = Path(SHARED) / "data" / "real_blurry" / "kohler"
-    summary = evaluate(place, tmp_path / "r", restore=Identity(), name="identity", metrics=METRICS)
+    summary = evaluate(
+        open_data(place), tmp_path / "r", restore=Identity(), name="identity", metrics=METRICS
+    )
     assert (summary.images, summary.failed) == (3, 0)
     assert 0.2 < summary.means["blur-effect"] < 0.9
     assert leaderboard([tmp_path / "r"], tmp_path / "out").boards[0].images == 3

@@ -19,6 +19,7 @@ from blurbench.recipes.recipe import Images, Replicas, load_recipe
 from blurbench.runs.trained import TrainedModel
 from blurbench.scoring import tools
 from blurbench.scoring.evaluate import evaluate
+from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import Identity
 from blurbench.scoring.tools import check_tools, identify
 from blurbench.sources.open import open_for
@@ -56,7 +57,7 @@ def recognition(people, tmp_path_factory):
 
 def test_probes_are_recognised_among_the_gallery(recognition, tmp_path):
     summary = evaluate(
-        recognition,
+        open_data(recognition),
         tmp_path / "result",
         restore=Identity(),
         name="identity",
@@ -72,11 +73,11 @@ def test_probes_are_recognised_among_the_gallery(recognition, tmp_path):
 
 def test_another_tool_is_another_result(recognition, tmp_path):
     settings = {"restore": Identity(), "name": "identity", "metrics": ("top-1",)}
-    evaluate(recognition, tmp_path / "r", using={"embedding": "pixels"}, **settings)
+    evaluate(open_data(recognition), tmp_path / "r", using={"embedding": "pixels"}, **settings)
     file = tmp_path / "weights.pt2"
     file.write_bytes(b"x")
     with pytest.raises(UserError, match=r"weights\.pt2"):
-        evaluate(recognition, tmp_path / "r", using={"embedding": str(file)}, **settings)
+        evaluate(open_data(recognition), tmp_path / "r", using={"embedding": str(file)}, **settings)
     assert identify(str(file)).startswith("weights.pt2 ")
 
 
@@ -102,7 +103,7 @@ def test_a_network_that_cannot_take_the_gallery_is_told_in_one_line(
     monkeypatch.setattr(tools, "load_features", lambda _: refuse)
     with pytest.raises(UserError, match=r"net does not fit these pictures: expected 96 px$"):
         evaluate(
-            recognition,
+            open_data(recognition),
             tmp_path / "r",
             restore=Identity(),
             name="identity",
@@ -113,7 +114,13 @@ def test_a_network_that_cannot_take_the_gallery_is_told_in_one_line(
 
 def test_missing_labels_are_told(recognition, tmp_path):
     with pytest.raises(UserError, match="psnr-hair needs the mask of every picture; recipe few"):
-        evaluate(recognition, tmp_path / "x", restore=Identity(), name="i", metrics=("psnr-hair",))
+        evaluate(
+            open_data(recognition),
+            tmp_path / "x",
+            restore=Identity(),
+            name="i",
+            metrics=("psnr-hair",),
+        )
 
 
 def test_the_command_line_takes_tools(recognition, tmp_path):
@@ -151,7 +158,7 @@ def test_classes_of_real_faces_against_plain_sums(shared, tmp_path):
     few = {"images": Images(train=0, val=0, test=4), "replicas": Replicas(test=1)}
     data = made("umsn-faces-test", source, tmp_path / "data", **few)
     names = [f"{metric}-{part}" for metric in ("psnr", "ssim") for part in FACE_CLASSES]
-    evaluate(data, tmp_path / "r", restore=Identity(), name="identity", metrics=names)
+    evaluate(open_data(data), tmp_path / "r", restore=Identity(), name="identity", metrics=names)
     rows = list(read_jsonl(tmp_path / "r" / "results.jsonl"))
     assert len(rows) == 4
     for row in rows:
@@ -175,7 +182,7 @@ def test_squares_of_partly_blurred_stills_against_counted_pixels(tmp_path, monke
     run = TrainedModel("igan", igan, next(igan.parameters()).device, {})
     monkeypatch.setattr(tools, "load_run", lambda *_: run)
     evaluate(
-        data,
+        open_data(data),
         tmp_path / "r",
         restore=Identity(),
         name="identity",

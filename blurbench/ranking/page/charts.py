@@ -18,7 +18,7 @@ MOST_LINES = 8  # so many colours can be told apart; the table has every model
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """A model's curve."""
 
     model: str
@@ -35,7 +35,7 @@ class Chart:
     x_title: str
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
-    lines: list[Line]
+    lines: list[Curve]
     left_out: int  # models that have no line
 
 
@@ -54,7 +54,7 @@ def severity_chart(board: Board, breakdown: Breakdown, metric: str) -> Chart:
     last = {model: y_axis.place(cells[model][-1].mean) for model in shown}
     names = spread_out([last[model] for model in shown])
     lines = [
-        Line(
+        Curve(
             model,
             0 if model in baseline else 1 + [m for m in shown if m not in baseline].index(model),
             [

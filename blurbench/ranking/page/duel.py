@@ -11,7 +11,7 @@ from blurbench.ranking.statistics import by_source, difference, estimate
 SHOWN = 3  # wins, and as many losses
 
 
-def story(board: Board, compare: tuple[str, str] | None, out: Path) -> dict[str, Any] | None:
+def duel(board: Board, compare: tuple[str, str] | None, out: Path) -> dict[str, Any] | None:
     """The comparison of two models; None where the board has not both. Writes its pictures."""
     by_name = {entry.result.model: entry for entry in board.entries if entry.result.scores}
     if not compare or not by_name.keys() >= set(compare):
@@ -40,7 +40,8 @@ def _line(board: Board, metric: str, first: Entry, second: Entry) -> dict[str, A
     if not gaps:
         return None
     compared = board.comparisons.get(metric)
-    pair = compared.pairs.get((first.result.model, second.result.model)) if compared else None
+    names = first.result.model, second.result.model
+    tested = compared.duels.get(names) if compared else None
     return {
         "metric": metric,
         "means": [
@@ -49,7 +50,7 @@ def _line(board: Board, metric: str, first: Entry, second: Entry) -> dict[str, A
         "difference": difference(scores[0], scores[1], board.sources),
         "wins": [sum(gap > 0 for gap in gaps.values()), sum(gap < 0 for gap in gaps.values())],
         "images": len(gaps),
-        "p": pair.p if pair else None,
+        "p": tested.p if tested else None,
     }
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from blurbench.files import inside, sha256, write_bytes
+from blurbench.files import sha256, write_bytes
 from blurbench.images import encode, read_image
 from blurbench.metrics import find_metric
 from blurbench.ranking.boards import Board, Entry
+from blurbench.scoring.result_folder import sample_file
 
 FOLDER = "leaderboard_files"
 # Larger pictures are cropped at their centre, for every model alike, and the more models the
@@ -28,7 +29,7 @@ def viewer(board: Board, out: Path) -> dict[str, Any]:
     sample has one picture (or None) and one line of scores for each of them.
     """
     models = [entry for entry in board.entries if not entry.result.is_baseline]
-    models = [entry for entry in models if entry.result.summary["samples"]]
+    models = [entry for entry in models if entry.result.summary.samples]
     baseline = next((entry for entry in board.entries if entry.result.is_baseline), None)
     side = next(side for most, side in LARGEST_SIDES if len(models) <= most)
     samples, roles = [], set()
@@ -87,14 +88,14 @@ def _where_first_gains(first: np.ndarray, second: np.ndarray, sharp: np.ndarray 
 
 def sample_ids(entries: Sequence[Entry]) -> list[str]:
     """Every picture that some model kept."""
-    return sorted({name for entry in entries for name in entry.result.summary["samples"]})
+    return sorted({name for entry in entries for name in entry.result.summary.samples})
 
 
 def picture_file(entry: Entry, name: str, role: str = "restored") -> Path | None:
     """A sample in the result; None where the model has none."""
-    if name not in entry.result.summary["samples"]:
+    if name not in entry.result.summary.samples:
         return None
-    path = inside(entry.result.folder, f"samples/{name}__{role}.png")
+    path = sample_file(entry.result.folder, name, role)
     return path if path.is_file() else None
 
 

@@ -18,7 +18,7 @@ SCRIPTS = ("address.js", "tables.js", "viewer.js")
 
 
 def render_page(
-    boards: list[Board], viewers: list[dict[str, Any]], stories: list[dict[str, Any] | None]
+    boards: list[Board], viewers: list[dict[str, Any]], duels: list[dict[str, Any] | None]
 ) -> str:
     """The page of some boards, each with its slider and its comparison, if any."""
     environment = templates()
@@ -39,7 +39,7 @@ def render_page(
     )
     measured = {name for board in boards for name in board.metrics}
     return environment.get_template("leaderboard.html").render(
-        sections=list(zip(boards, viewers, stories, strict=True)),
+        sections=list(zip(boards, viewers, duels, strict=True)),
         metrics={name: find_metric(name) for name in measured},
         style=style,
         script=script,
@@ -51,18 +51,18 @@ def render_page(
 
 def costs(result: Result) -> dict[str, float | None]:
     """Parameters, GMACs at 256x256 and median milliseconds a picture, where they are known."""
-    provenance = result.summary["provenance"]
+    made_by = result.summary.made_by
     return {
-        "params": provenance.get("params"),
-        "gmacs_256": provenance.get("gmacs_256"),
-        "milliseconds": result.summary["milliseconds_median"],
+        "params": made_by.params,
+        "gmacs_256": made_by.gmacs_256,
+        "milliseconds": result.summary.milliseconds_median,
     }
 
 
 def printed_values(metric: str, board: Board, entry: Entry) -> tuple[Printed, ...]:
     """What the papers print for this model on the test split of such data, whatever we measure."""
-    provenance = entry.result.summary["provenance"]
-    model, preset = provenance.get("model"), provenance.get("preset")
+    made_by = entry.result.summary.made_by
+    model, preset = made_by.model, made_by.preset
     if board.split != "test" or not model or not preset:
         return ()
     return printed(metric, recipe=board.recipe, model=model, preset=preset)
@@ -113,18 +113,19 @@ def made(entry: Entry) -> list[tuple[str, str]]:
     chosen = {
         "taken from": entry.result.origin or None,
         "not ranked, for": entry.result.unranked or None,
-        "restored by": summary["restored_by"],
-        "data": {**summary["data"], "folder": summary.get("data_folder")},
-        "protocol": summary["protocol"],
-        "provenance": summary["provenance"],
-        "seeds": {run.model: run.summary["provenance"] for run in entry.result.runs},
-        "using": summary.get("using"),
-        "figures": summary.get("figures"),
-        "deviation between draws": summary.get("spread"),
-        "peak memory, MB": summary.get("peak_memory_mb"),
-        "peak memory on the GPU, MB": summary.get("gpu_peak_memory_mb"),
-        "environment": summary["environment"],
-        "skipped": {item["id"]: item["why"] for item in summary["skipped"]},
+        "restored by": summary.restored_by,
+        "data": {**summary.data.written(), "folder": summary.data_folder},
+        "protocol": summary.protocol,
+        "provenance": summary.provenance,
+        "seeds": {run.model: run.summary.provenance for run in entry.result.runs},
+        "using": summary.using,
+        "of other packages": summary.plugins,
+        "figures": summary.figures,
+        "deviation between draws": summary.spread,
+        "peak memory, MB": summary.peak_memory_mb,
+        "peak memory on the GPU, MB": summary.gpu_peak_memory_mb,
+        "environment": summary.environment,
+        "skipped": {each.id: each.why for each in summary.skipped},
     }
     return [(name, text) for name, text in _flat(chosen, "") if text]
 

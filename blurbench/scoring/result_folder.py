@@ -1,0 +1,273 @@
+"""The RESULT folder: what its files hold, and the only place that writes and reads them.
+
+summary.json has what was scored and how, and what it came to; results.jsonl a line a picture,
+failures.jsonl a line a picture without scores; samples/ the pictures of a few ids.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+
+from blurbench.errors import UserError
+from blurbench.files import inside, jsonl_line, write_bytes, write_json, write_jsonl
+from blurbench.images import encode
+
+FORMAT: Literal["blurbench result 2"] = "blurbench result 2"
+SUMMARY, PICTURES, FAILURES = "summary.json", "results.jsonl", "failures.jsonl"
+MEND = "make it again with `blurbench evaluate`"
+KEPT = 8  # pictures that every model keeps as samples
+LARGEST = 1e100  # of a score: far from where sums of squares leave the floats
+# A result made with another one of these is another result.
+SAME = {
+    "model",
+    "restored_by",
+    "data",
+    "protocol",
+    "metrics",
+    "provenance",
+    "repeats",
+    "using",
+    "plugins",
+}
+
+Number = Annotated[float, Field(gt=-LARGEST, lt=LARGEST)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class JsonObject(BaseModel):
+    """A JSON object: no number for a text, no list for an object, no NaN."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    def written(self) -> dict[str, Any]:
+        """As it stands in its file: what was never set does not apply, and is left out."""
+        return self.model_dump(exclude_unset=True)
+
+
+class ScoredData(JsonObject):
+    """The split that was scored."""
+
+    recipe: str
+    recipe_sha256: str | None = None
+    split: str
+    digest: str
+    images: Count | None = None  # that there are to score
+
+
+class Skipped(JsonObject):
+    """A line of failures.jsonl: a picture that has no scores."""
+
+    id: str
+    why: str
+
+
+class Provenance(JsonObject):
+    """What boards read of how a model came about; the summary has all of it."""
+
+    model: str | None = None
+    preset: str | None = None
+    seed: int | None = None
+    run_hash: str | None = None
+    data: dict[str, JsonValue] | None = None  # what it learnt from
+    device: str = "cpu"
+    params: Count | None = None
+    gmacs_256: Annotated[float, Field(ge=0)] | None = None
+
+
+class Measured(JsonObject):
+    """What the summaries of restored pictures and of captions share."""
+
+    format: Literal["blurbench result 2"] | None = None  # None: by 0.1.0, which had all the rest
+    model: str  # what boards call it
+    data: ScoredData
+    protocol: str
+    images: Count = 0  # that have scores
+    means: dict[str, Number | None] = {}  # by metric; None where it applies to no picture
+    missing: dict[str, str] = {}  # metric -> why it could not be measured
+    milliseconds_median: float | None = None  # of one picture
+    figures: dict[str, float] = {}  # what the model counted, means over pictures
+
+
+class CaptionSummary(Measured):
+    """summary.json of a captioner."""
+
+    weights: str
+    tokenizer: str
+
+
+class ResultSummary(Measured):
+    """summary.json of restored pictures; one that is begun has only what makes it this result."""
+
+    restored_by: str
+    metrics: list[str]
+    provenance: dict[str, JsonValue]  # how the pictures were restored
+    repeats: Count = 1  # draws of noise that each score is the mean of
+    using: dict[str, JsonValue] = {}  # tool of a metric -> which one
+    plugins: dict[str, str] = {}  # metric of another package -> that package and its version
+    data_folder: str = ""
+    data_title: str = ""
+    complete: bool = False
+    spread: dict[str, float] = {}  # metric -> deviation between draws, mean over pictures
+    tiles: dict[str, Count] = {}  # side, px -> pictures that went by tiles of it
+    peak_memory_mb: float | None = None  # MB of 2^20 bytes
+    gpu_peak_memory_mb: float | None = None
+    samples: list[str] = []  # ids whose pictures are kept
+    skipped: list[Skipped] = []
+    environment: dict[str, JsonValue] = {}  # what it was measured on
+
+    @field_validator("provenance")
+    @classmethod
+    def _readable(cls, provenance: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        Provenance.model_validate(provenance)
+        return provenance
+
+    @property
+    def made_by(self) -> Provenance:
+        """The provenance, as far as boards read it."""
+        return Provenance.model_validate(self.provenance)
+
+    def identity(self) -> dict[str, Any]:
+        """What makes it this result. A reworded recipe has another hash, but the same pixels."""
+        return self.model_dump(include=SAME, exclude={"data": {"recipe_sha256"}})
+
+
+class ScoredPicture(JsonObject):
+    """A line of results.jsonl."""
+
+    model: str
+    data: str  # digest
+    split: str
+    protocol: str
+    id: str
+    metrics: dict[str, Number | None]  # None where a metric does not apply to the picture
+    severity: float | None = None  # mean length of its blur, px
+    groups: dict[str, str] = {}  # kind, such as shot_type -> label
+    milliseconds: float | None = None
+    figures: dict[str, float] = {}
+    tile: Count | None = None  # px, where it went by tiles
+    source: str | None = None  # the sharp picture it was blurred from
+    spread: dict[str, float] = {}  # metric -> deviation between draws of noise
+
+
+Kind = TypeVar("Kind", bound=JsonObject)
+
+
+def read_summary(folder: Path) -> ResultSummary:
+    """Of a result, finished or not; UserError names the file and the field that is wrong."""
+    return _read(ResultSummary, folder / SUMMARY)
+
+
+def read_caption_summary(folder: Path) -> CaptionSummary:
+    """`read_summary` of a captioner's result."""
+    return _read(CaptionSummary, folder / SUMMARY)
+
+
+def read_pictures(folder: Path) -> Iterator[tuple[str, ScoredPicture]]:
+    """The lines of results.jsonl, each with what to call it in messages; UserError as above."""
+    path = folder / PICTURES
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                where = f"{path}: line {number}"
+                yield where, parse(ScoredPicture, line, where)
+    except FileNotFoundError:
+        raise UserError(f"{folder}: holds no {PICTURES}; {MEND}") from None
+
+
+def read_begun(folder: Path, metrics: Sequence[str]) -> dict[str, ScoredPicture]:
+    """The pictures that are scored already, by id; a crash may have torn the last line.
+
+    A line without all of the metrics is left out. UserError where another line is torn.
+    """
+    path, found = folder / PICTURES, {}
+    text = path.read_bytes() if path.exists() else b""
+    for line in text[: text.rfind(b"\n") + 1].splitlines():
+        try:
+            picture = ScoredPicture.model_validate_json(line)
+        except ValidationError as error:
+            if _is_torn(error):
+                raise UserError(f"{path}: damaged; delete its folder and evaluate again") from None
+        else:
+            if set(metrics) <= picture.metrics.keys():
+                found[picture.id] = picture
+    return found
+
+
+def parse(kind: type[Kind], text: bytes, where: str) -> Kind:
+    """A JSON document as `kind`; UserError names the first field that is wrong."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise UserError(f"{where}{_complaint(error)}") from None
+
+
+def write_summary(folder: Path, summary: Measured) -> None:
+    """Whole or not at all, with the format that this version writes."""
+    write_json(folder / SUMMARY, {"format": FORMAT, **summary.written()})
+
+
+def write_pictures(folder: Path, pictures: Iterable[ScoredPicture]) -> None:
+    """All of results.jsonl, whole or not at all."""
+    write_jsonl(folder / PICTURES, (picture.written() for picture in pictures))
+
+
+def write_failures(folder: Path, skipped: Iterable[Skipped]) -> None:
+    """All of failures.jsonl, whole or not at all."""
+    write_jsonl(folder / FAILURES, (each.written() for each in skipped))
+
+
+@contextmanager
+def appending(folder: Path) -> Iterator[Callable[[ScoredPicture], None]]:
+    """A function that adds a line to results.jsonl: an interruption loses no picture before it."""
+    with (folder / PICTURES).open("ab") as file:
+
+        def append(picture: ScoredPicture) -> None:
+            file.write(jsonl_line(picture.written()))
+            file.flush()
+
+        yield append
+
+
+def sample_ids(ids: Iterable[str]) -> set[str]:
+    """The few ids whose pictures are kept: by hash, so that every model keeps the same ones."""
+    return set(sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest())[:KEPT])
+
+
+def sample_file(folder: Path, id: str, role: str) -> Path:
+    """Where a sample's `blur`, `sharp` or `restored` lies; UserError where that is elsewhere."""
+    return inside(folder, f"samples/{id}__{role}.png")
+
+
+def write_samples(folder: Path, id: str, pictures: Mapping[str, np.ndarray]) -> None:
+    """The pictures of one id, (H, W, 3) uint8 by role."""
+    for role, image in pictures.items():
+        write_bytes(sample_file(folder, id, role), encode(image))
+
+
+def _read(kind: type[Kind], path: Path) -> Kind:
+    try:
+        return parse(kind, path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; {MEND}") from None
+
+
+def _is_torn(error: ValidationError) -> bool:
+    return error.errors()[0]["type"] == "json_invalid"
+
+
+def _complaint(error: ValidationError) -> str:
+    """What is wrong first, behind what it is wrong with."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"]))
+    if _is_torn(error):
+        return " is not valid JSON"
+    if first["type"] == "missing":
+        return f": lacks the field {field}; {MEND}"
+    if field == "format":
+        return f": format {first['input']!r} is none that this version of blurbench reads"
+    return f": {field or 'the whole'}: {first['msg'].removeprefix('Input ')}; {MEND}"

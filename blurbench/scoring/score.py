@@ -1,0 +1,131 @@
+"""One picture of a split, restored and scored: its line of results.jsonl."""
+
+import contextlib
+import math
+import statistics
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from blurbench.datasets.format import Row, pixel_hash
+from blurbench.datasets.pairs import ScoredSplit
+from blurbench.errors import UserError
+from blurbench.metrics import compute
+from blurbench.models.parts.dropout import drawing
+from blurbench.runs.trained import Restored
+from blurbench.scoring.restorers import Restorer
+from blurbench.scoring.result_folder import ResultSummary, ScoredPicture
+from blurbench.scoring.tools import MetricInputs
+
+# Labels that boards break down by -> their columns in metadata.jsonl, where a data set has them.
+GROUPS = {"family": "kernel_family", "shot_type": "shot_type", "blur_type": "blur_type"}
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Restores and scores pictures as the head of a summary says."""
+
+    data: ScoredSplit
+    restore: Restorer
+    inputs: MetricInputs
+    head: ResultSummary
+
+    def score(self, row: Row) -> tuple[ScoredPicture, dict[str, np.ndarray]]:
+        """The scores of a row, and its pictures, (H, W, 3) uint8, by role.
+
+        Raises UserError for pictures that are not the data set's or cannot be compared, and
+        whatever the model raises.
+        """
+        pictures = {role: self._picture(row, role) for role in self._roles()}
+        began = time.perf_counter()
+        draws = self._draws(pictures["blur"], row)
+        elapsed = (time.perf_counter() - began) * 1e3 / len(draws)
+        scores = self._scores(row, draws, pictures)
+        facts: dict[str, Any] = {"source": row["source_id"]} if "source_id" in row else {}
+        if len(draws) > 1:
+            # A metric that does not apply to a picture is NaN in every draw of it.
+            spread = {m: statistics.stdev(of) for m, of in scores.items() if not math.isnan(of[0])}
+            facts["spread"] = spread
+        scored = ScoredPicture(
+            model=self.head.model,
+            data=self.head.data.digest,
+            split=self.head.data.split,
+            protocol=self.head.protocol,
+            id=row["id"],
+            metrics={metric: _applying(statistics.fmean(of)) for metric, of in scores.items()},
+            severity=row.get("severity_mean_px"),
+            groups={name: row[column] for name, column in GROUPS.items() if column in row},
+            milliseconds=round(elapsed, 3) if self.restore.timed else None,
+            figures=means(draw.figures for draw in draws),
+            tile=draws[0].tile,
+            **facts,
+        )
+        return scored, {**pictures, "restored": draws[0].image}
+
+    def warm_up(self, row: Row) -> None:
+        """Restore a first picture untimed: it also loads libraries and chooses kernels.
+
+        Of a median over few pictures, or of what was left of an interrupted run, that would be a
+        part.
+        """
+        if self.restore.timed:
+            # Whatever is wrong with it is told when it is scored.
+            with contextlib.suppress(Exception):
+                self.restore.restore(self.data.picture(row, "blur"), row)
+
+    def _roles(self) -> tuple[str, ...]:
+        return ("blur", "sharp") if self.data.has_sharp else ("blur",)
+
+    def _picture(self, row: Row, role: str) -> np.ndarray:
+        """A picture of the split; UserError where the digest stands for other pixels."""
+        image = self.data.picture(row, role)
+        if pixel_hash(image) != row[f"{role}_pixels"]:
+            where = self.data.where(row, role)
+            raise UserError(f"{where}: differs from the data set's metadata; run blurbench verify")
+        return image
+
+    def _draws(self, blur: np.ndarray, row: Row) -> list[Restored]:
+        """A picture restored under so many draws of noise; once where none is drawn."""
+        draws = []
+        for number in range(self.head.repeats):
+            with drawing(number) as draw:
+                draws.append(self.restore.restore(blur, row))
+            if not draw.used:
+                break
+        return draws
+
+    def _scores(
+        self, row: Row, draws: list[Restored], pictures: dict[str, np.ndarray]
+    ) -> dict[str, list[float]]:
+        """By metric, a score a draw; NaN where the metric does not apply."""
+        needed = self.inputs.of(row, pictures["blur"])
+        try:
+            return {
+                metric: [
+                    compute(
+                        metric, draw.values, pictures.get("sharp"), self.head.protocol, **needed
+                    )
+                    for draw in draws
+                ]
+                for metric in self.head.metrics
+            }
+        except ValueError as error:  # `compute` on two sizes, or on a score that is infinite
+            raise UserError(str(error)) from error
+
+
+def means(tables: Iterable[Mapping[str, float | None]]) -> dict[str, float]:
+    """The mean of each name over the tables that have a number for it."""
+    found: dict[str, list[float]] = {}
+    for table in tables:
+        for name, value in table.items():
+            if value is not None:
+                found.setdefault(name, []).append(value)
+    return {name: statistics.fmean(values) for name, values in found.items()}
+
+
+def _applying(value: float) -> float | None:
+    """None for NaN: the metric does not apply to this picture."""
+    return None if math.isnan(value) else value
