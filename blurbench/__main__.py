@@ -2,11 +2,12 @@
 
 import os
 import sys
+import traceback
 
 import click
 
 from blurbench.cli import cli
-from blurbench.errors import UserError
+from blurbench.errors import UserError, debugging
 
 
 def main() -> None:
@@ -24,12 +25,19 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except UserError as error:
-        return complain(str(error), 2)
-    except OSError as error:
-        return complain(f"{error.filename or 'system'}: {error.strerror or error}", 2)
+    except (UserError, OSError) as error:
+        if debugging():
+            traceback.print_exception(error)
+        return complain(in_words(error), 2)
     except (KeyboardInterrupt, click.Abort):
         return complain("interrupted; what was finished is kept", 130)
+
+
+def in_words(error: UserError | OSError) -> str:
+    """What went wrong, and where."""
+    if isinstance(error, UserError):
+        return str(error)
+    return f"{error.filename or 'system'}: {error.strerror or error}"
 
 
 def complain(message: str, code: int) -> int:

@@ -1,5 +1,7 @@
 """The command line: a group of commands, a file each in commands/. Imports wait until then."""
 
+import os
+
 import click
 
 from blurbench import __version__
@@ -16,6 +18,7 @@ from blurbench.commands.reproduce import reproduce
 from blurbench.commands.synthesize import synthesize
 from blurbench.commands.train import train
 from blurbench.commands.verify import verify
+from blurbench.errors import DEBUG
 
 # In the order in which they are used.
 COMMANDS = (
@@ -49,5 +52,20 @@ def cli() -> None:
     """Make severe-blur data sets, train deblurring models on them, rank the results."""
 
 
+def add_debug(command: click.Command) -> None:
+    """Give --debug to a command and to all below it, so that it may stand anywhere on the line."""
+    what = "Show the whole of unforeseen errors (as BLURBENCH_DEBUG=1 does)."
+    option = click.Option(["--debug"], is_flag=True, expose_value=False, callback=_debug, help=what)
+    command.params.append(option)
+    for below in getattr(command, "commands", {}).values():
+        add_debug(below)
+
+
+def _debug(_context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        os.environ[DEBUG] = "1"  # worker processes inherit it
+
+
 for command in COMMANDS:
     cli.add_command(command)
+add_debug(cli)

@@ -61,11 +61,17 @@ def jsonl_line(row: dict[str, Any]) -> bytes:
     return json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """One JSON object a line, by way of `replacing`; NaN and infinity are refused."""
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> str:
+    """One JSON object a line, by way of `replacing`; gives the SHA-256 of the file.
+
+    NaN and infinity are refused.
+    """
+    total = hashlib.sha256()
     with replacing(path) as file:
-        for row in rows:
-            file.write(jsonl_line(row))
+        for line in map(jsonl_line, rows):
+            total.update(line)
+            file.write(line)
+    return total.hexdigest()
 
 
 def read_json(path: Path) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from blurbench import engine
 from blurbench.engine import Done, Workers, run_items, run_shards
-from blurbench.errors import UserError
+from blurbench.errors import DEBUG, UserError
 
 
 def results(function, shards, workers=1, scheduler=None):
@@ -65,10 +65,11 @@ def test_an_item_that_kills_its_workers_costs_only_itself(monkeypatch):
     assert sum(counted) == 27
 
 
-def test_workers_are_other_processes_with_one_thread_that_ignore_ctrl_c():
+def test_workers_are_other_processes_with_one_thread_that_ignore_ctrl_c(monkeypatch):
+    monkeypatch.setenv(DEBUG, "1")
     (found,) = results(engine_jobs.surroundings, [0], workers=2).values()
-    assert found[:2] == (signal.SIG_IGN, "1")
-    assert found[2] != os.getpid()
+    assert found[:3] == (signal.SIG_IGN, "1", True)
+    assert found[3] != os.getpid()
 
 
 def test_a_scheduler_that_is_not_there_is_told(monkeypatch):

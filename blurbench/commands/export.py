@@ -6,6 +6,7 @@ import click
 
 from blurbench.commands.options import FOLDER, PLACE, many_workers
 from blurbench.engine import Workers
+from blurbench.stores.open import open_store
 
 
 @click.command()
@@ -17,5 +18,5 @@ def export(data: Path | str, kind: str, out: Path, workers: Workers) -> int:
     """Write a data set in another format, and read it back."""
     from blurbench.datasets.export import export as write
 
-    click.echo(write(data, kind, out, workers=workers))
+    click.echo(write(open_store(data), kind, out, workers=workers))
     return 0

@@ -1,12 +1,19 @@
 """`blurbench synthesize`: make a data set, or index pairs that exist."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from blurbench.commands.options import PLACE, many_workers
 from blurbench.engine import Workers
+from blurbench.stores.open import open_store
+from blurbench.stores.store import Store
+
+if TYPE_CHECKING:
+    from blurbench.datasets.complete import SetSummary
+    from blurbench.recipes.existing import Existing
+    from blurbench.recipes.recipe import Recipe
 
 
 @click.command()
@@ -29,50 +36,39 @@ def synthesize(
     workers: Workers,
 ) -> int:
     """Make the data set RECIPE (a name, or a TOML file) from your own pictures."""
-    from blurbench.datasets import make
-    from blurbench.recipes.existing import Existing
     from blurbench.recipes.recipe import load_any_recipe
-    from blurbench.sources.open import open_for
 
     loaded = load_any_recipe(recipe)
-    if isinstance(loaded, Existing):
-        if seed or limit or image_format != "png":
-            raise click.UsageError(f"{recipe} indexes pairs: no --seed, --limit or --format.")
-        return index_pairs(loaded, source, out, plan_only, workers)
-    found = open_for(loaded, source)
+    if loaded.kind == "existing" and (seed or limit or image_format != "png"):
+        raise click.UsageError(f"{recipe} indexes pairs: no --seed, --limit or --format.")
     if plan_only:
-        click.echo(make.plan(loaded, found, seed=seed, limit=limit))
+        click.echo(planned(loaded, source, seed=seed, limit=limit))
         return 0
     if out is None:
         raise click.UsageError("Missing option '--out' (or add --plan to write nothing).")
-    summary = make.synthesize(
-        loaded,
-        found,
-        out,
-        seed=seed,
-        limit=limit,
-        image_format=image_format,
-        workers=workers,
-    )
+    options = {"seed": seed, "limit": limit, "image_format": image_format}
+    summary = made(loaded, source, open_store(out), workers, **options)
     click.echo(summary)
     return 1 if summary.failed else 0
 
 
-def index_pairs(
-    recipe: Any,
-    source: str,
-    out: Path | str | None,
-    plan_only: bool,
-    workers: Workers,
-) -> int:
-    """`synthesize` for pairs that exist."""
-    from blurbench.datasets import index
+def planned(recipe: "Recipe | Existing", source: str, **options: Any) -> object:
+    """What would be made, or indexed, in some lines."""
+    from blurbench.datasets import index, make
+    from blurbench.sources.open import open_for
 
-    if plan_only:
-        click.echo(index.plan(recipe, source))
-        return 0
-    if out is None:
-        raise click.UsageError("Missing option '--out' (or add --plan to write nothing).")
-    indexed = index.index(recipe, source, out, workers=workers)
-    click.echo(indexed)
-    return 1 if indexed.failed else 0
+    if recipe.kind == "existing":
+        return index.plan(recipe, source)
+    return make.plan(recipe, open_for(recipe, source), **options)
+
+
+def made(
+    recipe: "Recipe | Existing", source: str, out: Store, workers: Workers, **options: Any
+) -> "SetSummary":
+    """The data set made, or its pairs indexed."""
+    from blurbench.datasets import index, make
+    from blurbench.sources.open import open_for
+
+    if recipe.kind == "existing":
+        return index.index(recipe, source, out, workers=workers)
+    return make.synthesize(recipe, open_for(recipe, source), out, workers=workers, **options)

@@ -16,9 +16,10 @@ def verify(data: Path | str, workers: Workers) -> int:
     """Is this data set, a folder or URL, exactly what its dataset.json says?"""
     from blurbench.datasets.verify import verify as check
 
-    problems = check(data, workers)
+    store = open_store(data)
+    problems = check(store, workers)
     for problem in problems:
         click.echo(problem)
     verdict = f"problems: {len(problems)}" if problems else "verified"
-    click.echo(f"{open_store(data).where()}: {verdict}")
+    click.echo(f"{store.where()}: {verdict}")
     return 1 if problems else 0

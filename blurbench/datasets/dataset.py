@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from blurbench.datasets.format import (
     METADATA,
+    Description,
     pictures_of,
     read_description,
     read_picture,
@@ -23,6 +24,7 @@ from blurbench.recipes.recipe import Recipe
 from blurbench.sources.labels.masks import CLASS_COUNT
 from blurbench.sources.open import Sharp, Source, in_order
 from blurbench.stores.open import Place, open_store
+from blurbench.stores.store import Store
 
 CACHE_BYTES = 2**30  # of prepared sharp images, in each process
 
@@ -32,10 +34,16 @@ class BlurDataset(Dataset[dict[str, Any]]):
 
     has_sharp = True
 
-    def __init__(self, place: Place, split: str) -> None:
-        """Of a folder or URL; UserError: no data set, no such split, or torn metadata."""
+    def __init__(
+        self, place: Place | Store, split: str, description: Description | None = None
+    ) -> None:
+        """Of a folder or URL; UserError: no data set, no such split, or torn metadata.
+
+        description: of the data set, where its dataset.json was read already.
+        """
         self.store = open_store(place)
-        description = read_description(self.store)
+        description = description or read_description(self.store)
+        self.description = description
         self.splits = tuple(in_order(description.counts))
         if split not in self.splits:
             known = ", ".join(self.splits) or "none"
@@ -57,6 +65,10 @@ class BlurDataset(Dataset[dict[str, Any]]):
     def place(self) -> str:
         """The folder or URL that it lies in, for messages."""
         return self.store.where()
+
+    def other(self, split: str) -> "BlurDataset":
+        """Another split of the same data set; UserError as above."""
+        return BlurDataset(self.store, split, self.description)
 
     def __len__(self) -> int:
         """Number of pairs."""

@@ -1,7 +1,7 @@
 """What a data set's files say of it: rows, pixel hashes, digest, dataset.json."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,23 +87,37 @@ def read_whole(store: Store, name: str) -> Any:
         raise UserError(f"{error}; {MEND}") from None
 
 
-def read_rows(place: Place | Store, split: str) -> Iterator[Row]:
-    """The rows of one split; UserError names the file where a line is torn or lacks a column."""
-    store = open_store(place)
+def read_rows(
+    store: Store, split: str, see: Callable[[bytes], object] | None = None
+) -> Iterator[Row]:
+    """The rows of one split, in one pass over their file; `see` is shown each line of it.
+
+    UserError names the file where it is missing, or a line is torn or lacks a column.
+    """
     name = f"{store.inside('', split)}/{METADATA}"
-    for number, row in enumerate(read_lines(store, name), start=1):
-        if not is_row(row):
-            raise UserError(f"{store.where(name)}: line {number} is not the row of a pair")
-        yield row
-
-
-def read_lines(store: Store, name: str) -> Iterator[Row]:
-    """The rows of a JSON-lines file; UserError where it is missing, or names the torn line."""
+    where = store.where(name)
     try:
         with store.open(name) as file:
-            yield from parse_jsonl(file, store.where(name))
+            rows = parse_jsonl(_shown(file, see) if see else file, where)
+            for number, row in enumerate(rows, start=1):
+                if not is_row(row):
+                    raise UserError(f"{where}: line {number} is not the row of a pair")
+                yield row
     except FileNotFoundError:
-        raise UserError(f"{store.where(name)}: no such file") from None
+        raise UserError(f"{where}: no such file") from None
+
+
+def read_hashed_rows(store: Store, split: str) -> tuple[list[Row], str]:
+    """`read_rows`, and the SHA-256 of their file."""
+    total = hashlib.sha256()
+    rows = list(read_rows(store, split, total.update))
+    return rows, total.hexdigest()
+
+
+def _shown(lines: Iterable[bytes], see: Callable[[bytes], object]) -> Iterator[bytes]:
+    for line in lines:
+        see(line)
+        yield line
 
 
 def read_picture(store: Store, name: str) -> bytes:

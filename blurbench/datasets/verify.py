@@ -19,8 +19,8 @@ from blurbench.datasets.format import (
     pictures_of,
     pixel_hash,
     read_description,
+    read_hashed_rows,
     read_picture,
-    read_rows,
 )
 from blurbench.engine import ALONE, Workers, run_shards
 from blurbench.errors import UserError
@@ -41,7 +41,7 @@ class Checked:
     rows: Sequence[Row]
 
 
-def verify(place: Place, workers: Workers = ALONE) -> list[str]:
+def verify(place: Place | Store, workers: Workers = ALONE) -> list[str]:
     """One line for each way in which a folder or URL differs from its dataset.json; empty for none.
 
     Reads every picture. UserError where there is no data set.
@@ -75,11 +75,12 @@ def _rows(store: Store, description: Description, problems: list[str]) -> dict[s
         name = f"{split}/{METADATA}"
         where = store.where(name)
         try:
-            rows[split] = sorted(read_rows(store, split), key=lambda row: row["id"])
+            found, digest = read_hashed_rows(store, split)
         except UserError as error:
             problems.append(str(error))
             continue
-        if sha256(store.read(name)) != description.metadata_sha256.get(split):
+        rows[split] = sorted(found, key=lambda row: row["id"])
+        if digest != description.metadata_sha256.get(split):
             problems.append(f"{where}: changed; its SHA-256 is not the one in {DATASET}")
         if len(rows[split]) != count:
             problems.append(f"{where}: {len(rows[split])} rows, {count} in {DATASET}")

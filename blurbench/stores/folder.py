@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -82,10 +81,7 @@ class Folder:
 
     def write_rows(self, name: str, rows: Iterable[dict[str, Any]]) -> str:
         """`write` for JSON lines, more than memory holds; gives the SHA-256 of the file."""
-        path = self.root / name
-        write_jsonl(path, rows)
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
+        return write_jsonl(self.root / name, rows)
 
     def batch(self) -> "FolderBatch":
         """To write many files faster than one by one."""

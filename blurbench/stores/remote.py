@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from hashlib import file_digest
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -118,11 +117,10 @@ class Remote:
         """`write` for JSON lines, more than memory holds; gives the SHA-256 of the file."""
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "rows.jsonl"
-            write_jsonl(copy, rows)
+            digest = write_jsonl(copy, rows)
             with self._telling(name) as (files, path):
                 self._write(files, path, lambda: files.put_file(str(copy), path))
-            with copy.open("rb") as file:
-                return file_digest(file, "sha256").hexdigest()
+        return digest
 
     def batch(self) -> "RemoteBatch":
         """To write many files faster than one by one."""

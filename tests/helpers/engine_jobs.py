@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from blurbench.errors import UserError
+from blurbench.errors import UserError, debugging
 
 
 def square(number: int) -> int:
@@ -38,5 +38,6 @@ def fail(number: int) -> int:
     raise UserError(f"number {number} is bad")
 
 
-def surroundings(_: int) -> tuple[Any, str | None, int]:
-    return signal.getsignal(signal.SIGINT), os.environ.get("NUMBA_NUM_THREADS"), os.getpid()
+def surroundings(_: int) -> tuple[Any, str | None, bool, int]:
+    threads = os.environ.get("NUMBA_NUM_THREADS")
+    return signal.getsignal(signal.SIGINT), threads, debugging(), os.getpid()

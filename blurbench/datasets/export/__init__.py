@@ -10,8 +10,8 @@ from typing import Any
 import blurbench
 from blurbench.claims import Claim, changed
 from blurbench.datasets.export import databases, folders, tars
-from blurbench.datasets.export.job import Job, Run, count_pictures
-from blurbench.datasets.export.pairs import Pair, read_pairs
+from blurbench.datasets.export.job import ExportJob, ExportRun, count_pictures
+from blurbench.datasets.export.read import ExportPair, read_pairs
 from blurbench.datasets.format import Description, read_description
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError
@@ -20,8 +20,9 @@ from blurbench.progress import progress
 from blurbench.sources.open import in_order
 from blurbench.stores.folder import Folder
 from blurbench.stores.open import Place, lies_in, open_store
+from blurbench.stores.store import Store
 
-KINDS: dict[str, Callable[[Job, list[Pair], Run], None]] = {
+KINDS: dict[str, Callable[[ExportJob, list[ExportPair], ExportRun], None]] = {
     "webdataset": tars.write,
     "lmdb": databases.write,
     "basicsr": folders.write,
@@ -32,7 +33,7 @@ PLAN = f"{WORK}/plan.json"
 CLAIM = Claim("an export", (PLAN, DONE), frozenset({WORK}))
 SHARD_PAIRS = 10_000
 
-Request = dict[str, Any]  # what was asked for: the head of export.json
+ExportRequest = dict[str, Any]  # what was asked for: the head of export.json
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,14 @@ class Exported:
 
 
 def export(
-    folder: Place,
+    data: Place | Store,
     kind: str,
     out: Path,
     *,
     workers: Workers = ALONE,
     shard_pairs: int = SHARD_PAIRS,
 ) -> Exported:
-    """Write the data set `folder` as `webdataset`, `lmdb` or `basicsr` into the folder `out`.
+    """Write the data set `data` as `webdataset`, `lmdb` or `basicsr` into the folder `out`.
 
     Run again, it checks what is there and writes what is missing or damaged. At most `shard_pairs`
     pairs and 1 GB go into one tar. UserError where `out` holds anything else or lies inside the
@@ -71,10 +72,10 @@ def export(
         raise UserError(f"--to {kind}: no such format; there are {', '.join(KINDS)}")
     if kind == "lmdb":
         databases.require()
-    store = open_store(folder).absolute()
+    store = open_store(data).absolute()
     description = read_description(store)
     wanted = _request(kind, description, shard_pairs)
-    for place in (folder, description.root):
+    for place in (store.where(), description.root):
         if place is not None and lies_in(out, place):
             raise UserError(f"{out}: lies in the data set {place}; give an --out outside it")
     _refuse_other(out, wanted)
@@ -83,8 +84,8 @@ def export(
     with _telling(out), locked(work):
         _begin(out, wanted)
         with progress("export", count_pictures(pairs)) as advance:
-            run = Run(workers, shard_pairs, advance)
-            KINDS[kind](Job(store, out.absolute(), work), pairs, run)
+            run = ExportRun(description, workers, shard_pairs, advance)
+            KINDS[kind](ExportJob(out.absolute(), work), pairs, run)
         made = {**wanted, "counts": description.counts, "blurbench": blurbench.__version__}
         write_json(out / DONE, made)
         sync(out)
@@ -92,7 +93,7 @@ def export(
     return Exported(out, kind, description.counts, count_pictures(pairs), description.digest)
 
 
-def _request(kind: str, description: Description, shard_pairs: int) -> Request:
+def _request(kind: str, description: Description, shard_pairs: int) -> ExportRequest:
     return {
         "format": "blurbench export 1",
         "kind": kind,
@@ -103,13 +104,13 @@ def _request(kind: str, description: Description, shard_pairs: int) -> Request:
     }
 
 
-def _refuse_other(out: Path, wanted: Request) -> None:
+def _refuse_other(out: Path, wanted: ExportRequest) -> None:
     """UserError where `out` holds anything but this export, whole or begun."""
     if name := CLAIM.find(Folder(out)):
         CLAIM.refuse_other(Folder(out), changed(read_json(out / name), wanted))
 
 
-def _begin(out: Path, wanted: Request) -> None:
+def _begin(out: Path, wanted: ExportRequest) -> None:
     write_json(out / PLAN, wanted)
     (out / DONE).unlink(missing_ok=True)
     for torn in out.rglob(f"{TEMPORARY}*"):  # of runs that were killed

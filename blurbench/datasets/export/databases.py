@@ -8,9 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from blurbench.datasets.export.job import Job, Run, Shard, ensure
+from blurbench.datasets.export.job import ExportJob, ExportRun, ExportShard, ensure
 from blurbench.datasets.export.options import write_options
-from blurbench.datasets.export.pairs import Pair, by_split, read_checked
+from blurbench.datasets.export.read import ExportPair, by_split, read_checked
 from blurbench.datasets.format import PICTURES
 from blurbench.errors import UserError
 from blurbench.files import sha256, sync, write_text
@@ -29,18 +29,18 @@ def require() -> None:
         raise UserError("lmdb is not installed; pip install 'blurbench[formats]'") from None
 
 
-def write(job: Job, pairs: list[Pair], run: Run) -> None:
+def write(job: ExportJob, pairs: list[ExportPair], run: ExportRun) -> None:
     """SPLIT_KIND.lmdb for each kind of picture, and options to paste; all in this process."""
     for split, of_split in by_split(pairs).items():
         for kind in PICTURES:
-            shard = Shard(f"{split}_{kind}.lmdb", [p for p in of_split if kind in p.pictures])
+            shard = ExportShard(f"{split}_{kind}.lmdb", [p for p in of_split if kind in p.pictures])
             if shard.pairs:
                 _ensure(job, kind, shard, run.advance)
         roots = {"dataroot_gt": f"{split}_sharp.lmdb", "dataroot_lq": f"{split}_blur.lmdb"}
         write_options(job.out, of_split, roots, backend="lmdb")
 
 
-def _ensure(job: Job, kind: str, shard: Shard, advance: Advance) -> None:
+def _ensure(job: ExportJob, kind: str, shard: ExportShard, advance: Advance) -> None:
     written = 0
 
     def count(pictures: int) -> None:
@@ -52,7 +52,7 @@ def _ensure(job: Job, kind: str, shard: Shard, advance: Advance) -> None:
     advance(len(shard.pairs) - written)  # what was there already
 
 
-def _write(kind: str, advance: Callable[[int], None], job: Job, shard: Shard) -> None:
+def _write(kind: str, advance: Callable[[int], None], job: ExportJob, shard: ExportShard) -> None:
     import lmdb
 
     made, target = job.work / shard.name, job.out / shard.name
@@ -90,7 +90,7 @@ def _put(database: Any, pictures: list[tuple[bytes, bytes]]) -> None:
             database.set_mapsize(2 * database.info()["map_size"])
 
 
-def _meta_info(kind: str, pairs: Iterable[Pair]) -> str:
+def _meta_info(kind: str, pairs: Iterable[ExportPair]) -> str:
     """A line a picture; BasicSR takes what stands before the first dot for the key."""
     channels = 1 if kind == "mask" else 3
     return "".join(
@@ -100,7 +100,7 @@ def _meta_info(kind: str, pairs: Iterable[Pair]) -> str:
     )
 
 
-def _problem(kind: str, out: Path, shard: Shard) -> str | None:
+def _problem(kind: str, out: Path, shard: ExportShard) -> str | None:
     import lmdb
 
     path = out / shard.name

@@ -5,44 +5,46 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from blurbench.datasets.export.pairs import Pair
+from blurbench.datasets.export.read import ExportPair
+from blurbench.datasets.format import Description
 from blurbench.engine import Workers, run_shards
 from blurbench.errors import UserError
 from blurbench.progress import Advance
-from blurbench.stores.store import Store
 
 
 @dataclass(frozen=True)
-class Job:
-    """What every shard of one export needs to know."""
+class ExportJob:
+    """Where every shard of one export goes; both absolute."""
 
-    store: Store
     out: Path
     work: Path  # in `out`, removed at the end
 
 
 @dataclass(frozen=True)
-class Shard:
+class ExportShard:
     """Some pairs that are written together."""
 
     name: str
-    pairs: Sequence[Pair]
+    pairs: Sequence[ExportPair]
 
 
 # Write a shard; say what is wrong with it as it lies on disk, None for nothing.
-Write = Callable[[Job, Shard], None]
-Problem = Callable[[Path, Shard], str | None]
+WriteShard = Callable[[ExportJob, ExportShard], None]
+FindProblem = Callable[[Path, ExportShard], str | None]
 
 
 @dataclass(frozen=True)
-class Run:
+class ExportRun:
     """How one export is run."""
 
+    description: Description  # of the data set
     workers: Workers
     shard_pairs: int
     advance: Advance  # by pictures
 
-    def ensure(self, job: Job, shards: Sequence[Shard], write: Write, problem: Problem) -> None:
+    def ensure(
+        self, job: ExportJob, shards: Sequence[ExportShard], write: WriteShard, problem: FindProblem
+    ) -> None:
         """Have every shard on disk, by the workers; UserError for the first that cannot be."""
         make = partial(ensure, job, write, problem)
         for done in run_shards(make, shards, self.workers):
@@ -51,7 +53,7 @@ class Run:
             self.advance(count_pictures(done.shard.pairs))
 
 
-def ensure(job: Job, write: Write, problem: Problem, shard: Shard) -> None:
+def ensure(job: ExportJob, write: WriteShard, problem: FindProblem, shard: ExportShard) -> None:
     """Write a shard unless it is there, and read back what was written."""
     if problem(job.out, shard) is None:
         return
@@ -60,6 +62,6 @@ def ensure(job: Job, write: Write, problem: Problem, shard: Shard) -> None:
         raise UserError(f"{found}, just after it was written; check the disk and try again")
 
 
-def count_pictures(pairs: Sequence[Pair]) -> int:
+def count_pictures(pairs: Sequence[ExportPair]) -> int:
     """How many files the pairs have."""
     return sum(len(pair.pictures) for pair in pairs)

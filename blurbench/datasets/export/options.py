@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from blurbench.datasets.export.pairs import Pair
+from blurbench.datasets.export.read import ExportPair
 from blurbench.files import write_text
 
 PATCH = 256  # the usual crop; less where pictures are smaller, for BasicSR refuses those
@@ -29,7 +29,9 @@ TRAIN = """\
 """
 
 
-def write_options(out: Path, pairs: Sequence[Pair], roots: dict[str, str], *, backend: str) -> None:
+def write_options(
+    out: Path, pairs: Sequence[ExportPair], roots: dict[str, str], *, backend: str
+) -> None:
     """SPLIT.yml for one split, whose files lie at `roots` by the names of BasicSR's options."""
     split = pairs[0].split
     lines = "\n".join(f"  {key}: {value}" for key, value in roots.items())

@@ -7,34 +7,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from blurbench.datasets.export.job import Job, Run, Shard
-from blurbench.datasets.export.pairs import Pair, by_split, read_checked
+from blurbench.datasets.export.job import ExportJob, ExportRun, ExportShard
+from blurbench.datasets.export.read import ExportPair, by_split, read_checked
 from blurbench.datasets.format import DATASET
 from blurbench.files import replacing, sha256, write_json
 
 TAR_BYTES = 10**9
 
 
-def write(job: Job, pairs: list[Pair], run: Run) -> None:
+def write(job: ExportJob, pairs: list[ExportPair], run: ExportRun) -> None:
     """SPLIT-000000.tar and following in the folder of the job, and a copy of dataset.json."""
     run.ensure(job, _cut(pairs, run.shard_pairs), _write, _problem)
-    description = json.loads(job.store.read(DATASET))
     # The pictures of an index are in the tars; where they lay on this machine is nobody's business.
-    write_json(job.out / DATASET, {**description, "root": None})
+    write_json(job.out / DATASET, {**run.description.model_dump(), "root": None})
 
 
-def _cut(pairs: list[Pair], most: int) -> list[Shard]:
+def _cut(pairs: list[ExportPair], most: int) -> list[ExportShard]:
     shards = []
     for split, of_split in by_split(pairs).items():
         # Readers shuffle within a buffer: in the order of ids it would hold replicas of one source.
         mixed = sorted(of_split, key=lambda pair: sha256(pair.id.encode()))
         for number, some in enumerate(_fill(mixed, most)):
-            shards.append(Shard(f"{split}-{number:06d}.tar", some))
+            shards.append(ExportShard(f"{split}-{number:06d}.tar", some))
     return shards
 
 
-def _fill(pairs: list[Pair], most: int) -> Iterator[list[Pair]]:
-    some: list[Pair] = []
+def _fill(pairs: list[ExportPair], most: int) -> Iterator[list[ExportPair]]:
+    some: list[ExportPair] = []
     size = 0
     for pair in pairs:
         # Pixels bound the size of a lossless file, and unlike it are the same for PNG and WebP.
@@ -48,7 +47,7 @@ def _fill(pairs: list[Pair], most: int) -> Iterator[list[Pair]]:
         yield some
 
 
-def _write(job: Job, shard: Shard) -> None:
+def _write(job: ExportJob, shard: ExportShard) -> None:
     with replacing(job.out / shard.name) as file, _open(file) as tar:
         for pair in shard.pairs:
             for kind, picture in pair.pictures.items():
@@ -67,11 +66,11 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(member, io.BytesIO(data))
 
 
-def _json(pair: Pair) -> bytes:
+def _json(pair: ExportPair) -> bytes:
     return json.dumps(pair.row, ensure_ascii=False, allow_nan=False).encode()
 
 
-def _problem(out: Path, shard: Shard) -> str | None:
+def _problem(out: Path, shard: ExportShard) -> str | None:
     path = out / shard.name
     try:
         with tarfile.open(path, "r:") as tar:
@@ -87,7 +86,7 @@ def _hash(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     return sha256(file.read()) if file else ""
 
 
-def _members(pair: Pair) -> Iterator[tuple[str, str]]:
+def _members(pair: ExportPair) -> Iterator[tuple[str, str]]:
     for kind, picture in pair.pictures.items():
         yield f"{pair.id}.{kind}{picture.suffix}", picture.sha256
     yield f"{pair.id}.json", sha256(_json(pair))

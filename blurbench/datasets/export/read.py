@@ -13,8 +13,8 @@ from blurbench.datasets.format import (
     Description,
     Row,
     pictures_of,
+    read_hashed_rows,
     read_picture,
-    read_rows,
 )
 from blurbench.errors import UserError
 from blurbench.files import sha256
@@ -25,7 +25,7 @@ NAME = re.compile("[A-Za-z0-9_-]{1,80}")
 
 
 @dataclass(frozen=True)
-class Picture:
+class ExportPicture:
     """One file of a pair."""
 
     store: Store
@@ -39,18 +39,18 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pair:
+class ExportPair:
     """A row and the files it names."""
 
     split: str
     id: str
     height: int
     width: int
-    pictures: dict[str, Picture]  # by kind: blur, sharp, mask
+    pictures: dict[str, ExportPicture]  # by kind: blur, sharp, mask
     row: Row
 
 
-def read_pairs(store: Store, description: Description) -> list[Pair]:
+def read_pairs(store: Store, description: Description) -> list[ExportPair]:
     """Every pair, sorted by split and id; UserError where the rows are not those that were made."""
     if store.exists(WORK):
         raise UserError(f"{store.where()}: unfinished; run the same synthesize again")
@@ -58,12 +58,13 @@ def read_pairs(store: Store, description: Description) -> list[Pair]:
     return [pair for split in splits for pair in _read_split(store, split, description)]
 
 
-def _read_split(store: Store, split: str, description: Description) -> list[Pair]:
+def _read_split(store: Store, split: str, description: Description) -> list[ExportPair]:
     name = f"{store.inside('', split)}/{METADATA}"
     where, verify = store.where(name), "run `blurbench verify`"
     root = pictures_of(store, description, split)
-    pairs = {row["id"]: _pair(root, where, split, row) for row in read_rows(store, split)}
-    if sha256(store.read(name)) != description.metadata_sha256.get(split):
+    rows, digest = read_hashed_rows(store, split)
+    pairs = {row["id"]: _pair(root, where, split, row) for row in rows}
+    if digest != description.metadata_sha256.get(split):
         raise UserError(f"{where}: changed; its SHA-256 is not the one in {DATASET}; {verify}")
     if len(pairs) != description.counts[split]:
         lacking = f"{len(pairs)} pairs, {description.counts[split]} in {DATASET}"
@@ -71,7 +72,7 @@ def _read_split(store: Store, split: str, description: Description) -> list[Pair
     return [pairs[id] for id in sorted(pairs)]
 
 
-def _pair(root: tuple[Store, str], where: str, split: str, row: Row) -> Pair:
+def _pair(root: tuple[Store, str], where: str, split: str, row: Row) -> ExportPair:
     for name in (split, row["id"]):
         if not NAME.fullmatch(name):
             raise UserError(f"{where}: {name!r} cannot name a file; it needs {NAME.pattern}")
@@ -80,18 +81,18 @@ def _pair(root: tuple[Store, str], where: str, split: str, row: Row) -> Pair:
             raise UserError(f"{where}: {row['id']} has no {column}")
     kinds = [kind for kind in PICTURES if f"{kind}_file_name" in row]
     pictures = {kind: _picture(root, where, kind, row) for kind in kinds}
-    return Pair(split, row["id"], row["height"], row["width"], pictures, row)
+    return ExportPair(split, row["id"], row["height"], row["width"], pictures, row)
 
 
-def _picture(root: tuple[Store, str], where: str, kind: str, row: Row) -> Picture:
+def _picture(root: tuple[Store, str], where: str, kind: str, row: Row) -> ExportPicture:
     known = row.get(f"{kind}_sha256")
     if not isinstance(known, str):
         raise UserError(f"{where}: {row['id']} has no {kind}_sha256")
     store, folder = root
-    return Picture(store, store.inside(folder, row[f"{kind}_file_name"]), known)
+    return ExportPicture(store, store.inside(folder, row[f"{kind}_file_name"]), known)
 
 
-def read_checked(picture: Picture) -> bytes:
+def read_checked(picture: ExportPicture) -> bytes:
     """The bytes of a picture; UserError where they are not those that its row is about."""
     data = read_picture(picture.store, picture.name)
     if sha256(data) != picture.sha256:
@@ -101,9 +102,9 @@ def read_checked(picture: Picture) -> bytes:
     return data
 
 
-def by_split(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
+def by_split(pairs: Iterable[ExportPair]) -> dict[str, list[ExportPair]]:
     """The pairs of each split, in the order given."""
-    splits: dict[str, list[Pair]] = {}
+    splits: dict[str, list[ExportPair]] = {}
     for pair in pairs:
         splits.setdefault(pair.split, []).append(pair)
     return splits
