@@ -61,7 +61,8 @@ def model_class(name: str) -> type["Model"]:
     """The class of a model, ours or an installed package's; UserError for an unknown name."""
     if name in MODELS:
         module, _, attribute = MODELS[name].partition(":")
-        return getattr(import_module(module), attribute)
+        built_in: type[Model] = getattr(import_module(module), attribute)
+        return built_in
     found: type[Model] = PLUG_INS.load(name)
     return found
 
@@ -72,7 +73,11 @@ def build(name: str, preset: str = "paper", **overrides: Any) -> "Model":
     Values may be strings, as from a command line: "none", and commas between the parts of a
     tuple, are understood. Raises UserError for unknown names, presets, fields and bad values.
     """
-    kind = model_class(name)
+    return build_of(model_class(name), name, preset, **overrides)
+
+
+def build_of(kind: type["Model"], name: str, preset: str, **overrides: Any) -> "Model":
+    """`build` of a model's class; `name` is what messages call it."""
     if preset not in kind.PRESETS:
         raise UserError(f"{name} has no preset {preset!r}; it has {', '.join(kind.PRESETS)}")
     settings = kind.PRESETS[preset].model_dump()
