@@ -20,6 +20,7 @@ Batch = dict[str, Tensor]
 Reader = Callable[[dict[str, Any], int, np.random.Generator], tuple[Batch, Batch]]
 # Minimised is the entry "loss"; the others are only logged. All are scalars.
 Losses = dict[str, Tensor]
+Loss = Callable[[Batch], Losses]
 # What a model counted while it restored one picture, by name: worth a column in results.
 Figures = dict[str, float]
 # What a model looked at while it restored one picture, by name: (3, H, W) in [0, 1], or
@@ -55,7 +56,7 @@ class Update:
 
     name: str
     modules: tuple[nn.Module, ...]
-    loss: Callable[[Batch], Losses]
+    loss: Loss
     lr: float
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0

@@ -60,7 +60,8 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> the same shape."""
-        return x + self.conv_block(x)
+        out: Tensor = x + self.conv_block(x)
+        return out
 
 
 class Generator(nn.Module):
@@ -81,7 +82,8 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1], sides multiples of 4 -> the same shape and range."""
-        return (x + self.model(x)).clamp(-1, 1)
+        out: Tensor = (x + self.model(x)).clamp(-1, 1)
+        return out
 
 
 def normalised(width: int) -> list[nn.Module]:
@@ -106,7 +108,8 @@ class Critic(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] -> (N, 1, H/8 + 3, W/8 + 3)."""
-        return self.model(x)
+        out: Tensor = self.model(x)
+        return out
 
 
 # 300 epochs of GoPro's 2,103 training pairs, one by one.
@@ -161,7 +164,8 @@ class DeblurGAN(Model):
 
     def generate(self, blur: Tensor) -> Tensor:
         """The generator on pictures in [0, 1]."""
-        return (self.generator(signed(blur)) + 1) / 2
+        out: Tensor = (self.generator(signed(blur)) + 1) / 2
+        return out
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """The generator."""
@@ -195,7 +199,8 @@ class DeblurGAN(Model):
 
     def restored(self, batch: Batch) -> Tensor:
         """The generator's output in [-1, 1]."""
-        return self.generator(signed(batch["blur"]))
+        out: Tensor = self.generator(signed(batch["blur"]))
+        return out
 
     @torch.no_grad()
     def restored_once(self, batch: Batch) -> Tensor:

@@ -52,7 +52,8 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> the same shape."""
-        return x + self.body(x)
+        out: Tensor = x + self.body(x)
+        return out
 
 
 class ScaleNetwork(nn.Module):
@@ -66,7 +67,8 @@ class ScaleNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, 3, H, W)."""
-        return self.body(x)
+        out: Tensor = self.body(x)
+        return out
 
 
 class Double(nn.Module):
@@ -79,7 +81,8 @@ class Double(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 3, 2H, 2W)."""
-        return self.uppath(x)
+        out: Tensor = self.uppath(x)
+        return out
 
 
 class Network(nn.Module):
@@ -133,7 +136,8 @@ class Discriminator(nn.Module):
         """(N, 3, H, W) in [0, 255], sides of 193 px or more -> logits (N, 1, h, w)."""
         for layer in self.conv_layers:
             x = F.leaky_relu(layer(x), 0.2)
-        return self.dense(x)
+        out: Tensor = self.dense(x)
+        return out
 
 
 def conv(inputs: int, outputs: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:
@@ -226,7 +230,8 @@ class DeepDeblur(Model):
 
     def restore(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], multiples of 4 -> the same shape."""
-        return self.network(gaussian_pyramid(blur * RANGE))[0] / RANGE
+        out: Tensor = self.network(gaussian_pyramid(blur * RANGE))[0] / RANGE
+        return out
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """The network, without the discriminator."""

@@ -39,7 +39,8 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
-        return self.main(x)
+        out: Tensor = self.main(x)
+        return out
 
 
 class Double(nn.Module):
@@ -53,7 +54,8 @@ class Double(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, inputs / 2, 2H, 2W)."""
-        return self.main(x)
+        out: Tensor = self.main(x)
+        return out
 
 
 class ResBlock(nn.Module):
@@ -66,7 +68,8 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> the same shape."""
-        return x + self.main(x)
+        out: Tensor = x + self.main(x)
+        return out
 
 
 class Level(nn.Module):
@@ -79,7 +82,8 @@ class Level(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> the same shape."""
-        return self.layers(x)
+        out: Tensor = self.layers(x)
+        return out
 
 
 class SCM(nn.Module):
@@ -98,7 +102,8 @@ class SCM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, width, H, W)."""
-        return self.conv(torch.cat([x, self.main(x)], 1))
+        out: Tensor = self.conv(torch.cat([x, self.main(x)], 1))
+        return out
 
 
 class FAM(nn.Module):
@@ -111,7 +116,8 @@ class FAM(nn.Module):
 
     def forward(self, x: Tensor, picture: Tensor) -> Tensor:
         """Features and features of the picture, (N, width, H, W) -> the same shape."""
-        return x + self.merge(x * picture)
+        out: Tensor = x + self.merge(x * picture)
+        return out
 
 
 class AFF(nn.Module):
@@ -124,7 +130,8 @@ class AFF(nn.Module):
 
     def forward(self, levels: list[Tensor]) -> Tensor:
         """Features of each level, resized to (H, W) -> (N, outputs, H, W)."""
-        return self.conv(torch.cat(levels, 1))
+        out: Tensor = self.conv(torch.cat(levels, 1))
+        return out
 
 
 class Network(nn.Module):
@@ -240,7 +247,8 @@ class MIMOUNet(Model):
 
     def restore(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], multiples of 4 -> the same shape."""
-        return self.network(blur)[-1]
+        out: Tensor = self.network(blur)[-1]
+        return out
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """All of it."""

@@ -123,7 +123,8 @@ class Network(nn.Module):
         y = self.middle_blks(y)
         for up, decoder in zip(self.ups, self.decoders, strict=True):
             y = decoder(up(y) + skips.pop())
-        return (self.ending(y) + x)[..., :height, :width]
+        out: Tensor = (self.ending(y) + x)[..., :height, :width]
+        return out
 
 
 def stack(width: int, blocks: int) -> nn.Sequential:

@@ -76,12 +76,14 @@ class Attention(nn.Module):
         likeness = q.transpose(2, 3) @ k / norms * self.temperature
         mixed = v @ likeness.softmax(3).transpose(2, 3)
         mixed = mixed.transpose(1, 2).reshape(n, height, columns, width)
-        return self.project_out(mixed.permute(0, 3, 1, 2))
+        out: Tensor = self.project_out(mixed.permute(0, 3, 1, 2))
+        return out
 
 
 def length(rows: Tensor) -> Tensor:
     """(N, heads, pixels, C) -> Euclidean, over the pixels, (N, heads, 1, C); never 0."""
-    return torch.linalg.vector_norm(rows, dim=2, keepdim=True).clamp_min(1e-12)
+    out: Tensor = torch.linalg.vector_norm(rows, dim=2, keepdim=True).clamp_min(1e-12)
+    return out
 
 
 class FeedForward(nn.Module):
@@ -98,7 +100,8 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> the same shape."""
         first, second = self.dwconv(self.project_in(x)).chunk(2, 1)
-        return self.project_out(F.gelu(first) * second)
+        out: Tensor = self.project_out(F.gelu(first) * second)
+        return out
 
 
 class Block(nn.Module):
@@ -115,7 +118,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> the same shape."""
         x = x + self.attn(self.norm1(x))
-        return x + self.ffn(self.norm2(x))
+        out: Tensor = x + self.ffn(self.norm2(x))
+        return out
 
 
 class Resize(nn.Module):
@@ -128,7 +132,8 @@ class Resize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> half or twice the size."""
-        return self.body(x)
+        out: Tensor = self.body(x)
+        return out
 
 
 class Embedding(nn.Module):
@@ -141,7 +146,8 @@ class Embedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, width, H, W)."""
-        return self.proj(x)
+        out: Tensor = self.proj(x)
+        return out
 
 
 class Network(nn.Module):
@@ -182,7 +188,8 @@ class Network(nn.Module):
             if level > 1:
                 y = self.get_submodule(f"reduce_chan_level{level}")(y)
             y = self.get_submodule(f"decoder_level{level}")(y)
-        return self.output(self.refinement(y)) + x
+        out: Tensor = self.output(self.refinement(y)) + x
+        return out
 
 
 def stack(width: int, heads: int, blocks: int) -> nn.Sequential:
@@ -227,7 +234,8 @@ class Restormer(Model):
 
     def restore(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], multiples of 8 -> the same shape."""
-        return self.network(blur)
+        out: Tensor = self.network(blur)
+        return out
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """All of it."""

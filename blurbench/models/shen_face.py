@@ -74,7 +74,8 @@ class ParsingNet(nn.Module):
             x, skip = layer(enlarge(x)), skips.pop()
             # As released: nothing is added at full size.
             x = x + skip if skips else x
-        return self.classify(x)
+        out: Tensor = self.classify(x)
+        return out
 
 
 class ResBlock(nn.Module):
@@ -88,7 +89,8 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> the same shape."""
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        out: Tensor = x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return out
 
 
 def scale_net(inputs: int, width: int, blocks: int) -> nn.Sequential:
@@ -180,11 +182,13 @@ class ShenFace(Model):
 
     def maps(self, blur: Tensor) -> Tensor:
         """Class maps (N, 4, H, W) that add up to 1."""
-        return self.parsing(blur).softmax(1)
+        out: Tensor = self.parsing(blur).softmax(1)
+        return out
 
     def restore(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], sides multiples of `multiple` -> the same shape."""
-        return self.network(blur, self.maps(blur))[0]
+        out: Tensor = self.network(blur, self.maps(blur))[0]
+        return out
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """P-net and G."""

@@ -69,7 +69,8 @@ class Double(Conv):
 
 def lengths(weight: Tensor) -> Tensor:
     """(C, ...) -> (C, 1, 1, 1), Euclidean."""
-    return torch.linalg.vector_norm(weight, dim=(1, 2, 3), keepdim=True)
+    out: Tensor = torch.linalg.vector_norm(weight, dim=(1, 2, 3), keepdim=True)
+    return out
 
 
 def active(conv: Conv) -> list[nn.Module]:
@@ -126,7 +127,8 @@ class Network(nn.Module):
         y = self.conv_decode2(with_pooled(y, four))
         y = self.conv_decode1(with_pooled(y, two))
         y = self.conv_decode0(with_pooled(y, one))
-        return self.final_layer(y)
+        out: Tensor = self.final_layer(y)
+        return out
 
 
 def with_pooled(x: Tensor, *skip: Tensor) -> Tensor:
@@ -172,7 +174,8 @@ class UDeconv(Model):
     def restore(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], multiples of 32 -> the same shape."""
         # The re-implementation has [0, 255]; its last layer takes long to reach that.
-        return self.network(blur)
+        out: Tensor = self.network(blur)
+        return out
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """All of it."""

@@ -56,7 +56,8 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> the same shape."""
-        return x + self.conv2(F.relu(self.conv1(self.norm(x))))
+        out: Tensor = x + self.conv2(F.relu(self.conv1(self.norm(x))))
+        return out
 
 
 def level(width: int, blocks: int, norm: str) -> nn.Sequential:
@@ -131,7 +132,8 @@ class UNet(Model):
         x = self.decoder[-1](skips.pop())
         for up, decode in zip(reversed(self.up), reversed(self.decoder[:-1]), strict=True):
             x = decode(up(x) + skips.pop())
-        return blur + self.tail(x)
+        out: Tensor = blur + self.tail(x)
+        return out
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """All of it."""

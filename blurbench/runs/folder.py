@@ -36,6 +36,7 @@ class RunConfig(TypedDict):
     init: NotRequired[str | None]  # sha256 of the weights it began with
     data: PairsOfRun
     vocabulary: NotRequired[str]  # hash of a captioner's words
+    package: NotRequired[str]  # of another package's model: that package and its version
     blurbench: NotRequired[str]  # version that began it; another may go on with it
 
 

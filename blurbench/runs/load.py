@@ -6,7 +6,7 @@ from typing import Any
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
-from blurbench.models import build
+from blurbench.models import PLUG_INS, build
 from blurbench.models.base import Model
 from blurbench.models.parts.released import best_fit, read_checkpoint
 from blurbench.models.parts.weights import load_weights
@@ -76,6 +76,8 @@ def load_weights_file(
 
 def _ready(name: str, model: Model, provenance: dict[str, Any], device: str | None) -> TrainedModel:
     """On its device, for inference only."""
+    if package := PLUG_INS.origin(name):
+        provenance["package"] = package  # what restores may change with its version
     target = pick_device(device)
     model.to(target).to(memory_format=model.LAYOUT).eval().requires_grad_(False)
     return TrainedModel(name, model, target, provenance)

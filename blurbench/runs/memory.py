@@ -66,7 +66,8 @@ def group_limits(root: Path = CGROUPS, own: Path = OWN_GROUPS) -> list[int]:
 def bytes_per_pixel(model: Model, device: torch.device) -> float:
     """What `deblur` of a model takes, measured on a small picture."""
     side = -(-PROBE // model.multiple) * model.multiple
-    with PeakBytes() as peak:
+    peak = PeakBytes()
+    with peak:
         model.deblur(torch.full((1, 3, side, side), 0.5, device=device))
     return peak.most * SLACK / side**2
 
@@ -79,13 +80,14 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(words in told for words in TOO_MUCH)
 
 
-class PeakBytes(TorchDispatchMode):
+class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch types neither
     """Counts the bytes of the tensors that are made inside it, and keeps the most at a time."""
 
     def __init__(self) -> None:
         """Nothing yet."""
-        super().__init__()
-        self.now = self.most = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now: int = 0
+        self.most: int = 0
         self.alive: set[int] = set()
 
     def __torch_dispatch__(

@@ -100,7 +100,8 @@ def _ramp(start: int, stop: int, length: int, shared: int) -> np.ndarray:
     left = place - start if start else np.full(len(place), float(shared))
     right = stop - place if stop < length else np.full(len(place), float(shared))
     # Next to its edge a tile lacks what its neighbour sees: the outer quarter counts for nothing.
-    return np.clip((np.minimum(left, right) - shared / 4) / (shared / 2), 0, 1)
+    out: np.ndarray = np.clip((np.minimum(left, right) - shared / 4) / (shared / 2), 0, 1)
+    return out
 
 
 def check_tile(tile: int, multiple: int, model: str) -> None:

@@ -1,4 +1,8 @@
-"""Exponential moving average of the weights (Polyak averaging)."""
+"""Exponential moving average of the weights (Polyak averaging).
+
+Not torch.optim.swa_utils: an AveragedModel stores its tensors under other names, and a count of its
+own, so that checkpoints of 0.1.0 could not be read; and its first update forgets the start.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

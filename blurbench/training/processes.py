@@ -34,7 +34,8 @@ def find_world() -> World:
     if "RANK" not in os.environ:
         return World()
     names = "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"
-    return World(*(int(os.environ[name]) for name in names), started=True)
+    rank, size, local_rank, local_size = (int(os.environ[name]) for name in names)
+    return World(rank, size, local_rank, local_size, started=True)
 
 
 def join(world: World, target: torch.device) -> torch.device:

@@ -12,7 +12,7 @@ import blurbench
 from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.datasets.pairs import Pairs
 from blurbench.files import locked, sha256
-from blurbench.models import build
+from blurbench.models import PLUG_INS, build
 from blurbench.models.base import Model, parameter_count
 from blurbench.models.parts.released import load_released
 from blurbench.recipes.recipe import load_recipe
@@ -161,5 +161,7 @@ def describe(
     }
     if vocabulary := model.vocabulary_hash():
         config["vocabulary"] = vocabulary
+    if package := PLUG_INS.origin(name):
+        config["package"] = package
     config["blurbench"] = blurbench.__version__
     return config

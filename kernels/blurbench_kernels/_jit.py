@@ -2,11 +2,11 @@
 
 import contextlib
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numba
 
-Kernel = TypeVar("Kernel", bound=Callable)
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def jit(function: Kernel) -> Kernel:
@@ -17,11 +17,12 @@ def jit(function: Kernel) -> Kernel:
     # nogil: threads of a caller may share the cores. No fastmath and no parallel: both change the
     # order of additions, and pixels must not depend on the machine or on the number of threads.
     # The numpy error model drops the zero test before each division, which would block SIMD.
-    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
     if compiled is not function:
         # Cached: compiling takes 5-10 s, and every worker process would pay it again. Numba writes
         # its cache files under temporary names and renames them, so that processes may race
         # (tests/kernels/test_jit_cache.py). Where no folder can be written it raises: uncached.
         with contextlib.suppress(RuntimeError):
             compiled.enable_caching()
-    return compiled
+    out: Kernel = compiled
+    return out

@@ -18,7 +18,8 @@ def normalise(kernels: np.ndarray) -> np.ndarray:
     sums = kernels.sum(axis=(-2, -1), keepdims=True)
     if not np.all((sums > 0) & np.isfinite(sums)):
         raise ValueError("kernel: its sum is 0, negative or NaN, so it cannot be normalised")
-    return kernels / sums
+    out: np.ndarray = kernels / sums
+    return out
 
 
 def snap(kernel: np.ndarray) -> np.ndarray:

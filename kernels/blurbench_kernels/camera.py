@@ -44,7 +44,8 @@ def sample_path(
     shift, turn, roll = (np.stack([walk.real, walk.imag], axis=1) for walk in walks)
     path = resample(np.hstack([shift, roll[:, :1], turn, roll[:, 1:]]), poses)
     path = (path - _mean(path)) / (LENGTH / 2) * np.repeat([translation, rotation], 3)
-    return np.rint(path / PATH_STEP) * PATH_STEP
+    out: np.ndarray = np.rint(path / PATH_STEP) * PATH_STEP
+    return out
 
 
 def _mean(path: np.ndarray) -> np.ndarray:
@@ -59,7 +60,8 @@ def resample(path: np.ndarray, poses: int) -> np.ndarray:
     before = place.astype(int)
     after = np.minimum(before + 1, len(path) - 1)
     picked = path[before] + (place - before)[:, None] * (path[after] - path[before])
-    return picked + (_mean(path) - _mean(picked))
+    out: np.ndarray = picked + (_mean(path) - _mean(picked))
+    return out
 
 
 def homographies(
@@ -111,7 +113,7 @@ def _warps(
     moved = np.eye(3) + turned + path[:, :3, None] * normal
     project = np.array([[focal, 0, corner[0]], [0, focal, corner[1]], [0, 0, 1]])
     unproject = np.array([[1, 0, -corner[0]], [0, 1, -corner[1]], [0, 0, focal]]) / focal
-    warps = project @ moved @ unproject
+    warps: np.ndarray = project @ moved @ unproject
     if not warps[:, 2, 2].min() > 0:  # the division would turn what is behind to the front
         raise ValueError(BEHIND)
     warps = np.rint(warps / warps[:, 2:, 2:] / STEPS) * STEPS

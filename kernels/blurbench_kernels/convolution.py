@@ -100,7 +100,7 @@ if numba.config.DISABLE_JIT:
 
 else:
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]  # of numba
     def _stack(_context: Any) -> Any:
         """Room for BLOCK float32 on the stack of the kernel that calls.
 
@@ -153,7 +153,8 @@ def _blur_block(
     if doubtful != 0:
         for i in range(BLOCK):
             sums[i] = total[i]
-    return doubtful != 0
+    unsure: bool = doubtful != 0
+    return unsure
 
 
 @jit

@@ -91,7 +91,8 @@ def boost_highlights(linear: np.ndarray, threshold: float, gain: float) -> np.nd
     """
     if not 0 <= gain < math.inf:
         raise ValueError(f"highlights: the gain must be at least 0, got {gain}")
-    return linear + gain * (linear >= threshold)
+    out: np.ndarray = linear + gain * (linear >= threshold)
+    return out
 
 
 def saturate(image: np.ndarray, gain: float = 1.0) -> np.ndarray:
@@ -122,4 +123,5 @@ def quantise(image: np.ndarray) -> np.ndarray:
     """
     if np.isnan(image).any():
         raise ValueError("image: NaN cannot become a grey level")
-    return np.floor(np.clip(image, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    out: np.ndarray = np.floor(np.clip(image, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    return out

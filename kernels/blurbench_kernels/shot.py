@@ -40,28 +40,33 @@ def _positive(**values: float) -> None:
 
 def horizontal(image: np.ndarray, size: int) -> np.ndarray:
     """Mean of `size` pixels of a row; ValueError for an even size or no such image."""
-    return cv2.blur(_check(image, size=size), (size, 1))
+    out: np.ndarray = cv2.blur(_check(image, size=size), (size, 1))
+    return out
 
 
 def vertical(image: np.ndarray, size: int) -> np.ndarray:
     """Mean of `size` pixels of a column; ValueError for an even size or no such image."""
-    return cv2.blur(_check(image, size=size), (1, size))
+    out: np.ndarray = cv2.blur(_check(image, size=size), (1, size))
+    return out
 
 
 def averaging(image: np.ndarray, size: int) -> np.ndarray:
     """Mean of (size, size) pixels; ValueError for an even size or no such image."""
-    return cv2.blur(_check(image, size=size), (size, size))
+    out: np.ndarray = cv2.blur(_check(image, size=size), (size, size))
+    return out
 
 
 def gaussian(image: np.ndarray, size: int, sigma: float) -> np.ndarray:
     """Gaussian of `sigma` px in a (size, size) window; ValueError for an even size, sigma <= 0."""
     _positive(sigma=sigma)
-    return cv2.GaussianBlur(_check(image, size=size), (size, size), sigma)
+    out: np.ndarray = cv2.GaussianBlur(_check(image, size=size), (size, size), sigma)
+    return out
 
 
 def median(image: np.ndarray, size: int) -> np.ndarray:
     """Median of (size, size) pixels, each channel alone; ValueError for an even size."""
-    return cv2.medianBlur(_check(image, size=size), size)
+    out: np.ndarray = cv2.medianBlur(_check(image, size=size), size)
+    return out
 
 
 def bilateral(
@@ -128,7 +133,8 @@ def resizing(image: np.ndarray, factor: float) -> np.ndarray:
     small = max(1, math.floor(width / factor + 0.5)), max(1, math.floor(height / factor + 0.5))
     shrunk = cv2.resize(np.ascontiguousarray(image), small, interpolation=cv2.INTER_AREA)
     # EXACT: fixed point whatever the platform; at most one grey level from INTER_LINEAR.
-    return cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
+    out: np.ndarray = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
+    return out
 
 
 def _factor(factor: float) -> None:

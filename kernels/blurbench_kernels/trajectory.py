@@ -194,7 +194,8 @@ def _rasterize(path: np.ndarray, size: int, ends: np.ndarray, center: bool) -> n
 
 def psf(path: np.ndarray, size: int) -> np.ndarray:
     """`rasterize_psf` of a whole, centred, finite trajectory: (size, size), without the checks."""
-    return _rasterize(path, size, np.ones(1), True)[0]
+    out: np.ndarray = _rasterize(path, size, np.ones(1), True)[0]
+    return out
 
 
 def rasterize_psf(

@@ -111,7 +111,8 @@ class IGAN(Model):
 
     def generate(self, blur: Tensor) -> Tensor:
         """The generator on pictures in [0, 1]."""
-        return (self.generator(signed(blur)) + 1) / 2
+        out: Tensor = (self.generator(signed(blur)) + 1) / 2
+        return out
 
     def judge(self, image: Tensor, blur: Tensor) -> tuple[Tensor, Tensor]:
         """How sharp `image`, restored from `blur`, is, and where it is still blurry.

@@ -96,7 +96,7 @@ class BRMR(IGAN):
     def restore_counted(self, blur: Tensor) -> tuple[Tensor, Figures]:
         """`restore`, and `iterations`: the patches that were refined and kept."""
         restored, iterations = [], 0
-        for picture in blur.split(1):
+        for picture in torch.split(blur, 1):
             with self.noise(picture):
                 # One by one: all versions of a large picture need not fit in memory.
                 for accepted, version in enumerate(self.versions(picture)):

@@ -58,7 +58,8 @@ class Decoder(nn.Module, ABC):
 
     def vector(self, word: Tensor) -> Tensor:
         """(N,) -> (N, width)."""
-        return self.dropout(self.embedding(word))
+        out: Tensor = self.dropout(self.embedding(word))
+        return out
 
 
 class NIC(Decoder):

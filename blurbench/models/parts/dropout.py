@@ -41,7 +41,7 @@ def with_dropout(network: nn.Module, run: Callable[[Tensor], Tensor], images: Te
     A picture's noise is seeded by its pixels: it is the same in any batch and at any time.
     """
     restored = []
-    for image in images.split(1):
+    for image in torch.split(images, 1):
         with seeded_dropout(network, image):
             restored.append(run(image))
     return torch.cat(restored)

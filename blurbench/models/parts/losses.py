@@ -78,7 +78,7 @@ def fft_loss(restored: Tensor, sharp: Tensor) -> Tensor:
 
 # Its gradient of a gradient cannot be compiled. The public torch.compiler.disable does the same,
 # but imports the compiler, which takes seconds, at once.
-@torch._disable_dynamo
+@torch._disable_dynamo  # type: ignore[attr-defined]
 @unmixed
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor],
@@ -95,4 +95,5 @@ def gradient_penalty(
     mixed = torch.lerp(restored.detach(), sharp, share).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
     slope = (gradient if norm == "channel" else gradient.flatten(1)).norm(dim=1)
-    return (slope - 1).square().mean()
+    out: Tensor = (slope - 1).square().mean()
+    return out

@@ -59,7 +59,8 @@ class Outermost(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> the same shape, in [-1, 1]."""
-        return self.model(x)
+        out: Tensor = self.model(x)
+        return out
 
 
 class UnetGenerator(nn.Module):
@@ -80,7 +81,8 @@ class UnetGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1], sides multiples of 2^downs -> the same shape and range."""
-        return self.model(x)
+        out: Tensor = self.model(x)
+        return out
 
 
 def unet_128() -> UnetGenerator:
@@ -100,7 +102,8 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) in [-1, 1] -> (N, 1, H/8 - 2, W/8 - 2)."""
-        return self.model(x)
+        out: Tensor = self.model(x)
+        return out
 
 
 def patch_features(channels: int, width: int, norm: Norm) -> list[nn.Module]:

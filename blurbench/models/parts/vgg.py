@@ -66,8 +66,10 @@ class VggFeatures(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """(N, 3, H, W), in [0, 1] if normalised -> features (N, C, H', W') by layer name."""
+        # By hand: torchvision's create_feature_extractor also hands out what the next ReLU then
+        # rectifies in place.
         x = (image - self.mean) / self.std
-        found = {}
+        found: dict[str, Tensor] = {}
         for index, layer in enumerate(self.layers):
             x = layer(x)
             if index in self.taken:
@@ -90,7 +92,7 @@ def layer_indices(network: Network = "vgg16") -> dict[str, int]:
 def load_vgg(weights: str, vgg: Vgg) -> nn.Sequential:
     """The convolutional part, without a download."""
     # Not torchvision's own constructor: that would also fill 120 million weights of its classifier.
-    features = make_layers(cfgs[vgg.configuration])
+    features: nn.Sequential = make_layers(cfgs[vgg.configuration])
     if weights == "random":
         return initialise(features)
     hub = Path(torch.hub.get_dir()) / "checkpoints" / vgg.file

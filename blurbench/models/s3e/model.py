@@ -85,7 +85,8 @@ class S3E(Captioned, DeblurGAN):
     def generate(self, blur: Tensor) -> Tensor:
         """The generator on whole pictures in [0, 1]."""
         read: Read = self.tree(self.see(squared(blur, self.config.side)))
-        return (self.generator(signed(blur), read.maps) + 1) / 2
+        out: Tensor = (self.generator(signed(blur), read.maps) + 1) / 2
+        return out
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """What restores: the ResNet, the tree, the generator."""
@@ -120,7 +121,8 @@ class S3E(Captioned, DeblurGAN):
 
     def guided(self, batch: Batch, read: Read) -> Tensor:
         """The generator on crops, told what the tree read in whole pictures; in [-1, 1]."""
-        return self.generator(signed(batch["blur"]), read.maps, batch["place"])
+        out: Tensor = self.generator(signed(batch["blur"]), read.maps, batch["place"])
+        return out
 
     def generator_losses(self, batch: Batch) -> Losses:
         """Eq. 9: of the restored pictures, the captions and the nodes."""

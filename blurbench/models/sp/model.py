@@ -1,7 +1,6 @@
 """The Semantic Prior on a backbone: priors, restoration, training, pictures."""
 
 import math
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models import build
-from blurbench.models.base import Batch, Losses, Maps, Model, Stage, pad
+from blurbench.models.base import Batch, Loss, Losses, Maps, Model, Stage, pad
 from blurbench.models.parts.maps import coloured
 from blurbench.models.parts.vgg import VggFeatures
 from blurbench.models.sp.backbones import Place, embedded, places
@@ -31,7 +30,6 @@ from blurbench.models.sp.network import (
 from blurbench.models.sp.teacher import Teacher, load_classes, load_features
 
 CONTENT_LAYER = "conv3_3"  # of VGG19, before its ReLU
-OwnLoss = Callable[[Batch], Losses]
 
 
 class SemanticPrior(Model):
@@ -144,7 +142,7 @@ class SemanticPrior(Model):
         loss = partial(self.losses, own.loss)
         return (Stage("sp", 1.0, (replace(own, name="sp", modules=(self,), loss=loss),)),)
 
-    def losses(self, own: OwnLoss, batch: Batch) -> Losses:
+    def losses(self, own: Loss, batch: Batch) -> Losses:
         """Eq. 7: of the restored picture, and of the prior."""
         learnt = self.learn(batch["blur"])
         with self.guided(self.aggregate(learnt)):

@@ -95,7 +95,8 @@ class Transformation(nn.Module):
 
     def forward(self, x: Tensor, prior: Tensor) -> Tensor:
         """Features and prior of one size -> features."""
-        return self.scale(prior) * x + self.shift(prior)
+        out: Tensor = self.scale(prior) * x + self.shift(prior)
+        return out
 
 
 class Addition(nn.Module):
@@ -108,7 +109,8 @@ class Addition(nn.Module):
 
     def forward(self, x: Tensor, prior: Tensor) -> Tensor:
         """Features and prior of one size -> features."""
-        return x + self.fit(prior)
+        out: Tensor = x + self.fit(prior)
+        return out
 
 
 class Concatenation(nn.Module):
@@ -123,7 +125,8 @@ class Concatenation(nn.Module):
 
     def forward(self, x: Tensor, prior: Tensor) -> Tensor:
         """Features and prior of one size -> features."""
-        return self.merge(torch.cat([x, prior], 1))
+        out: Tensor = self.merge(torch.cat([x, prior], 1))
+        return out
 
 
 EMBEDDINGS: dict[str, type[nn.Module]] = {
@@ -147,7 +150,8 @@ class ClassMap(nn.Module):
     def forward(self, m: Levels) -> Tensor:
         """Levels -> logits (N, classes, H, W)."""
         finest, *coarser = [fit(x) for fit, x in zip(self.fit, m, strict=True)]
-        return finest + sum(resized(x, finest) for x in coarser)
+        out: Tensor = finest + sum(resized(x, finest) for x in coarser)
+        return out
 
 
 def two_convolutions(inputs: int, outputs: int, start: float) -> nn.Sequential:

@@ -64,13 +64,18 @@ class TimmMaps(nn.Module):
 
     def forward(self, x: Tensor) -> Levels:
         """(N, 3, H, W) -> three maps."""
-        return self.network.forward_intermediates(
+        out: Levels = self.network.forward_intermediates(
             x, indices=self.taken, stop_early=True, intermediates_only=True
         )
+        return out
 
 
 class BlockMaps(nn.Module):
-    """The maps of a chain of blocks at the three strides."""
+    """The maps of a chain of blocks at the three strides.
+
+    Not create_feature_extractor, which asks for the names of layers: each network has others, and
+    what is known of all is strides.
+    """
 
     def __init__(self, blocks: list[tuple[str, nn.Module]], name: str) -> None:
         """UserError where it has none."""

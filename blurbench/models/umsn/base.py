@@ -1,10 +1,8 @@
 """What UMSN and its base network share as models."""
 
-from collections.abc import Callable
-
 from torch import nn
 
-from blurbench.models.base import Batch, Losses, Model, Update
+from blurbench.models.base import Loss, Model, Update
 from blurbench.models.parts.schedules import constant, cosine
 from blurbench.models.parts.vgg import VggFeatures
 from blurbench.models.umsn.config import BaseNetConfig
@@ -26,9 +24,7 @@ class BaseNetModel(Model):
         # SN halves the image twice; 8, because instance norm refuses the 1x1 maps of a 4x4 image.
         self.multiple = 8
 
-    def update(
-        self, name: str, modules: tuple[nn.Module, ...], loss: Callable[[Batch], Losses], lr: float
-    ) -> Update:
+    def update(self, name: str, modules: tuple[nn.Module, ...], loss: Loss, lr: float) -> Update:
         """Adam as the preset has it."""
         c = self.config
         return Update(

@@ -98,9 +98,11 @@ class ShortBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
-        out = self.conv2(norm_relu(self.conv1(norm_relu(x))))
+        out: Tensor = self.conv2(norm_relu(self.conv1(norm_relu(x))))
         out = self.conv4(norm_relu(out))
-        return self.conv_o(x) + out if self.shortcut else out
+        if self.shortcut:
+            out = self.conv_o(x) + out
+        return out
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -153,7 +155,8 @@ class Transition(nn.Module):
         """(N, inputs, H, W) -> (N, outputs, H', W')."""
         # As a plain convolution it takes half the time.
         weight = self.conv1.weight.transpose(0, 1)
-        return self.resize(F.conv2d(norm_relu(x), weight))
+        out: Tensor = self.resize(F.conv2d(norm_relu(x), weight))
+        return out
 
 
 class BilinearTransition(nn.Module):
@@ -167,8 +170,10 @@ class BilinearTransition(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2H, 2W)."""
-        out = self.conv1(norm_relu(x))
-        return self.conv2(F.interpolate(out, scale_factor=2, mode="bilinear", align_corners=True))
+        x = self.conv1(norm_relu(x))
+        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+        out: Tensor = self.conv2(x)
+        return out
 
 
 # Seven one-channel views of a network's inner maps, from the last to the first.

@@ -54,7 +54,8 @@ class BN(BaseNetModel):
 
     def restore(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], sides multiples of 8 -> the same shape."""
-        return (self.network(signed(blur))[0] + 1) / 2
+        out: Tensor = (self.network(signed(blur))[0] + 1) / 2
+        return out
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """All of it."""

@@ -62,7 +62,8 @@ class FNet(NestedResidual):
         x1 = self.trans_block1(self.dense_block1(torch.cat([x, class_map], 1)))
         x2 = self.trans_block2(self.dense_block2(x1))
         x3 = self.trans_block3(self.dense_block3(x2))
-        return self.trans_block5(self.dense_block5(torch.cat([x3, x1], 1)))
+        out: Tensor = self.trans_block5(self.dense_block5(torch.cat([x3, x1], 1)))
+        return out
 
     def restore(self, x: Tensor, class_map: Tensor) -> Tensor:
         """The same input -> the image restored by this class's network alone."""
@@ -92,7 +93,8 @@ class ConfidenceNet(nn.Module):
         x = self.trans_block2(self.conv2(x))
         x = self.trans_block3(self.conv3(x))
         x = self.trans_block4(self.conv3(x))  # the same block twice, as released
-        return self.conv_refin(x.mean((2, 3), keepdim=True).sigmoid()).sigmoid()
+        out: Tensor = self.conv_refin(x.mean((2, 3), keepdim=True).sigmoid()).sigmoid()
+        return out
 
 
 class BaseNet(NestedResidual):
@@ -204,8 +206,9 @@ class DeblurNet(BaseNet):
         """What the F-Nets hand on to BN, at half size; none without F-Nets."""
         if not self.streams:
             return None
-        classes = zip(self.fnets(), maps.split(1, 1), strict=True)
-        return self.dense_block_cl(torch.cat([fnet(x, m) for fnet, m in classes], 1))
+        classes = zip(self.fnets(), torch.split(maps, 1, 1), strict=True)
+        out: Tensor = self.dense_block_cl(torch.cat([fnet(x, m) for fnet, m in classes], 1))
+        return out
 
     def fnets(self) -> tuple[FNet, ...]:
         """The four F-Nets, in the order of the classes, or none."""
@@ -217,7 +220,8 @@ class DeblurNet(BaseNet):
         """Two images (N, 3, H, W) and class maps (N, 4, H, W) -> C, (N, 4, 3)."""
         masks = maps.unsqueeze(2)
         pair = ((masks * image.unsqueeze(1)).flatten(0, 1) for image in (restored, sharp))
-        return self.conf_ker(*pair).view(*maps.shape[:2], 3)
+        out: Tensor = self.conf_ker(*pair).view(*maps.shape[:2], 3)
+        return out
 
     def restoring_modules(self) -> tuple[nn.Module, ...]:
         """What `forward` runs: no CN, no heads of F-Nets, nothing unused."""

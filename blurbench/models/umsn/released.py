@@ -1,14 +1,19 @@
-"""UMSN's networks as released: their tensors, what they take, what they return."""
+"""UMSN's networks as released: their tensors, what they take, what they return.
 
-from torch import Tensor
+They hold tensors that nothing uses, and strict loading of their files asks for them.
+"""
 
-from blurbench.models.umsn.network import ConfidenceNet, DeblurNet
-from blurbench.models.umsn.segmentation import Segmentation
-from blurbench.models.umsn.unused import (
-    add_unused_to_confidence,
-    add_unused_to_network,
-    add_unused_to_segmentation,
+from torch import Tensor, nn
+
+from blurbench.models.umsn.blocks import (
+    CLASSES,
+    SegmentationBlock,
+    ShortBlock,
+    SmoothingConv,
+    conv1,
 )
+from blurbench.models.umsn.network import UNUSED, ConfidenceNet, DeblurNet
+from blurbench.models.umsn.segmentation import Segmentation
 
 
 class ReleasedSegmentation(Segmentation):
@@ -26,7 +31,8 @@ class ReleasedSegmentation(Segmentation):
 
     def maps(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] -> class maps (N, 4, H, W) in [0, 1]."""
-        return self(x)[0]
+        out: Tensor = self(x)[0]
+        return out
 
 
 class ReleasedConfidence(ConfidenceNet):
@@ -67,3 +73,30 @@ class ReleasedDeblurNet(DeblurNet):
         confidences = [self.conf_ker(*pair).expand_as(full) for pair in pairs]
         heads = [n.restore(x, m) for n, m in zip(self.fnets(), others[:4], strict=True)]
         return (*restored, *confidences, *heads)
+
+
+def add_unused_to_network(network: DeblurNet) -> None:
+    """Add the unused tensors of BN, the F-Nets and CN."""
+    for holder in (network, *network.fnets()):
+        for name in UNUSED:
+            holder.add_module(name, nn.Conv2d(20, 1, 1))
+    add_unused_to_confidence(network.conf_ker)
+
+
+def add_unused_to_confidence(cn: ConfidenceNet) -> None:
+    """Add the unused tensors of CN."""
+    width = cn.conv1.out_channels
+    cn.add_module("conv4", ShortBlock(width, 2 * width, shortcut=False))
+    for block in (cn.conv2, cn.conv3, cn.get_submodule("conv4")):
+        block.add_module("conv_o", conv1(width, 2 * width))
+
+
+def add_unused_to_segmentation(segmentation: Segmentation) -> None:
+    """Add the unused tensors of SN."""
+    for module in segmentation.modules():
+        if isinstance(module, SegmentationBlock):
+            module.add_module("sharewconv1", SmoothingConv())
+    segmentation.add_module("refineclean1", nn.Conv2d(CLASSES, 8, 7, padding=3))
+    segmentation.add_module("refineclean2", nn.Conv2d(8, CLASSES, 3, padding=1))
+    segmentation.add_module("batchnorm20", nn.BatchNorm2d(20))
+    segmentation.add_module("batchnorm1", nn.BatchNorm2d(1))

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blurbench.models.base import Batch, Losses, Maps, Stage, pad, signed
+from blurbench.models.base import Batch, Loss, Losses, Maps, Stage, pad, signed
 from blurbench.models.umsn import losses
 from blurbench.models.umsn.base import PAPER, BaseNetModel
 from blurbench.models.umsn.blocks import CLASSES, half_size
 from blurbench.models.umsn.config import PRESETS, UmsnConfig
 from blurbench.models.umsn.explain import around_grey, class_pictures, residual_pictures
 from blurbench.models.umsn.network import DeblurNet
+from blurbench.models.umsn.released import add_unused_to_network, add_unused_to_segmentation
 from blurbench.models.umsn.segmentation import Segmentation
-from blurbench.models.umsn.unused import add_unused_to_network, add_unused_to_segmentation
 
 
 class UMSN(BaseNetModel):
@@ -57,7 +57,8 @@ class UMSN(BaseNetModel):
         """Deblur with maps predicted from the blurry image; (N, 3, H, W) in [0, 1]."""
         x = signed(blur)
         restored, _ = self.network(x, self.segmentation.maps(x))
-        return (restored + 1) / 2
+        out: Tensor = (restored + 1) / 2
+        return out
 
     @torch.no_grad()
     def face_maps(self, image: Tensor) -> Tensor:
@@ -101,7 +102,7 @@ class UMSN(BaseNetModel):
         judge = (self.network.conf_ker,) if c.confidence else ()
         restoring = (*self.network.restoring_modules(), *judge)
         sn, fnets = (self.segmentation,), self.network.fnets()
-        updates = (
+        updates: tuple[tuple[str, tuple[nn.Module, ...], Loss, float], ...] = (
             ("sn-sharp", sn, partial(self.segmentation_losses, "sharp"), c.sn_rates[0]),
             ("sn-blur", sn, partial(self.segmentation_losses, "blur"), c.sn_rates[1]),
             ("f-nets", fnets, self.fnet_losses, c.rate),
@@ -123,9 +124,8 @@ class UMSN(BaseNetModel):
         c = self.config
         blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
         maps = self.maps(blur)
-        streams = zip(
-            self.network.fnets(), maps.split(1, 1), batch["mask"].split(1, 1), strict=True
-        )
+        parts = torch.split(maps, 1, 1), torch.split(batch["mask"], 1, 1)
+        streams = zip(self.network.fnets(), *parts, strict=True)
         restored = torch.cat(
             [fnet.restore(mask * blur + (1 - mask) * sharp, m) for fnet, m, mask in streams]
         )

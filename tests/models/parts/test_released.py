@@ -15,7 +15,7 @@ from blurbench.models import build, convert
 from blurbench.models.parts.released import RELEASED, load_released, released_network
 from blurbench.models.parts.weights import save_tensors
 from blurbench.models.umsn.network import ConfidenceNet
-from blurbench.models.umsn.unused import add_unused_to_confidence
+from blurbench.models.umsn.released import add_unused_to_confidence
 
 NAME = "umsn_CN"  # the smallest
 
