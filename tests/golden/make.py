@@ -1,6 +1,6 @@
 """Adds to tests/golden the numbers of what is new; those that stand are promises, and stay.
 
-PYTHONPATH=tests/helpers python tests/golden/make.py
+PYTHONPATH=.:kernels:tests/helpers python tests/golden/make.py
 """
 
 import json
