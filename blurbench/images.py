@@ -66,7 +66,8 @@ def decode(data: bytes, name: str) -> np.ndarray:
 def swap(image: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
     """RGB to BGR or back, (H, W, 3) uint8, into a new array or an old one."""
     # Ten times faster than [..., ::-1] made contiguous, which took a tenth of an evaluation.
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, into)
+    out: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, into)
+    return out
 
 
 def decode_labels(data: bytes, name: str) -> np.ndarray:
@@ -127,4 +128,5 @@ def to_uint8(image: Any) -> np.ndarray:
 
 def to_levels(values: np.ndarray) -> np.ndarray:
     """Values in [0, 1] -> uint8 of the same shape, clipped and rounded."""
-    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    out: np.ndarray = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return out

@@ -279,7 +279,8 @@ def _labels(side: int) -> np.ndarray:
 def _blur(picture: np.ndarray) -> np.ndarray:
     """The mean of 7 px along the diagonal."""
     moved = [np.roll(picture, (n, n), axis=(0, 1)) for n in range(-3, 4)]
-    return np.rint(np.mean(moved, axis=0)).astype(np.uint8)
+    out: np.ndarray = np.rint(np.mean(moved, axis=0)).astype(np.uint8)
+    return out
 
 
 def _tried(told: str, call: Callable[[], T]) -> T:

@@ -146,7 +146,8 @@ def _snap(kernel: np.ndarray) -> np.ndarray:
     if rest:
         cut = (kernel * bank.GRID - units).reshape(-1)
         units.reshape(-1)[np.argsort(-cut, kind="stable")[:rest]] += 1
-    return units / bank.GRID
+    out: np.ndarray = units / bank.GRID
+    return out
 
 
 def _choose(path: Path, names: Iterable[str], variable: str | None) -> str:

@@ -1,7 +1,7 @@
 """One simple kernel for the whole picture: a line, a Gaussian, a disk."""
 
 import math
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from pydantic import AfterValidator, model_validator
@@ -89,7 +89,10 @@ class Disk(Family):
         return one_kernel(self.family, uniform.disk(radius), scene, {"radius": radius})
 
 
-def _one_of(table: Any, name: str) -> Any:
+_Kernel = TypeVar("_Kernel", Line, Gaussian, Disk)
+
+
+def _one_of(table: _Kernel, name: str) -> _Kernel:
     if (getattr(table, name) is None) == (table.target is None):
         raise ValueError(f"give {name} or a target")
     return table

@@ -49,7 +49,8 @@ def _ssim_total(
     for top in range(rows - 2 * RADIUS):
         _filter_down(x[top : top + 2 * RADIUS + 1], y[top : top + 2 * RADIUS + 1], window, moments)
         _add_scores(moments, window, c1, c2, step, scores)
-    return scores.sum()
+    value: float = scores.sum()
+    return value
 
 
 @jit

@@ -31,7 +31,8 @@ def pixels(image: np.ndarray) -> np.ndarray:
         cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (16, 16), None, 0, 0, cv2.INTER_AREA
     )
     vector = small.astype(np.float64).ravel() - small.mean()
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)
+    out: np.ndarray = vector / max(float(np.linalg.norm(vector)), 1e-12)
+    return out
 
 
 def load_features(spec: str) -> Features:
@@ -83,9 +84,10 @@ def resized(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     if size is None or size == image.shape[:2]:
         return image
     shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
-    return cv2.resize(
+    out: np.ndarray = cv2.resize(
         image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     )
+    return out
 
 
 def vgg_face(path: Path) -> Features:
@@ -121,4 +123,5 @@ def run(network: Any, image: Any) -> np.ndarray:
     import torch
 
     with torch.no_grad():
-        return network(image).flatten().double().numpy()
+        out: np.ndarray = network(image).flatten().double().numpy()
+        return out

@@ -17,7 +17,8 @@ def graded(restored: np.ndarray, levels: Levels) -> np.ndarray:
     # In the picture's own precision, as it is rounded when it is written to a file.
     values = np.clip(restored, 0, 1) * 255
     if levels == "exact":
-        return values.astype(np.float64)
+        out: np.ndarray = values.astype(np.float64)
+        return out
     return rounded(values) if levels == "rounded" else np.floor(values).astype(np.uint8)
 
 

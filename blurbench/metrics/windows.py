@@ -62,9 +62,10 @@ def mean_ssim(
 
 def pad(image: np.ndarray, radius: int, border: int) -> np.ndarray:
     """(H, W, C) with `radius` px of border on each side."""
-    return cv2.copyMakeBorder(image, radius, radius, radius, radius, border).reshape(
+    out: np.ndarray = cv2.copyMakeBorder(image, radius, radius, radius, radius, border).reshape(
         image.shape[0] + 2 * radius, image.shape[1] + 2 * radius, -1
     )
+    return out
 
 
 def ssim_map(x: np.ndarray, y: np.ndarray, window: Window, data_range: float) -> np.ndarray:
@@ -76,7 +77,8 @@ def ssim_map(x: np.ndarray, y: np.ndarray, window: Window, data_range: float) ->
     # Only the sum of the variances is needed, which saves a fifth filter.
     variances = window.unbiased * (weigh(x * x + y * y, window) - power)
     covariance = window.unbiased * (weigh(x * y, window) - cross)
-    return (2 * cross + c1) * (2 * covariance + c2) / ((power + c1) * (variances + c2))
+    out: np.ndarray = (2 * cross + c1) * (2 * covariance + c2) / ((power + c1) * (variances + c2))
+    return out
 
 
 def weigh(image: np.ndarray, window: Window) -> np.ndarray:
@@ -84,4 +86,5 @@ def weigh(image: np.ndarray, window: Window) -> np.ndarray:
     radius = len(window.weights) // 2
     means = cv2.sepFilter2D(image, cv2.CV_64F, window.weights, window.weights)
     means = means.reshape(image.shape)[radius:-radius, radius:-radius]
-    return means if window.across is None else means @ window.across.T
+    out: np.ndarray = means if window.across is None else means @ window.across.T
+    return out

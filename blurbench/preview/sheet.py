@@ -119,7 +119,8 @@ def _kernels(recipe: Recipe, count: int | None, seed: int, split: str) -> Sheet:
 
 def _bright(picture: np.ndarray) -> np.ndarray:
     """uint8, the largest value white."""
-    return np.rint(picture * (255 / max(picture.max(), 1e-12))).astype(np.uint8)
+    out: np.ndarray = np.rint(picture * (255 / max(picture.max(), 1e-12))).astype(np.uint8)
+    return out
 
 
 def _enlarged(kernel: np.ndarray, side: int) -> np.ndarray:
