@@ -1,5 +1,6 @@
 """Packages of others: nothing is loaded before it is named, and a fault costs one line."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -8,11 +9,17 @@ from pathlib import Path
 import pytest
 import tiny_data
 
+from blurbench.__main__ import run
 from blurbench.blurs.registry import PLUG_INS as FAMILIES
+from blurbench.datasets.dataset import OnTheFlyDataset
+from blurbench.datasets.make import synthesize
 from blurbench.errors import UserError
+from blurbench.files import read_json
 from blurbench.metrics import PLUG_INS as METRICS
 from blurbench.metrics import compute, find_metric
 from blurbench.models import PLUG_INS as MODELS
+from blurbench.runs.load import load_run
+from blurbench.sources.open import open_source
 
 COPY = """
 from blurbench.metrics import Metric
@@ -141,3 +148,86 @@ def test_nothing_is_loaded_before_it_is_named(tmp_path):
     folder = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=folder, check=False)
     assert done.returncode == 0
+
+
+@pytest.fixture
+def fog(install, photos):
+    """Make a data set of fog by a version of its package; gives its dataset.json."""
+
+    def make(version, out):
+        install("fogs", "blurbench.kernels", "fog = fogs:Fog", FOG, version=version)
+        recipe = tiny_data.flow_recipe(blur={"family": "fog"}, crop__borders=False)
+        synthesize(recipe, open_source(str(photos)), out, limit=2)
+        return read_json(out / "dataset.json")
+
+    return make
+
+
+def test_a_data_set_begun_with_another_version_is_not_continued(fog, whole, tmp_path):
+    made = fog("1.0", tmp_path / "set")
+    assert made["plugins"] == {"fog": "fogs 1.0"}
+    assert made["made_with"]["fogs"] == "1.0"
+    with pytest.raises(UserError, match=r"was made with fog of fogs 1.0, not of fogs 1.1; give an"):
+        fog("1.1", tmp_path / "set")
+    assert fog("1.0", tmp_path / "set") == made
+    ours = read_json(whole.out / "dataset.json")
+    assert "plugins" not in ours
+    assert ours["made_with"].keys() == made["made_with"].keys() - {"fogs"}
+
+
+def test_pairs_blurred_on_the_fly_are_others_by_another_version(install, photos):
+    digests = []
+    for version in ("1", "1", "2"):
+        install("fogs", "blurbench.kernels", "fog = fogs:Fog", FOG, version=version)
+        recipe = tiny_data.flow_recipe(blur={"family": "fog"})
+        digests.append(OnTheFlyDataset(recipe, open_source(str(photos)), "train").digest)
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_run_begun_with_another_version_is_not_continued(install, make_data_set, tmp_path):
+    code = "from blurbench.models.unet import UNet\nclass Mine(UNet): pass\n"
+    data = make_data_set(tmp_path / "data", split="train")
+
+    def train(version):
+        install("nets", "blurbench.models", "mine = nets:Mine", code, version=version)
+        small = ["--set", "widths=4,8", "--set", "blocks=1,1", "--set", "crop_size=16"]
+        words = ["--model", "mine", "--preset", "tiny", "--steps", "1", "--resume", *small]
+        return run(["train", "--data", str(data), "--out", str(tmp_path / "run"), *words])
+
+    assert train("1") == 0
+    assert read_json(tmp_path / "run" / "config.json")["package"] == "nets 1"
+    assert load_run(tmp_path / "run").provenance["package"] == "nets 1"
+    assert train("2") == 2
+    assert train("1") == 0
+
+
+@pytest.fixture
+def scored(install, data_set, tmp_path):
+    """Score a data set by PSNR and by its copy of a version; gives the exit code."""
+
+    def evaluate(version, name="a"):
+        install("copies", "blurbench.metrics", "copy = copies:COPY", COPY, version=version)
+        words = ["--identity", "--name", name, "--metrics", "psnr,copy"]
+        return run(["evaluate", "--data", str(data_set), "--out", str(tmp_path / name), *words])
+
+    return evaluate
+
+
+def test_a_result_begun_with_another_version_is_not_continued(scored, tmp_path, capsys):
+    assert scored("1") == 0
+    assert read_json(tmp_path / "a" / "summary.json")["plugins"] == {"copy": "copies 1"}
+    assert scored("2") == 2
+    assert "another plugins" in capsys.readouterr().err
+    assert scored("1") == 0
+
+
+def test_a_board_keeps_the_columns_of_a_plug_in_when_it_is_joined(scored, tmp_path):
+    assert scored("1", "a") == scored("1", "b") == 0
+    first, both = tmp_path / "first", tmp_path / "both"
+    assert run(["leaderboard", str(tmp_path / "a"), "--out", str(first)]) == 0
+    quoted = str(first / "leaderboard.csv")
+    assert run(["leaderboard", str(tmp_path / "b"), quoted, "--out", str(both)]) == 0
+    with (both / "leaderboard.csv").open(newline="") as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
+    assert rows.keys() == {"a", "b"}
+    assert rows["a"]["copy_mean"] == rows["b"]["copy_mean"] == rows["a"]["psnr_mean"] != ""

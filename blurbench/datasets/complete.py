@@ -158,6 +158,9 @@ def _difference(there: SetRequest, wanted: SetRequest) -> str:
     for name in ("seed", "limit", "image_format", "blurbench"):
         if there[name] != wanted[name]:
             return f"was made with {name} {there[name]}, not {wanted[name]}"
+    for name, package in wanted.get("plugins", {}).items():
+        if package != (before := there.get("plugins", {}).get(name, "another package")):
+            return f"was made with {name} of {before}, not of {package}"
     old, new = there["source"], wanted["source"]
     if old["ids_sha256"] != new["ids_sha256"]:
         return (
@@ -217,7 +220,7 @@ def finish(
         store.remove(FAILURES)
     description = Description(
         **request,
-        made_with=_libraries(),
+        made_with=_libraries() | _packages(request),
         counts=counts,
         failed=len(failures),
         metadata_sha256=hashes,
@@ -235,6 +238,12 @@ def _give_up(store: Store, failures: list[Row]) -> NoReturn:
     store.clear(WORK)
     first = f"no pair could be made; the first: {failures[0]['error']}"
     raise UserError(f"{store.where()}: {first} (see {FAILURES})")
+
+
+def _packages(request: SetRequest) -> dict[str, str]:
+    """Those of the families: name -> version."""
+    origins = request.get("plugins", {}).values()
+    return {package: version for package, _, version in (each.partition(" ") for each in origins)}
 
 
 def _libraries() -> dict[str, str]:

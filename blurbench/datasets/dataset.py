@@ -187,7 +187,9 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
     def digest(self) -> str:
         """Stands for recipe, seed and the list of images; no digest of pixels."""
         ids = [item.id for item in self.items]
-        return "recipe:" + sha256(repr((self.recipe.pixels(), self.seed, ids)).encode())
+        plugins = self.recipe.plugins()  # with their versions, which may blur differently
+        told = (self.recipe.pixels(), self.seed, ids, *([plugins] if plugins else []))
+        return "recipe:" + sha256(repr(told).encode())
 
     def _sharp(self, index: int) -> Sharp:
         if index in self._cache:

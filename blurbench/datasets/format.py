@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import (
+    BaseModel,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from blurbench.errors import UserError
 from blurbench.files import parse_json, parse_jsonl, sha256
@@ -34,6 +39,7 @@ class Description(BaseModel):
     limit: int | None
     image_format: str
     blurbench: str
+    plugins: dict[str, str] = {}  # family of another package -> that package and its version
     made_with: dict[str, str]
     source: dict[str, str]
     counts: dict[str, int]  # pairs by split
@@ -41,6 +47,12 @@ class Description(BaseModel):
     metadata_sha256: dict[str, str]  # by split
     digest: str
     root: str | None = None  # of an index, absolute: the folder that its rows name pictures in
+
+    @model_serializer(mode="wrap")
+    def _written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `plugins` where there are none, as before there could be."""
+        written: dict[str, Any] = serialise(self)
+        return written if self.plugins else {k: v for k, v in written.items() if k != "plugins"}
 
 
 def read_description(place: Place | Store) -> Description:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from blurbench.blurs.base import MIN_SIDE, Fraction, RecipeTable, Target, ordered
-from blurbench.blurs.registry import UNKNOWN, Blur, family_class, parts_of
+from blurbench.blurs.registry import PLUG_INS, UNKNOWN, Blur, family_class, parts_of
 from blurbench.errors import UserError
 from blurbench.paths import shipped
 from blurbench.recipes.existing import Existing, PairPaths
@@ -196,6 +196,10 @@ class Recipe(RecipeTable):
     def measured(self) -> bool:
         """Whether rows say how long their blur is; averaged frames know no length."""
         return all(part.MEASURED for part in parts_of(self.blur))
+
+    def plugins(self) -> dict[str, str]:
+        """Its families of other packages: their package and its version."""
+        return PLUG_INS.origins(part.family for part in parts_of(self.blur))
 
     def pixels(self) -> dict[str, Any]:
         """What decides pixels and rows, without the prose: equal for recipes that make the same."""

@@ -1,5 +1,6 @@
 """Packages of others, as an installer leaves them: a module and its .dist-info."""
 
+import shutil
 from pathlib import Path
 
 
@@ -11,7 +12,7 @@ def write_package(
     if code:
         (folder / f"{name.replace('-', '_')}.py").write_text(code)
     for old in folder.glob(f"{name}-*.dist-info"):
-        old.rename(old.with_suffix(".old"))
+        shutil.rmtree(old)
     info = folder / f"{name}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
