@@ -8,6 +8,7 @@ Prints the CPU time a pair of both, one thread, and what share of the rate of re
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -64,7 +65,7 @@ def main() -> None:
         read, scored = [], []
         for repeat in range(REPEATS):
             read.append(cpu_time(lambda: [read_image(path) for path in files]))
-            scored.append(cpu_time(lambda name=str(repeat): score(name)))
+            scored.append(cpu_time(partial(score, str(repeat))))
     ms = [float(np.median(each)) / count * 1e3 for each in (read, scored)]
     print(f"{count} pairs of 1280x720: read {ms[0]:.1f} ms, scored {ms[1]:.1f} ms CPU a pair")
     print(f"scores at {ms[0] / ms[1]:.2f} of the rate of reading")

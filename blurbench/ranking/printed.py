@@ -62,10 +62,10 @@ def tables() -> dict[str, PrintedTable]:
             caption=row["caption"],
             cells=tuple(
                 Printed(table=row["table"], **cell)
-                for cell in records(folder / f"{row['table']}.csv")
+                for cell in _csv_rows(folder / f"{row['table']}.csv")
             ),
         )
-        for row in records(folder / "tables.csv")
+        for row in _csv_rows(folder / "tables.csv")
     }
 
 
@@ -100,7 +100,7 @@ def tables_with(model: str) -> tuple[str, ...]:
     )
 
 
-def records(path: Path) -> Iterator[dict[str, str]]:
+def _csv_rows(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a CSV."""
     with path.open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)

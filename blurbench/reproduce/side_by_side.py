@@ -43,8 +43,9 @@ class Outcome:
     @property
     def difference(self) -> float | None:
         """Measured less printed."""
-        both = self.measured is not None and self.printed is not None
-        return self.measured - self.printed if both else None  # type: ignore[operator]
+        if self.measured is None or self.printed is None:
+            return None
+        return self.measured - self.printed
 
     @property
     def digits(self) -> int:

@@ -38,7 +38,7 @@ def node_accuracy(model: TrainedModel, split: str, data: BlurDataset) -> list[No
     """Of one split of a data set, against the commonest labels of `data`, its training split."""
     network = model.model
     assert isinstance(network, S3E | ImC | VPTree)
-    tested = data if split == data.split else BlurDataset(data.store.where(), split)
+    tested = data if split == data.split else data.other(split)
     common = [Counter(column) for column in zip(*classes_of(network, data), strict=True)]
     counts = np.zeros((len(NODES), 4), np.int64)
     majority = np.zeros((len(NODES), 2), np.int64)
@@ -76,7 +76,7 @@ def of_run(
     if not isinstance(model.model, S3E | ImC | VPTree):
         raise UserError(f"{run}: {model.name} has no tree; s3e, s3e-imc and vp-tree have one")
     if not training.has("captions"):
-        raise UserError(f"{training.store.where()}: this data set has no captions")
+        raise UserError(f"{training.place}: this data set has no captions")
     return node_accuracy(model, split, training)
 
 

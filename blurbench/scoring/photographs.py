@@ -14,7 +14,7 @@ from blurbench.datasets.splits import pair_id
 from blurbench.errors import UserError
 from blurbench.files import inside
 from blurbench.images import BadImage, image_files, read_image
-from blurbench.stores.open import Place, is_url
+from blurbench.stores.open import Place, open_store
 
 SPLIT = "photographs"
 
@@ -60,10 +60,14 @@ class Photographs:
 
 
 def open_data(place: Place, split: str = "test") -> ScoredSplit:
-    """The split of a data set, or else the pictures of a plain folder; UserError for neither."""
-    folder = None if is_url(place) else Path(place)
-    if folder is None or not folder.is_dir() or any((folder / x).exists() for x in (DATASET, WORK)):
-        return BlurDataset(place, split)
+    """The split of a data set, or else the pictures of a plain folder; UserError for neither.
+
+    Whoever scores several models opens it once, and hands it to each `evaluate`.
+    """
+    store = open_store(place)
+    folder = Path(place)
+    if not (store.is_here and folder.is_dir()) or any(map(store.exists, (DATASET, WORK))):
+        return BlurDataset(store, split)
     found = Photographs(folder)
     if not found.rows:
         raise UserError(f"{folder}: no data set ({DATASET} is missing), and no pictures either")

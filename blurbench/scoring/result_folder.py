@@ -263,7 +263,7 @@ def _is_torn(error: ValidationError) -> bool:
 def _complaint(error: ValidationError) -> str:
     """What is wrong first, behind what it is wrong with."""
     first = error.errors()[0]
-    field = ".".join(map(str, first["loc"]))
+    field = " ".join(".".join(map(str, first["loc"])).split())  # a key may hold a line break
     if _is_torn(error):
         return " is not valid JSON"
     if first["type"] == "missing":

@@ -42,26 +42,17 @@ class Scorer:
         pictures = {role: self._picture(row, role) for role in self._roles()}
         began = time.perf_counter()
         draws = self._draws(pictures["blur"], row)
-        elapsed = (time.perf_counter() - began) * 1e3 / len(draws)
+        milliseconds = (time.perf_counter() - began) * 1e3 / len(draws)
         scores = self._scores(row, draws, pictures)
-        facts: dict[str, Any] = {"source": row["source_id"]} if "source_id" in row else {}
-        if len(draws) > 1:
-            # A metric that does not apply to a picture is NaN in every draw of it.
-            spread = {m: statistics.stdev(of) for m, of in scores.items() if not math.isnan(of[0])}
-            facts["spread"] = spread
+        facts = self._facts(row)
+        # What there is only sometimes is left out otherwise: as in results from before there was.
+        facts |= {"spread": _spread(scores)} if len(draws) > 1 else {}
         scored = ScoredPicture(
-            model=self.head.model,
-            data=self.head.data.digest,
-            split=self.head.data.split,
-            protocol=self.head.protocol,
-            id=row["id"],
+            **facts,
             metrics={metric: _applying(statistics.fmean(of)) for metric, of in scores.items()},
-            severity=row.get("severity_mean_px"),
-            groups={name: row[column] for name, column in GROUPS.items() if column in row},
-            milliseconds=round(elapsed, 3) if self.restore.timed else None,
+            milliseconds=round(milliseconds, 3) if self.restore.timed else None,
             figures=means(draw.figures for draw in draws),
             tile=draws[0].tile,
-            **facts,
         )
         return scored, {**pictures, "restored": draws[0].image}
 
@@ -75,6 +66,18 @@ class Scorer:
             # Whatever is wrong with it is told when it is scored.
             with contextlib.suppress(Exception):
                 self.restore.restore(self.data.picture(row, "blur"), row)
+
+    def _facts(self, row: Row) -> dict[str, Any]:
+        """What a line says of its picture before it is restored."""
+        return {
+            "model": self.head.model,
+            "data": self.head.data.digest,
+            "split": self.head.data.split,
+            "protocol": self.head.protocol,
+            "id": row["id"],
+            "severity": row.get("severity_mean_px"),
+            "groups": {name: row[column] for name, column in GROUPS.items() if column in row},
+        } | ({"source": row["source_id"]} if "source_id" in row else {})
 
     def _roles(self) -> tuple[str, ...]:
         return ("blur", "sharp") if self.data.has_sharp else ("blur",)
@@ -124,6 +127,11 @@ def means(tables: Iterable[Mapping[str, float | None]]) -> dict[str, float]:
             if value is not None:
                 found.setdefault(name, []).append(value)
     return {name: statistics.fmean(values) for name, values in found.items()}
+
+
+def _spread(scores: Mapping[str, list[float]]) -> dict[str, float]:
+    """The deviation between draws; a metric that does not apply is NaN in each of them."""
+    return {metric: statistics.stdev(of) for metric, of in scores.items() if not math.isnan(of[0])}
 
 
 def _applying(value: float) -> float | None:

@@ -93,6 +93,7 @@ class MetricInputs:
         try:
             vectors = np.stack([embed(picture) for picture in pictures])
         except (ValueError, RuntimeError, AssertionError) as error:
+            # The first line: what TorchScript raises goes on with pages of its own code.
             reason = (str(error) or type(error).__name__).splitlines()[0]
             told = f"--using embedding: {self.provenance['embedding']} does not fit these pictures"
             raise UserError(f"{told}: {reason}") from None

@@ -3,7 +3,6 @@ import pytest
 
 from blurbench.errors import UserError
 from blurbench.ranking.boards import make_boards
-from blurbench.ranking.results import read_result
 
 NOISE = np.random.default_rng(0).normal(0, 0.3, (4, 20))
 NOISE -= NOISE.mean(axis=1, keepdims=True)
@@ -84,39 +83,6 @@ def test_two_results_of_one_name_on_one_board_are_refused(make_result, tmp_path)
     folders = [make_result(tmp_path / name, "unet", psnr(20)) for name in ("old", "new")]
     with pytest.raises(UserError, match=r"old and .*new are both called 'unet'.*--name"):
         make_boards(folders)
-
-
-def test_what_is_no_finished_result_is_told_in_one_line(make_result, tmp_path):
-    (tmp_path / "empty").mkdir()
-    torn = make_result(tmp_path / "torn", "a", psnr(20))
-    with (torn / "results.jsonl").open("a") as file:
-        file.write('{"model": "a", "da')
-    mixed = make_result(tmp_path / "mixed", "a", psnr(20))
-    (mixed / "results.jsonl").write_text(
-        (torn / "results.jsonl").read_text().splitlines()[0].replace("wang-rgb", "other") + "\n"
-    )
-    nan = make_result(tmp_path / "nan", "a", {"x": 1.5})
-    text = (nan / "results.jsonl").read_text()
-    (nan / "results.jsonl").write_text(text.replace("1.5", "NaN"))
-    twice = make_result(tmp_path / "twice", "a", {"x": 1.5})
-    (twice / "results.jsonl").write_text(text + text)
-    older = make_result(tmp_path / "older", "a", psnr(20))
-    (older / "summary.json").write_text('{"model": "a", "complete": true, "metrics": ["psnr"]}')
-    for folder, message in {
-        tmp_path / "nowhere": "holds no results.jsonl; make it with `blurbench evaluate`",
-        tmp_path / "empty": "holds no results.jsonl",
-        torn: "line 21 is not valid JSON",
-        mixed: "line 1 belongs to another result",
-        nan: r"line 1: metrics\.psnr: should be a finite number",
-        twice: "line 2: 'x' is there twice",
-        older: r"summary\.json: lacks the field",
-        make_result(tmp_path / "half", "a", psnr(20), complete=False): "is not finished",
-        make_result(tmp_path / "none", "a", {}): "every picture was skipped",
-        make_result(tmp_path / "odd", "a", psnr(2), metrics=["x"]): "unknown metric 'x'",
-    }.items():
-        with pytest.raises(UserError, match=message) as error:
-            read_result(folder)
-        assert "\n" not in str(error.value)
 
 
 def test_blurs_of_one_picture_count_as_one(make_result, tmp_path):

@@ -3,14 +3,14 @@
 import shutil
 
 from click.testing import CliRunner
-from opened import opened
+from file_reads import reads_in
 
 from blurbench.cli import cli
 
 
 def counts(root, *words):
     """How often one command opened each file below `root` for reading, pictures apart."""
-    with opened(root) as count:
+    with reads_in(root) as count:
         done = CliRunner().invoke(cli, list(map(str, words)))
     assert done.exit_code == 0, done.output
     return {name: times for name, times in count.items() if not name.endswith((".png", ".webp"))}

@@ -149,7 +149,7 @@ def scratch(tmp_path_factory):
     return folder
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_whatever_stands_in_a_file_there_is_a_board_or_one_line(scratch, data):
     """Any value at any place of either file: never a traceback."""
