@@ -64,6 +64,12 @@ def test_every_model_keeps_the_contract(name):
     check_model(name, **smaller)
 
 
+# Whatever is new in the table blurs by its defaults; one without any needs a line above.
+TABLES += [
+    {"family": name} for name in FAMILIES.keys() - {"bank", *(table["family"] for table in TABLES)}
+]
+
+
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: " ".join(map(str, table.values()))[:40])
 def test_every_family_keeps_the_contract(table):
     check_family(table)
@@ -74,10 +80,6 @@ def test_a_bank_keeps_the_contract(tmp_path):
     bank = Bank(family="bank", file="k.npy", apply="correlation", transpose=False)
     check_family(bank.located(tmp_path))
     assert "lie beside a recipe's file" in told(check_family, bank)
-
-
-def test_no_family_is_left_out():
-    assert {table["family"] for table in TABLES} | {"bank"} == set(FAMILIES)
 
 
 WEIGHTS = {
