@@ -27,6 +27,7 @@ def test_separators_shift_no_line(java: Java, separator: str) -> None:
     assert words.tokenize_all(texts, java, 60) == ["a dog", "", "a cat", "x"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("java")
 def test_a_line_break_does_not_hang_meteor() -> None:
     broken = {"a": "a man\non a\r\nhorse", "b": "a ||| dog", "c": "\n"}
@@ -160,6 +161,7 @@ def test_a_java_that_does_not_start_is_named(
         find_java()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("java")
 def test_meteor_in_a_german_locale_and_python_ends_with_it() -> None:
     """Decimal commas; and a process that stays warm must not keep ours from ending."""

@@ -24,6 +24,7 @@ def test_kernels_without_a_sum_are_refused(value):
         bank.normalise(np.full((3, 3), value))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=10, deadline=None)
 def test_snapped_kernels_are_close_and_exact(seed):

@@ -28,6 +28,7 @@ print([bank.digest(values) for values in (kernels, levels, *blurred)])
 """
 
 
+@pytest.mark.slow
 def test_two_processes_that_compile_and_cache_at_once_agree(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     image = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
@@ -48,6 +49,7 @@ def test_a_function_that_cannot_be_cached_is_compiled_all_the_same():
     assert jit(namespace["double"])(3) == 6
 
 
+@pytest.mark.slow
 @compiled_only
 def test_the_pixels_are_those_of_a_generic_cpu():
     # NumPy 2.4 renamed its features; a name that it does not know is a silent warning.
