@@ -20,7 +20,7 @@ FOLDER = "datasets_manifests"
 PROSE = ("title", "source", "citation", "licence", "provenance", "differs", "layout")
 
 
-Kind = TypeVar("Kind", bound=RecipeTable)
+AnyRecipe = TypeVar("AnyRecipe", bound=RecipeTable)
 
 
 Side = Annotated[int, Field(ge=1, le=16384)]
@@ -263,7 +263,7 @@ def parse_recipe(document: dict[str, Any], file: str, folder: Path | None = None
     return _located(_validated(Recipe, document, file), file, folder)
 
 
-def _validated(kind: type[Kind], document: dict[str, Any], file: str) -> Kind:
+def _validated(kind: type[AnyRecipe], document: dict[str, Any], file: str) -> AnyRecipe:
     # By way of JSON, where "strict" takes a list for a tuple but no text for a number; a TOML
     # date becomes text, which no field mistakes for its own.
     text = json.dumps(document, default=str)
