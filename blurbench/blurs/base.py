@@ -1,10 +1,10 @@
 """What every blur family shares: a table of settings, and `blur`, which makes of a scene a blur."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -33,6 +33,7 @@ Angle = Annotated[float, Field(ge=-360, le=360)]
 OddSize = Annotated[int, Field(ge=3, le=127)]
 Order = Literal["random", "replica"]
 KernelLayout = Literal["KHW", "HWK"]
+Value = TypeVar("Value")
 Light = Callable[[np.ndarray], np.ndarray]
 
 
@@ -50,8 +51,7 @@ class Target(RecipeTable):
 
     def draw(self, random: np.random.Generator, width: int) -> float:
         """The severity in px that a pair of this width, px, is to have."""
-        chosen = self.bins[int(random.random() * len(self.bins))]
-        length = between(chosen, random)
+        length = between(one_of(self.bins, random), random)
         return length * width if self.unit == "width" else length
 
 
@@ -95,6 +95,11 @@ def need(item_id: str, size: tuple[int, int], least: tuple[int, int]) -> None:
 def between(ends: tuple[float, float], random: np.random.Generator) -> float:
     """A value drawn uniformly; a range of one value is that value."""
     return ends[0] + (ends[1] - ends[0]) * random.random()
+
+
+def one_of(values: Sequence[Value], random: np.random.Generator) -> Value:
+    """One of the values, each as likely as the others."""
+    return values[int(random.random() * len(values))]
 
 
 class Family(RecipeTable, ABC):

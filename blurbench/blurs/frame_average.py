@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from blurbench.blurs.base import Blurred, Family, Scene
+from blurbench.blurs.base import Blurred, Family, Scene, one_of
 from blurbench.errors import UserError
 
 
@@ -35,7 +35,7 @@ class FrameAverage(Family):
         """Average the light of so many frames around the middle one."""
         if scene.frames is None:
             raise UserError(f"{scene.item_id}: one picture alone; frames to average are needed")
-        count = self.frames[int(scene.random.random() * len(self.frames))]
+        count = one_of(self.frames, scene.random)
         start = (len(scene.frames) - count) // 2
         total = np.zeros(scene.image.shape)
         for frame in scene.frames[start : start + count]:

@@ -6,7 +6,17 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from blurbench.blurs.base import Blurred, Family, OddSize, Order, Range, Scene, Target, between
+from blurbench.blurs.base import (
+    Blurred,
+    Family,
+    OddSize,
+    Order,
+    Range,
+    Scene,
+    Target,
+    between,
+    one_of,
+)
 from blurbench.blurs.uniform import one_kernel
 
 
@@ -58,26 +68,27 @@ class Trajectory(Family):
         """Convolve with a kernel drawn for the pair, or shared from `count` of them."""
         from blurbench_kernels.random import stream
 
-        random, count = scene.random, self.count
-        drawn: dict[str, Any] = {}
-        if count:
-            index = scene.pick(self.order, count)
-            drawn["index"] = index
+        random, index = scene.random, None
+        if self.count:
+            index = scene.pick(self.order, self.count)
             random = stream(*scene.bank, "bank", index)
-        if self.target:
-            size, length = None, self.target.draw(random, scene.image.shape[1])
-        elif count:
-            # Each size has its equal share of the bank.
-            size, length = self.sizes[index * len(self.sizes) // count], None
-        else:
-            size, length = self.sizes[int(random.random() * len(self.sizes))], None
+        length = self.target.draw(random, scene.image.shape[1]) if self.target else None
+        size = None if self.target else self._size(random, index)
         anxiety = between(self.anxiety, random)
-        exposure = self.exposure[0]
-        if len(self.exposure) > 1:
-            exposure = self.exposure[int(random.random() * len(self.exposure))]
+        # One exposure draws nothing.
+        exposure = one_of(self.exposure, random) if len(self.exposure) > 1 else self.exposure[0]
         kernel = _shake(self, random, anxiety, exposure, size, length)
-        drawn |= {"size": len(kernel), "anxiety": anxiety, "exposure": exposure}
+        drawn = {"size": len(kernel), "anxiety": anxiety, "exposure": exposure}
+        if index is not None:
+            drawn = {"index": index, **drawn}
         return one_kernel(self.family, kernel, scene, drawn)
+
+    def _size(self, random: np.random.Generator, index: int | None) -> int:
+        """Of a kernel, px: drawn, or its own of the kernel `index` that pairs share."""
+        if index is None or self.count is None:
+            return one_of(self.sizes, random)
+        # Each size has its equal share of the bank.
+        return self.sizes[index * len(self.sizes) // self.count]
 
 
 def _shake(
