@@ -19,7 +19,7 @@ INSIDE, OUTSIDE = TEXT.split("## From another package")
 # Of a checkout, what the commands and tests of the text reach.
 CHECKOUT = (
     *("blurbench", "kernels", "datasets_manifests", "leaderboard", "pyproject.toml"),
-    *("tests/conftest.py", "tests/helpers", "tests/golden"),
+    *("tests/conftest.py", "tests/helpers", "tests/golden", "tests/test_testing.py"),
 )
 
 
@@ -126,6 +126,8 @@ def test_a_family_a_model_and_a_metric_of_ours(tmp_path):
         files += [block.file] * block.file.endswith(".py")
     tests = " ".join(file for file in files if file.startswith("tests/"))
     run(tmp_path, f"python -m pytest -q {tests}")
+    contract = "tests/test_testing.py -k 'contract and (ghost or sharpen or contrast)'"
+    assert "3 passed" in run(tmp_path, f"python -m pytest -q {contract}")
     run(tmp_path, "python -m pytest -q tests/golden -k sharpen")
     run(tmp_path, f"python -m ruff check {' '.join(files)}", *paths)
     run(tmp_path, f"python -m ruff format --check {' '.join(files)}", *paths)
