@@ -21,7 +21,11 @@ def imported_by(*arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("list", "recipes"), ("list", "metrics"), ("list", "protocols")]
+    "arguments",
+    [
+        ("--help",),
+        *(("list", what) for what in ("recipes", "families", "metrics", "protocols", "tables")),
+    ],
 )
 def test_light_commands_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert not imported_by(*arguments) & set(HEAVY)
