@@ -1,15 +1,16 @@
-"""Contact sheets: labelled pictures in a grid, histograms with axes, headings, in one picture.
+"""Sheets: labelled pictures in a grid, text, histograms and curves with axes, in one picture.
 
 Everything is (H, W, 3) uint8 RGB on white, drawn by Pillow with the font that it carries.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+Ink = tuple[int, int, int]  # RGB, 0 to 255
 INK = (34, 34, 34)
 FAINT = (110, 110, 110)
 RULE = (224, 224, 224)
@@ -25,7 +26,7 @@ FINE = 4
 
 
 @dataclass(frozen=True)
-class Cell:
+class LabelledPicture:
     """A picture, (H, W) or (H, W, 3) uint8, and the line below it."""
 
     picture: np.ndarray
@@ -58,15 +59,20 @@ def _clip(line: str, size: int, width: int) -> str:
     return line.rstrip() + "..."
 
 
-def text(line: str, width: int, size: int = LABEL, ink: tuple[int, int, int] = INK) -> np.ndarray:
+def text(line: str, width: int, size: int = LABEL, ink: Ink = INK) -> np.ndarray:
     """One line of text on a strip of `width` px, cut where it does not fit."""
     image, draw = _canvas(round(1.4 * size), width)
     draw.text((0, 0.15 * FINE * size), _clip(line, size, width), ink, _font(size))
     return np.array(image.reduce(FINE))
 
 
-def paragraph(words: str, width: int, size: int = LABEL) -> np.ndarray:
+def paragraph(words: str, width: int, size: int = LABEL, ink: Ink = FAINT) -> np.ndarray:
     """Text broken into lines of at most `width` px."""
+    return np.concatenate([text(line, width, size, ink) for line in wrapped(words, width, size)])
+
+
+def wrapped(words: str, width: int, size: int = LABEL) -> list[str]:
+    """Words in lines of at most `width` px; a longer word has a line of its own."""
     lines = [""]
     for word in words.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -74,14 +80,14 @@ def paragraph(words: str, width: int, size: int = LABEL) -> np.ndarray:
             lines.append(word)
         else:
             lines[-1] = longer
-    return np.concatenate([text(line, width, size, FAINT) for line in lines])
+    return lines
 
 
 def _rgb(picture: np.ndarray) -> np.ndarray:
     return np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
 
 
-def grid(cells: Sequence[Cell], columns: int) -> np.ndarray:
+def grid(cells: Sequence[LabelledPicture], columns: int) -> np.ndarray:
     """Pictures row by row, each with its caption below; the largest decides the room of each."""
     pictures = [_rgb(cell.picture) for cell in cells]
     height = max(picture.shape[0] for picture in pictures)
@@ -115,17 +121,22 @@ def beside(pictures: Sequence[np.ndarray]) -> np.ndarray:
     return sheet
 
 
+def below(pictures: Sequence[np.ndarray], gap: int = GAP, margin: int = 0) -> np.ndarray:
+    """Pictures in one column, their left sides level, with room around them."""
+    height = sum(len(picture) for picture in pictures) + gap * (len(pictures) - 1)
+    width = max(picture.shape[1] for picture in pictures)
+    sheet = _blank(height + 2 * margin, width + 2 * margin)
+    top = margin
+    for picture in pictures:
+        sheet[top : top + len(picture), margin : margin + picture.shape[1]] = _rgb(picture)
+        top += len(picture) + gap
+    return sheet
+
+
 def page(title: str, note: str, panels: Sequence[np.ndarray]) -> np.ndarray:
     """A sheet: its title, a note, then the panels one below the other, with margins."""
     width = max(640, *(panel.shape[1] for panel in panels))
-    rows = [text(title, width, TITLE), paragraph(note, width), *panels]
-    height = sum(len(row) for row in rows) + GAP * (len(rows) - 1)
-    sheet = _blank(height + 2 * MARGIN, width + 2 * MARGIN)
-    top = MARGIN
-    for row in rows:
-        sheet[top : top + len(row), MARGIN : MARGIN + row.shape[1]] = _rgb(row)
-        top += len(row) + GAP
-    return sheet
+    return below([text(title, width, TITLE), paragraph(note, width), *panels], margin=MARGIN)
 
 
 def nice_step(span: float, marks: int) -> float:
@@ -171,6 +182,32 @@ def histogram(
     return np.array(image.reduce(FINE))
 
 
+def curves(
+    places: Sequence[float] | np.ndarray,
+    lines: Mapping[str, tuple[Sequence[float] | np.ndarray, Ink]],
+    size: tuple[int, int] = (360, 640),
+) -> np.ndarray:
+    """Lines of values 0 to 1 over `places`, from 0 to the last, positive one; names above.
+
+    lines: name -> (values, a colour); size: (height, width), px.
+    """
+    image, draw = _canvas(*size)
+    box = _Box(FRAME[0], FRAME[1], size[1] - FRAME[2], size[0] - FRAME[3])
+    for level in (0, 0.5, 1):
+        _line(draw, (box.left, box.y(level)), (box.right, box.y(level)), RULE)
+        _write(draw, (box.left - 8, box.y(level)), f"{level:g}", CAPTION, "rm")
+    last = places[-1]
+    _write(draw, (box.right, box.bottom + 9), f"{last:g}", CAPTION, "rt")
+    for number, (name, (values, ink)) in enumerate(lines.items()):
+        points = [
+            (FINE * box.x(place / last), FINE * box.y(value))
+            for place, value in zip(places, values, strict=True)
+        ]
+        draw.line(points, ink, 2 * FINE, "curve")
+        _write(draw, (box.left + 130 * number, 28), name, LABEL, "ls", ink)
+    return np.array(image.reduce(FINE))
+
+
 def _span(values: np.ndarray) -> tuple[float, float]:
     """Round numbers about the values; from 0 unless that would leave most of the axis empty."""
     low, high = float(values.min()), float(values.max())
@@ -211,7 +248,7 @@ def _write(
     line: str,
     size: int,
     anchor: str,
-    ink: tuple[int, int, int] = INK,
+    ink: Ink = INK,
 ) -> None:
     fine = FINE * place[0], FINE * place[1]
     draw.text(fine, line, ink, _font(size), anchor=anchor)
@@ -221,7 +258,7 @@ def _line(
     draw: ImageDraw.ImageDraw,
     start: tuple[float, float],
     end: tuple[float, float],
-    ink: tuple[int, int, int],
+    ink: Ink,
 ) -> None:
     """One px thick, on whole px, to the right of or below its ends."""
     left, top, right, bottom = (FINE * round(place) for place in (*start, *end))

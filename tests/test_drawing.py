@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from blurbench import drawing
-from blurbench.drawing import Cell
+from blurbench.drawing import LabelledPicture
 
 RED = np.full((20, 30, 3), (200, 0, 0), np.uint8)
 GREY = np.full((10, 40), 90, np.uint8)
@@ -14,7 +14,7 @@ def bars(plot: np.ndarray) -> np.ndarray:
 
 
 def test_pictures_are_laid_out_in_rows_with_room_for_the_largest():
-    sheet = drawing.grid([Cell(RED), Cell(GREY), Cell(RED)], 2)
+    sheet = drawing.grid([LabelledPicture(RED), LabelledPicture(GREY), LabelledPicture(RED)], 2)
     assert sheet.shape == (2 * 20 + drawing.GAP, 2 * 40 + drawing.GAP, 3)
     np.testing.assert_array_equal(sheet[:20, :30], RED)
     left = 40 + drawing.GAP
@@ -24,7 +24,9 @@ def test_pictures_are_laid_out_in_rows_with_room_for_the_largest():
 
 
 def test_captions_are_below_their_pictures_and_never_beside():
-    sheet = drawing.grid([Cell(RED, "many more words than thirty px can hold"), Cell(RED)], 2)
+    sheet = drawing.grid(
+        [LabelledPicture(RED, "many more words than thirty px can hold"), LabelledPicture(RED)], 2
+    )
     np.testing.assert_array_equal(sheet[:20, :30], RED)
     assert (sheet[20:, :30] < 128).any()
     assert (sheet[20:, 30:] == drawing.PAPER).all()
@@ -45,6 +47,32 @@ def test_text_that_does_not_fit_is_cut_and_paragraphs_are_broken():
     one, two = drawing.paragraph("word", 100), drawing.paragraph("word " * 25, 100)
     assert len(two) > 3 * len(one)
     assert two.shape[1] == 100
+
+
+def test_lines_are_filled_and_words_kept():
+    sentence = " ".join(["photograph"] * 40)
+    lines = drawing.wrapped(sentence, 300)
+    assert " ".join(lines) == sentence
+    assert all(200 < drawing._width(line, drawing.LABEL) <= 300 for line in lines[:-1])
+    assert drawing.wrapped("w" * 99, 300) == ["w" * 99]
+
+
+def test_a_column_has_its_left_sides_level_and_a_margin():
+    column = drawing.below([GREY, RED], gap=4, margin=3)
+    assert column.shape == (10 + 4 + 20 + 6, 40 + 6, 3)
+    np.testing.assert_array_equal(column[17:37, 3:33], RED)
+    column[17:37, 3:33] = column[3:13, 3:43] = drawing.PAPER
+    assert (column == drawing.PAPER).all()
+
+
+def test_curves_go_through_their_points():
+    red, blue = (200, 0, 0), (0, 0, 200)
+    plot = drawing.curves([0, 10, 20], {"one": ([0, 1, 1], red), "two": ([0.5, 0.5, 0.5], blue)})
+    left, top, right, bottom = drawing.FRAME
+    height, width = plot.shape[0] - top - bottom, plot.shape[1] - left - right
+    for x, y, ink in ((0.125, 0.25, red), (0.75, 1, red), (0.75, 0.5, blue)):
+        place = round(top + height * (1 - y)), round(left + width * x)
+        assert plot[place].tolist() == pytest.approx(ink, abs=60)  # slopes have soft edges
 
 
 @pytest.mark.parametrize(

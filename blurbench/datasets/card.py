@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from blurbench.datasets.format import Description, Row, located, read_picture, read_rows
-from blurbench.drawing import Cell, grid, histogram, page
+from blurbench.drawing import LabelledPicture, grid, histogram, page
 from blurbench.images import decode, encode
 from blurbench.recipes.recipe import PROSE, recipe_names
 from blurbench.sources.open import in_order
@@ -135,7 +135,7 @@ def _pairs(store: Store, description: Description, shown: list[tuple[str, Row]])
     for split, row in shown:
         pictures, folder = located(store, description.root, split)
         both = [_small(pictures, folder, row[f"{kind}_file_name"]) for kind in ("blur", "sharp")]
-        cells.append(Cell(np.concatenate(both), _caption(split, row)))
+        cells.append(LabelledPicture(np.concatenate(both), _caption(split, row)))
     return page(
         description.recipe["title"], "Blurred above sharp, the middle of each.", [grid(cells, 4)]
     )

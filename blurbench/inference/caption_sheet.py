@@ -1,19 +1,19 @@
 """Pictures beside what several captioners say of them: Fig. 7 of S3E-Deblur."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from blurbench import drawing
 from blurbench.captions import parse_caption
 from blurbench.captions.trees import ENTITIES
 
-SIDE, GAP, LINE, WIDTH = 160, 10, 20, 1_000  # px
-LEFT = SIDE + 2 * GAP  # where texts begin
-GREEN, GREY = "#006d2c", "#444444"
+WIDTH, SIDE = 1_000, 160  # px, of the sheet and of a picture's longer side
+TEXT = WIDTH - SIDE - 3 * drawing.GAP  # px, width of what is beside a picture
+GREEN, GREY, BLACK = (0, 109, 44), (68, 68, 68), (0, 0, 0)
 LEGEND = "green: names something that people name and no other run does"
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
@@ -30,56 +30,31 @@ def caption_sheet(rows: list[Described]) -> np.ndarray:
 
     Green are sentences whose entities include one that people name and no other model does.
     """
-    font = ImageFont.load_default(LINE - 6)
-    pictures = [thumbnail(row.image) for row in rows]
-    texts = [lines_of(row, font) for row in rows]
-    if any(colour == GREEN for lines in texts for _, colour in lines):
-        pictures.append(Image.new("RGB", (1, 1), "white"))
-        texts.append([(LEGEND, GREEN)])
-    heights = [
-        max(picture.height, len(lines) * LINE) + GAP
-        for picture, lines in zip(pictures, texts, strict=True)
+    panels = [
+        drawing.beside([thumbnail(row.image), drawing.below(list(sentences(row)), gap=0)])
+        for row in rows
     ]
-    paper = Image.new("RGB", (WIDTH, sum(heights) + GAP), "white")
-    draw, top = ImageDraw.Draw(paper), GAP
-    for picture, lines, height in zip(pictures, texts, heights, strict=True):
-        paper.paste(picture, (GAP, top))
-        for line, (text, colour) in enumerate(lines):
-            draw.text((LEFT, top + line * LINE), text, colour, font)
-        top += height
-    return np.asarray(paper)
+    if any(alone_right(row) for row in rows):
+        panels.append(drawing.text(LEGEND, WIDTH - 2 * drawing.GAP, ink=GREEN))
+    return drawing.below(panels, margin=drawing.GAP)
 
 
-def thumbnail(image: np.ndarray) -> Image.Image:
-    """(H, W, 3) uint8 with SIDE px on its longer side, at most."""
+def thumbnail(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 with SIDE px on its longer side, at most; white to its right."""
     small = Image.fromarray(image)
     small.thumbnail((SIDE, SIDE))
-    return small
+    wide = Image.new("RGB", (SIDE, small.height), "white")
+    wide.paste(small)
+    return np.asarray(wide)
 
 
-def lines_of(row: Described, font: Font) -> list[tuple[str, str]]:
-    """What people and models say, in lines that fit, with their colours."""
-    said = [("people", row.references[0], "black")] if row.references else []
+def sentences(row: Described) -> Iterator[np.ndarray]:
+    """What people and models say, each a picture TEXT px wide."""
+    if row.references:
+        yield drawing.paragraph(f"people: {row.references[0]}", TEXT, ink=BLACK)
     alone = alone_right(row)
-    said += [(name, text, GREEN if name in alone else GREY) for name, text in row.said.items()]
-    return [
-        (line, colour)
-        for name, text, colour in said
-        for line in wrapped(f"{name}: {text}", font, WIDTH - LEFT - GAP)
-    ]
-
-
-def wrapped(text: str, font: Font, width: int) -> list[str]:
-    """Words in lines of at most `width` px; a longer word has a line of its own."""
-    first, *words = text.split(" ")
-    lines = [first]
-    for word in words:
-        longer = f"{lines[-1]} {word}"
-        if font.getlength(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
+    for name, said in row.said.items():
+        yield drawing.paragraph(f"{name}: {said}", TEXT, ink=GREEN if name in alone else GREY)
 
 
 def alone_right(row: Described) -> set[str]:

@@ -40,7 +40,7 @@ class Generated:
         return "\n".join([f"{self.pictures} pictures described", *told])
 
 
-class Shown(NamedTuple):
+class PictureToDescribe(NamedTuple):
     """A picture to describe, read when it is its turn."""
 
     id: str
@@ -118,17 +118,20 @@ def load_models(runs: tuple[Path, ...], device: str | None) -> dict[str, Trained
     return models
 
 
-def pictures_to_show(source: Path, split: str) -> tuple[list[Shown], dict[str, list[str]]]:
+def pictures_to_show(
+    source: Path, split: str
+) -> tuple[list[PictureToDescribe], dict[str, list[str]]]:
     """What to describe, and what people said of it."""
     if (source / DATASET).is_file():
         pairs = BlurDataset(source, split)
         said = {row["id"]: row["captions"] for row in pairs.rows if row.get("captions")}
-        return [Shown(row["id"], partial(pairs.picture, row)) for row in pairs.rows], said
+        shown = [PictureToDescribe(row["id"], partial(pairs.picture, row)) for row in pairs.rows]
+        return shown, said
     root = source if source.is_dir() else source.parent
     named = [
         (path.relative_to(root).with_suffix("").as_posix(), path) for path in pictures_of(source)
     ]
-    return [Shown(id, partial(read_file, path)) for id, path in named], {}
+    return [PictureToDescribe(id, partial(read_file, path)) for id, path in named], {}
 
 
 def read_file(path: Path, _kind: str) -> np.ndarray:

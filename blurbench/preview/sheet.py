@@ -105,7 +105,7 @@ def _kernels(recipe: Recipe, count: int | None, seed: int, split: str) -> Sheet:
     cells = []
     for kernel, padded in zip(kernels, stacked, strict=True):
         caption = f"{kernel.shape[1]} x {kernel.shape[0]}, length {bank.extent(kernel):.1f}"
-        cells.append(drawing.Cell(_enlarged(_middle(padded, reach), cell), caption))
+        cells.append(drawing.LabelledPicture(_enlarged(_middle(padded, reach), cell), caption))
     if stacked.shape[1] <= SMALL:
         sample = max(len(kernels), min(SAMPLE, most))
         kernels = list(draw_kernels(recipe, sample, seed, split))
@@ -153,7 +153,7 @@ def _fields(recipe: Recipe, count: int, seed: int, split: str) -> Sheet:
         caption = f"length {mean:.1f} on average, up to {longest:.1f}"
         picture = np.block([[_tile(tile, reach) for tile in row] for row in tiles])
         looks.append(Look(picture, caption, lengths, angles))
-    cells = [drawing.Cell(look.picture, look.caption) for look in looks]
+    cells = [drawing.LabelledPicture(look.picture, look.caption) for look in looks]
     side = 2 * reach + 1
     note = (
         f"{count} blurs of a {WIDTH} x {HEIGHT} picture of bright dots, {spacing} px apart. Each "
@@ -217,7 +217,7 @@ def _photos(recipe: Recipe, count: int, seed: int, split: str) -> Sheet:
             caption = f"{made.drawn['frames']} frames"
         lengths = [made.severity[0]] if made.severity else []
         looks.append(Look(np.concatenate([sharp, blurred], axis=1), caption, lengths))
-    cells = [drawing.Cell(look.picture, look.caption) for look in looks]
+    cells = [drawing.LabelledPicture(look.picture, look.caption) for look in looks]
     note = f"{count} photographs of {len(sharp)} px, sharp and blurred. Lengths in px."
     if recipe.frames:
         note += f" The frames are a window that moves {MOTION} px a frame, or less for many frames."

@@ -9,6 +9,7 @@ import torch
 
 from blurbench.captions import score
 from blurbench.datasets.pairs import Pairs
+from blurbench.drawing import below
 from blurbench.files import write_bytes, write_text
 from blurbench.images import encode, to_uint8
 from blurbench.metrics import compute
@@ -96,6 +97,4 @@ def save_rows(model: Model, pairs: Pairs, path: Path) -> None:
         item = pairs[index]
         blur, sharp = to_uint8(item["blur"]), to_uint8(item["sharp"])
         rows.append(np.hstack([blur, restore_item(model, item), sharp]))
-    width = max(row.shape[1] for row in rows)
-    padded = [np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0))) for row in rows]
-    write_bytes(path, encode(np.vstack(padded)))
+    write_bytes(path, encode(below(rows, gap=4)))

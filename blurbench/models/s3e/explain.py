@@ -1,11 +1,10 @@
 """A picture of what the tree sees: Figs. 4 and 8 of the paper."""
 
-import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
+from blurbench import drawing
 from blurbench.captions.trees import ENTITIES, NODES
 from blurbench.images import to_float, to_uint8
 from blurbench.models.base import Maps
@@ -14,11 +13,7 @@ from blurbench.models.captioners.language import Language
 from blurbench.models.parts.maps import coloured
 from blurbench.models.s3e.tree import Read
 
-TILE, GAP, LINE = (
-    192,
-    8,
-    18,
-)  # px: longest side of a picture, space between two, height of a line of text
+TILE = 192  # px, longest side of a picture
 TOP = 3  # labels shown of a node
 
 
@@ -65,15 +60,13 @@ def labels(language: Language | None, node: int, y: Tensor) -> list[str]:
 
 def sheet(tiles: list[Tensor], names: list[str], below: list[list[str]], title: str) -> Tensor:
     """Tiles of one size side by side, a name above and lines below each: (3, H, W) in [0, 1]."""
-    head, height = 2 * LINE + GAP, tiles[0].shape[-2]
-    size = len(tiles) * (TILE + GAP) + GAP, head + height + LINE * TOP + GAP
-    paper = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(paper), ImageFont.load_default(LINE - 4)
-    draw.text((GAP, GAP // 2), title, "black", font)
-    for column, (tile, name, lines) in enumerate(zip(tiles, names, below, strict=True)):
-        left = GAP + column * (TILE + GAP)
-        draw.text((left, head - LINE), name, "black", font)
-        paper.paste(Image.fromarray(to_uint8(tile)), (left, head))
-        for line, text in enumerate(lines):
-            draw.text((left, head + height + line * LINE), text, "black", font)
-    return torch.from_numpy(to_float(np.asarray(paper)))
+    columns = [
+        drawing.below(
+            [drawing.text(name, TILE), to_uint8(tile), *(drawing.text(x, TILE) for x in lines)],
+            gap=0,
+        )
+        for tile, name, lines in zip(tiles, names, below, strict=True)
+    ]
+    row = drawing.beside(columns)
+    paper = drawing.below([drawing.text(title, row.shape[1]), row], margin=drawing.GAP)
+    return torch.from_numpy(to_float(paper))

@@ -3,6 +3,7 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 from captioned import LEARNT, CaptionedPairs, photographs, whole_batch
@@ -10,6 +11,7 @@ from small_training import start, step
 from torch import Tensor
 from torch.nn import functional as F
 
+from blurbench import drawing
 from blurbench.captions.trees import NODES
 from blurbench.errors import UserError
 from blurbench.models import build
@@ -234,6 +236,7 @@ def test_dropout_stays_on_after_training():
         assert not torch.equal(model.deblur(blur), model.generate(blur).clamp(0, 1))
 
 
+@pytest.mark.slow
 def test_it_halves_the_error_of_four_pairs():
     torch.manual_seed(0)
     model = build("s3e", "tiny", width=8, blocks=2, side=64, words=60, crop_size=32, rate=3e-3)
@@ -255,9 +258,14 @@ def test_it_explains_itself(tiny):
     tiny.learn_language(LEARNT)
     sheet = tiny.explain(blur)["nodes"]
     assert 0 <= sheet.min() <= sheet.max() <= 1
-    columns = sheet[:, :, 8:].split(200, 2)
+    columns = sheet[:, :, drawing.GAP :].split(192 + drawing.GAP, 2)
     assert len(columns) == 9  # the picture, the ResNet, the nodes
-    top = 2 * 18 + 8
+    line = drawing.text("0 name", 192)
+    top = 2 * drawing.GAP + 2 * len(line)
+    for number, column in enumerate(columns[2:], start=1):
+        name = (np.asarray(column[0, top - len(line) : top, :192]) * 255).round()
+        wanted = drawing.text(f"{number} {NODES[number - 1]}", 192)[..., 0]
+        np.testing.assert_array_equal(name, wanted)
     shown = [column[:, top : top + 96, :192] for column in columns]  # half as high as wide
     assert torch.allclose(shown[0], fitted(blur)[0], atol=1 / 255)
     v = tiny.see(squared(blur, 64))
