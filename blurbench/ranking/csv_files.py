@@ -1,4 +1,7 @@
-"""Numbers from elsewhere: a CSV of scores by picture, or another leaderboard.csv."""
+"""CSV files: scores from elsewhere as results, and tables as text that is safe in a spreadsheet.
+
+From elsewhere come scores by picture, or another leaderboard.csv.
+"""
 
 import csv
 import io

@@ -15,7 +15,7 @@ from blurbench.models import build, model_class
 from blurbench.recipes.existing import Existing
 from blurbench.recipes.recipe import load_any_recipe
 from blurbench.reproduce.stand_ins import stand_in
-from blurbench.reproduce.suites import BLUR, SHARP, Scoring, Training
+from blurbench.reproduce.suites import BLUR, Scoring, Training
 from blurbench.runs.trained import Restored
 from blurbench.scoring.captions import caption_split
 from blurbench.scoring.evaluate import Evaluation, evaluate
@@ -234,6 +234,3 @@ def lacking(builder: Builder, training: Training) -> str:
         # The opt-in that messages offer is for `train`: random features would be another table.
         return f"{training.name}: {str(error).partition(', or opt in')[0]}"
     return ""
-
-
-__all__ = ["BLUR", "DEMO_STEPS", "SHARP", "Builder", "lacking"]

@@ -101,8 +101,8 @@ def test_s3e_captions(tmp_path, monkeypatch):
 
 def test_sp_gains(tmp_path, monkeypatch):
     rows = run("sp-3", tmp_path, ("MIMO-UNet", "Ours-UNet", "Ours-UNet+SP"), monkeypatch)
-    foreign, unet, sp, gain = rows
-    assert foreign["status"] == "printed only"
+    others, unet, sp, gain = rows
+    assert others["status"] == "printed only"
     assert float(gain["measured"]) == pytest.approx(
         float(sp["measured"]) - float(unet["measured"]), abs=1e-3
     )

@@ -52,7 +52,7 @@ def test_every_cell_is_accounted_for(name):
             assert cell.scoring.recipe, cell
         else:
             assert cell.reason.startswith(("printed only: ", "not available: ")), cell
-    # Whatever has a model of ours is measured; but for a gain over a foreign baseline.
+    # Whatever has a model of ours is measured; but for a gain over a baseline that is printed only.
     left = [cell.printed.metric for cell in found if cell.printed.model and not cell.scoring]
     assert left == (["psnr-gain"] if name == "sp-3" else [])
 
@@ -74,8 +74,8 @@ def test_a_gain_is_over_the_row_before():
     gain = one("sp-3", "Ours-MPRNet+SP", "psnr-gain", "GoPro")
     assert gain.baseline == one("sp-3", "Ours-MPRNet", "psnr", "GoPro").scoring
     assert metric_of(gain) == "psnr"
-    foreign = one("sp-3", "MIMO-UNet+MIMO+AFF+MSFR", "psnr-gain", "GoPro")
-    assert "baseline is printed only" in foreign.reason
+    others = one("sp-3", "MIMO-UNet+MIMO+AFF+MSFR", "psnr-gain", "GoPro")
+    assert "baseline is printed only" in others.reason
 
 
 def test_masks_are_found_by_networks_of_their_own():

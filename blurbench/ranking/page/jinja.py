@@ -1,4 +1,4 @@
-"""What the leaderboard and a table made again share: CSV text, and pages without a network."""
+"""What the pages of a leaderboard and of a table made again share: templates, style, scripts."""
 
 import base64
 import hashlib
