@@ -50,7 +50,7 @@ class WantedPair(Protocol):
 
 
 @dataclass
-class Found:
+class Records:
     """What the done-records hold; rows stay on disk, for there may be millions."""
 
     paths: list[Path] = field(default_factory=list)  # the record files
@@ -83,7 +83,7 @@ class Found:
         return [{**json.loads(text), "pairs": count} for text, count in counts.items()]
 
 
-def refuse_strangers(store: Store, found: Found, wanted: Iterable[WantedPair]) -> None:
+def refuse_strangers(store: Store, found: Records, wanted: Iterable[WantedPair]) -> None:
     """UserError where the records hold a pair that is not of this data set."""
     keys = ((pair.split, pair.id) for pair in wanted)
     known = sum(key in found.made or key in found.failed for key in keys)
@@ -129,9 +129,9 @@ def write_record(store: Store, entries: list[Row]) -> None:
         store.write(f"{RECORDS}/{name}.jsonl", b"".join(map(jsonl_line, entries)))
 
 
-def read_records(store: Store, copies: Path, root: str | None = None) -> Found:
+def read_records(store: Store, copies: Path, root: str | None = None) -> Records:
     """Everything finished so far, by whatever run; pairs whose pictures are gone are not."""
-    found = Found(store.fetch(_record_names(store), copies))
+    found = Records(store.fetch(_record_names(store), copies))
     is_made = _asking(store, root)
     for number, path in enumerate(found.paths):
         with path.open("rb") as file:
@@ -188,7 +188,7 @@ def _asking(store: Store, root: str | None) -> Callable[[str, Any], bool]:
     return is_made
 
 
-def remove_leftovers(store: Store, found: Found) -> None:
+def remove_leftovers(store: Store, found: Records) -> None:
     """Remove pictures whose pair failed since, and what a killed run left half written."""
     lost = set(found.lost())
     for name in store.names():

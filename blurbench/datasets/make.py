@@ -15,7 +15,7 @@ from blurbench.datasets.complete import SetSummary, complete, say_counts
 from blurbench.datasets.format import Row, pixel_hash
 from blurbench.datasets.journal import SetRequest, failure_entry, write_record
 from blurbench.datasets.pair import MadePair, make_pair, prepare
-from blurbench.datasets.splits import Task, list_tasks, shortfall
+from blurbench.datasets.splits import PairTask, list_tasks, shortfall
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError, one_line
 from blurbench.files import sha256
@@ -28,7 +28,7 @@ from blurbench.words import counted
 
 
 @dataclass(frozen=True)
-class Making:
+class SynthesisJob:
     """What every shard of one run needs to know."""
 
     recipe: Recipe
@@ -81,7 +81,7 @@ def synthesize(
     tasks = list_tasks(recipe, source, limit)
     short = "" if limit else shortfall(recipe, tasks)
     # Workers may have other working directories.
-    making = Making(recipe, seed, store.absolute(), image_format)
+    making = SynthesisJob(recipe, seed, store.absolute(), image_format)
     return complete(
         out,
         request,
@@ -156,11 +156,13 @@ def _request(
         "limit": limit,
         "image_format": image_format,
         "blurbench": blurbench.__version__,
+        # Left out where there are none: as in data sets from before there could be.
+        **({"plugins": plugins} if (plugins := recipe.plugins()) else {}),
         "source": {"name": name, "ids_sha256": sha256(ids.encode()), **source.description},
     }
 
 
-def make_shard(making: Making, tasks: Sequence[Task]) -> None:
+def make_shard(making: SynthesisJob, tasks: Sequence[PairTask]) -> None:
     """Make and write some pairs, and last of all the record that they are done."""
     entries: list[Row] = []
     batch = making.store.batch()
@@ -175,7 +177,7 @@ def make_shard(making: Making, tasks: Sequence[Task]) -> None:
 
 
 def _make_of_one_image(
-    making: Making, tasks: list[Task], entries: list[Row], batch: FileBatch
+    making: SynthesisJob, tasks: list[PairTask], entries: list[Row], batch: FileBatch
 ) -> None:
     recipe, seed = making.recipe, making.seed
     try:
@@ -193,7 +195,7 @@ def _make_of_one_image(
             entries.append({"split": task.split, "row": _write(making, task, pair, batch)})
 
 
-def _write(making: Making, task: Task, pair: MadePair, batch: FileBatch) -> Row:
+def _write(making: SynthesisJob, task: PairTask, pair: MadePair, batch: FileBatch) -> Row:
     """Write the pictures of a pair; gives its row of metadata.jsonl."""
     names, files, pixels = {}, {}, {}
     for kind, image in pair.images.items():

@@ -13,7 +13,7 @@ from blurbench_kernels.random import stream
 
 
 @dataclass(frozen=True)
-class Draws:
+class SensorDraws:
     """What the sensor stage draws for one pair; None where the recipe has no such thing."""
 
     highlights: float | None = None  # light added where the sharp picture clips
@@ -27,10 +27,10 @@ class Draws:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def draw(settings: Sensor | None, key: PairKey) -> Draws:
+def draw(settings: Sensor | None, key: PairKey) -> SensorDraws:
     """The draws of the pair named by `key`."""
     if settings is None:
-        return Draws()
+        return SensorDraws()
     highlights = shot = read = quality = None
     if settings.highlights:
         highlights = between(settings.highlights, stream(*key, "highlights"))
@@ -41,10 +41,10 @@ def draw(settings: Sensor | None, key: PairKey) -> Draws:
     if settings.jpeg:
         low, high = settings.jpeg
         quality = low + int(stream(*key, "jpeg").random() * (high - low + 1))
-    return Draws(highlights, shot, read, quality)
+    return SensorDraws(highlights, shot, read, quality)
 
 
-def expose(settings: Sensor | None, draws: Draws, image: np.ndarray) -> np.ndarray:
+def expose(settings: Sensor | None, draws: SensorDraws, image: np.ndarray) -> np.ndarray:
     """What is blurred of an (H, W, 3) uint8 picture: itself, or linear light, float64 0..255."""
     if settings is None or settings.light == "encoded":
         return image
@@ -55,7 +55,7 @@ def expose(settings: Sensor | None, draws: Draws, image: np.ndarray) -> np.ndarr
 
 
 def develop(
-    settings: Sensor | None, draws: Draws, sigma: float, image: np.ndarray, key: PairKey
+    settings: Sensor | None, draws: SensorDraws, sigma: float, image: np.ndarray, key: PairKey
 ) -> np.ndarray:
     """The (H, W, 3) uint8 picture of what `expose` gave, once blurred.
 
@@ -92,7 +92,7 @@ def _encode(settings: Sensor, linear: np.ndarray) -> np.ndarray:
     return sensor.power(linear, 1 / 2.2)
 
 
-def _shot_noise(draws: Draws, linear: np.ndarray, key: PairKey) -> np.ndarray:
+def _shot_noise(draws: SensorDraws, linear: np.ndarray, key: PairKey) -> np.ndarray:
     if draws.shot_noise is None or draws.read_noise is None:
         return linear
     random = stream(*key, "shot noise")
@@ -101,6 +101,6 @@ def _shot_noise(draws: Draws, linear: np.ndarray, key: PairKey) -> np.ndarray:
     return sensor.poisson_gaussian(linear, draws.shot_noise, draws.read_noise, random)
 
 
-def _compress(draws: Draws, image: np.ndarray) -> np.ndarray:
+def _compress(draws: SensorDraws, image: np.ndarray) -> np.ndarray:
     image = np.ascontiguousarray(image)
     return image if draws.jpeg is None else jpeg(image, draws.jpeg)

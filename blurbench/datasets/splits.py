@@ -28,7 +28,7 @@ class PairKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class PairTask:
     """One pair to make; of millions, those of one image share all that they hold."""
 
     split: str
@@ -47,12 +47,12 @@ class Task:
         return self.item.id
 
 
-def list_tasks(recipe: Recipe, source: Source, limit: int | None = None) -> list[Task]:
+def list_tasks(recipe: Recipe, source: Source, limit: int | None = None) -> list[PairTask]:
     """Every pair of the data set, sorted by split, the first part of the id, and replica."""
     chosen = choose(recipe, source, limit)
     stems = sorted((split, _stem(item.id, split), at) for at, (item, split) in enumerate(chosen))
     return [
-        Task(split, stem, item, replica)
+        PairTask(split, stem, item, replica)
         for split, stem, at in stems
         for item in (chosen[at][0],)
         for replica in range(_replicas(recipe, item, split))
@@ -90,7 +90,7 @@ def choose(recipe: Recipe, source: Source, limit: int | None = None) -> list[Cho
     return items[:limit]
 
 
-def shortfall(recipe: Recipe, tasks: Sequence[Task]) -> str:
+def shortfall(recipe: Recipe, tasks: Sequence[PairTask]) -> str:
     """What the recipe asks for and the source does not have, in one line; empty for nothing."""
     of_split = {split: {t.item.id for t in tasks if t.split == split} for split in SPLITS}
     asked = {split: getattr(recipe.images, split) for split in SPLITS}

@@ -34,7 +34,7 @@ SHARD_SIZE = 64
 
 
 @dataclass(frozen=True)
-class Checked:
+class VerifyShard:
     """The rows of one shard."""
 
     split: str
@@ -53,7 +53,7 @@ def verify(place: Place | Store, workers: Workers = ALONE) -> list[str]:
         problems.append(f"{store.where(WORK)}: unfinished; run the same synthesize again")
     rows = _rows(store, description, problems)
     shards = [
-        Checked(split, rows[split][start : start + SHARD_SIZE])
+        VerifyShard(split, rows[split][start : start + SHARD_SIZE])
         for split in rows
         for start in range(0, len(rows[split]), SHARD_SIZE)
     ]
@@ -89,7 +89,7 @@ def _rows(store: Store, description: Description, problems: list[str]) -> dict[s
     return rows
 
 
-def _check_shard(store: Store, root: str | None, shard: Checked) -> list[str]:
+def _check_shard(store: Store, root: str | None, shard: VerifyShard) -> list[str]:
     pictures, folder = located(store, root, shard.split)
     return [
         problem

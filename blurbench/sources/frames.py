@@ -15,7 +15,7 @@ import numpy as np
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import BadImage
-from blurbench.sources.items import Labels, Picture, Sharp, SourceItem
+from blurbench.sources.items import Labels, PictureItem, Sharp, SourceItem
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"})
 NUMBER = re.compile(r"\d+(?=\D*$)")  # the last of a file's name
@@ -23,7 +23,7 @@ NUMBER = re.compile(r"\d+(?=\D*$)")  # the last of a file's name
 # Silence: FFmpeg would tell a damaged file in several lines. It looks here at its first video.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-Asked = tuple[int, int]  # frames of a window, step from one window to the next
+WindowSize = tuple[int, int]  # frames of a window, step from one window to the next
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class FramesItem:
     id: str  # CLIP/NUMBER of the middle one
     split: str | None
     group: str  # the clip
-    frames: tuple[Picture, ...]
+    frames: tuple[PictureItem, ...]
     labels: Labels = field(default_factory=dict)
     problem: str | None = None  # why it cannot be used, known before it is read
 
@@ -74,19 +74,19 @@ class VideoItem:
         return Sharp(frames[self.count // 2], None, sha256(frames.tobytes()), frames, self.labels)
 
 
-def folder_windows(pictures: Sequence[Picture], asked: Asked) -> list[SourceItem]:
+def folder_windows(pictures: Sequence[PictureItem], asked: WindowSize) -> list[SourceItem]:
     """Windows of each folder of numbered pictures; one that is too short gives one that fails.
 
     UserError names a picture without a number, and two that share one.
     """
-    clips: dict[str, list[Picture]] = defaultdict(list)
+    clips: dict[str, list[PictureItem]] = defaultdict(list)
     for picture in pictures:
         clips[str(PurePosixPath(picture.id).parent)].append(picture)
     return [item for clip in sorted(clips) for item in _of_folder(clip, clips[clip], asked)]
 
 
-def _of_folder(clip: str, pictures: list[Picture], asked: Asked) -> Iterator[SourceItem]:
-    numbered: dict[int, Picture] = {}
+def _of_folder(clip: str, pictures: list[PictureItem], asked: WindowSize) -> Iterator[SourceItem]:
+    numbered: dict[int, PictureItem] = {}
     for picture in pictures:
         found = NUMBER.search(PurePosixPath(picture.id).stem)
         if found is None:
@@ -119,7 +119,7 @@ def starts(count: int, longest: int, step: int) -> range:
     return range(0, count - longest + 1, step)
 
 
-def video_windows(id: str, split: str | None, path: Path, asked: Asked) -> list[SourceItem]:
+def video_windows(id: str, split: str | None, path: Path, asked: WindowSize) -> list[SourceItem]:
     """Windows of one video; one that is too short, or cannot be read, gives one that fails.
 
     Decodes it once: the number of frames that a file states is an estimate of some containers.

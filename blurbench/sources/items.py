@@ -10,7 +10,7 @@ import numpy as np
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import BadImage, decode, read_bytes
-from blurbench.sources.labels.masks import Layout, read_mask
+from blurbench.sources.labels.masks import MaskLayout, read_mask
 from blurbench.stores.store import Store
 
 # Columns that a source gives to the rows of its images: captions, shot_type, identity, ...
@@ -68,7 +68,7 @@ class FileItem:
     split: str | None
     path: Path
     folder: Path
-    layout: Layout | None
+    layout: MaskLayout | None
     group: str | None = None
     labels: Labels = field(default_factory=dict)
     problem: str | None = None  # why it cannot be used, known before it is read
@@ -114,7 +114,7 @@ class StoredItem:
         return Sharp(decode(data, self.id), None, sha256(data), labels=self.labels)
 
 
-Picture = FileItem | StoredItem
+PictureItem = FileItem | StoredItem
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from blurbench.errors import UserError
 from blurbench.images import IMAGE_SUFFIXES, image_files
 from blurbench.recipes.recipe import Recipe
 from blurbench.sources import faces, photos
-from blurbench.sources.frames import VIDEO_SUFFIXES, Asked, folder_windows, video_windows
-from blurbench.sources.items import FileItem, Picture, Sharp, Source, SourceItem, StoredItem
-from blurbench.sources.labels.attach import Wanted, label, labels_hash
-from blurbench.sources.labels.files import Files
+from blurbench.sources.frames import VIDEO_SUFFIXES, WindowSize, folder_windows, video_windows
+from blurbench.sources.items import FileItem, PictureItem, Sharp, Source, SourceItem, StoredItem
+from blurbench.sources.labels.attach import WantedLabels, label, labels_hash
+from blurbench.sources.labels.files import LabelFiles
 from blurbench.sources.labels.identities import IDENTITY_FILE
-from blurbench.sources.labels.masks import LAYOUTS, Layout, find_layout
+from blurbench.sources.labels.masks import LAYOUTS, MaskLayout, find_layout
 from blurbench.stores.folder import Folder
 from blurbench.stores.open import is_url, open_store
 
@@ -30,11 +30,11 @@ def in_order(splits: Iterable[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Listed:
+class SourceContents:
     """What lies in a folder, of all that a recipe could use."""
 
-    pictures: list[Picture]
-    files: Files
+    pictures: list[PictureItem]
+    files: LabelFiles
     description: dict[str, str]
     videos: list[FileItem] = field(default_factory=list)
 
@@ -44,7 +44,7 @@ def open_for(recipe: Recipe, spec: str) -> Source:
 
     UserError too where it has none of what the recipe needs, or a file of labels is broken.
     """
-    wanted = Wanted.by(recipe)
+    wanted = WantedLabels.by(recipe)
     if recipe.frames and wanted.names:
         raise UserError(f"{recipe.name}: averaged frames have no {', '.join(wanted.names)}")
     return _open(spec, wanted, recipe.frames, recipe.pictures or "*")
@@ -56,10 +56,10 @@ def open_source(spec: str, *, masks: bool = False) -> Source:
     `masks` asks for face labels. UserError in one line where there is nothing to read, or no
     labels that `masks` could use.
     """
-    return _open(spec, Wanted(masks), None, "*")
+    return _open(spec, WantedLabels(masks), None, "*")
 
 
-def _open(spec: str, wanted: Wanted, frames: Asked | None, pattern: str) -> Source:
+def _open(spec: str, wanted: WantedLabels, frames: WindowSize | None, pattern: str) -> Source:
     if spec.startswith("builtin:"):
         return _builtin(spec, wanted, frames)
     listed = _stored(spec, wanted) if is_url(spec) else _folder(spec, wanted, frames)
@@ -83,7 +83,7 @@ def _open(spec: str, wanted: Wanted, frames: Asked | None, pattern: str) -> Sour
 
 
 def _windows(
-    pictures: Sequence[Picture], videos: Sequence[FileItem], frames: Asked
+    pictures: Sequence[PictureItem], videos: Sequence[FileItem], frames: WindowSize
 ) -> tuple[list[SourceItem], dict[str, str]]:
     items = folder_windows(pictures, frames)
     items += [
@@ -98,7 +98,7 @@ def _builtin_names() -> str:
     return " or ".join(BUILTIN)
 
 
-def _builtin(spec: str, wanted: Wanted, frames: Asked | None) -> Source:
+def _builtin(spec: str, wanted: WantedLabels, frames: WindowSize | None) -> Source:
     if spec not in BUILTIN:
         raise UserError(f"{spec}: no such built-in source; there are {_builtin_names()}")
     module = BUILTIN[spec]
@@ -112,7 +112,7 @@ def _builtin(spec: str, wanted: Wanted, frames: Asked | None) -> Source:
     return Source(spec, items, {"kind": module.KIND, **hashed, **_counts(items)})
 
 
-def _folder(spec: str, wanted: Wanted, frames: Asked | None) -> Listed:
+def _folder(spec: str, wanted: WantedLabels, frames: WindowSize | None) -> SourceContents:
     root = Path(spec).absolute()
     if not root.exists():
         raise UserError(f"{spec}: no such folder; give a folder of pictures, or {_builtin_names()}")
@@ -122,7 +122,7 @@ def _folder(spec: str, wanted: Wanted, frames: Asked | None) -> Listed:
     folders: dict[Path, str | None] = {root / name: name for name in named}
     folders = folders or {root: None}
     layouts = {folder: _layout(root, folder, wanted.masks) for folder in folders}
-    pictures: list[Picture] = []
+    pictures: list[PictureItem] = []
     videos: list[FileItem] = []
     skipped = 0
     for folder, split in folders.items():
@@ -142,20 +142,20 @@ def _folder(spec: str, wanted: Wanted, frames: Asked | None) -> Listed:
         "layout": ", ".join(sorted({each.name if each else "images" for each in layouts.values()})),
         "links_skipped": str(skipped),
     }
-    return Listed(pictures, _label_files(root, wanted), description, videos)
+    return SourceContents(pictures, _label_files(root, wanted), description, videos)
 
 
-def _label_files(root: Path, wanted: Wanted) -> Files:
+def _label_files(root: Path, wanted: WantedLabels) -> LabelFiles:
     paths: list[Path] = []
     if wanted.shots or wanted.captions:
         paths += [*root.iterdir(), *(root / "annotations").glob("*")]
     if wanted.identities:
         paths += root.rglob(IDENTITY_FILE)
     names = {path.relative_to(root).as_posix() for path in paths}
-    return Files(sorted(names), Folder(root))
+    return LabelFiles(sorted(names), Folder(root))
 
 
-def _stored(spec: str, wanted: Wanted) -> Listed:
+def _stored(spec: str, wanted: WantedLabels) -> SourceContents:
     """The files behind a URL, in the layouts of folders."""
     store = open_store(spec)
     if wanted.masks:
@@ -165,7 +165,7 @@ def _stored(spec: str, wanted: Wanted) -> Listed:
         f"{split}/": split for split in SPLITS if any(n.startswith(f"{split}/") for n in names)
     }
     folders: dict[str, str | None] = {**named} or {"": None}
-    pictures: list[Picture] = []
+    pictures: list[PictureItem] = []
     for folder, split in folders.items():
         inner = folder + _images_folder(
             [n.removeprefix(folder) for n in names if n.startswith(folder)]
@@ -175,7 +175,7 @@ def _stored(spec: str, wanted: Wanted) -> Listed:
             for name in names
             if name.startswith(inner) and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
         ]
-    return Listed(pictures, Files(names, store), {"kind": "URL"})
+    return SourceContents(pictures, LabelFiles(names, store), {"kind": "URL"})
 
 
 def _images_folder(names: Sequence[str]) -> str:
@@ -185,7 +185,7 @@ def _images_folder(names: Sequence[str]) -> str:
     return next((f"{each.images}/" for each in fitting), "")
 
 
-def _layout(root: Path, folder: Path, masks: bool) -> Layout | None:
+def _layout(root: Path, folder: Path, masks: bool) -> MaskLayout | None:
     _refuse_outside_link(root, folder)
     layout = find_layout(folder)
     if masks and layout is None:

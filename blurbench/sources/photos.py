@@ -11,7 +11,7 @@ import numpy as np
 from blurbench.errors import UserError
 from blurbench.images import read_image
 from blurbench.sources.items import BuiltinItem, Labels
-from blurbench.sources.labels.attach import Wanted
+from blurbench.sources.labels.attach import WantedLabels
 
 KIND = "crops of the colour photographs in the scikit-image wheel"
 HAS = frozenset({"captions", "shot types"})
@@ -52,7 +52,7 @@ SPLIT_OF: dict[str, str] = {
 }
 
 
-def items(wanted: Wanted) -> list[BuiltinItem]:
+def items(wanted: WantedLabels) -> list[BuiltinItem]:
     """Every crop, with captions and a shot type where they are wanted.
 
     UserError where more captions are wanted than the five that there are.
@@ -63,7 +63,7 @@ def items(wanted: Wanted) -> list[BuiltinItem]:
     ]
 
 
-def labels(id: str, wanted: Wanted) -> Labels:
+def labels(id: str, wanted: WantedLabels) -> Labels:
     """The columns of crop `id` that are wanted."""
     name, index = id.split("/")
     told = _told()[name.partition("_")[0]][index]  # one text for both eyes of the motorcycle

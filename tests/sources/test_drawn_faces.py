@@ -7,7 +7,7 @@ import pytest
 
 from blurbench.recipes.recipe import load_recipe
 from blurbench.sources.faces import PICTURES, SIZE, SPLIT_OF, draw, load
-from blurbench.sources.faces.brush import Canvas, Noise, blob, box, ellipse, lens
+from blurbench.sources.faces.brush import Canvas, Texture, blob, box, ellipse, lens
 from blurbench.sources.faces.parameters import draw_identity
 from blurbench.sources.labels.masks import CLASS_COUNT, HAIR, SKIN
 from blurbench.sources.open import open_for, open_source
@@ -175,7 +175,7 @@ def test_window_paints_the_picture_it_was_cut_from():
 
 
 def test_clouds_pass_through_their_grid():
-    smooth = Noise(random.stream("test"), 64).clouds(8)
+    smooth = Texture(random.stream("test"), 64).clouds(8)
     grid = random.stream("test").random((10, 10), np.float32)
     np.testing.assert_array_equal(smooth[::8, ::8], grid[:8, :8])
     assert smooth.min() >= 0
@@ -184,8 +184,8 @@ def test_clouds_pass_through_their_grid():
 
 def test_strands_are_linear_between_their_knots():
     across = np.array([[0.0, 1.0, 1.25, 1023.0, 1024.0, -1.0]], np.float32)
-    values = Noise(random.stream("test"), 64).strands(across)[0]
-    table = random.stream("test").random(Noise.TABLE, np.float32)
+    values = Texture(random.stream("test"), 64).strands(across)[0]
+    table = random.stream("test").random(Texture.TABLE, np.float32)
     middle = table[1] + np.float32(0.25) * (table[2] - table[1])
     expected = [table[0], table[1], middle, table[1023], table[0], table[1023]]
     np.testing.assert_allclose(values, expected, rtol=1e-6)

@@ -6,7 +6,7 @@ from skimage import data as skimage_data
 from blurbench.errors import UserError
 from blurbench.recipes.recipe import CaptionRules, load_recipe
 from blurbench.sources import photos
-from blurbench.sources.labels.attach import Wanted
+from blurbench.sources.labels.attach import WantedLabels
 from blurbench.sources.labels.shots import SHOT_TYPES
 from blurbench.sources.open import open_for, open_source
 from blurbench.sources.photos import CROP, FLAT, PHOTO_SPLIT, PHOTOS, SPLIT_OF, load
@@ -74,7 +74,7 @@ def test_wheel_without_the_file_is_a_readable_line(monkeypatch, tmp_path):
 
 
 def test_every_crop_has_five_captions_and_a_shot_type():
-    wanted = Wanted(shots=True, captions=CaptionRules(count=5))
+    wanted = WantedLabels(shots=True, captions=CaptionRules(count=5))
     for item in photos.items(wanted):
         assert item.labels["shot_type"] in SHOT_TYPES, item.id
         sentences = item.labels["captions"]
@@ -97,4 +97,4 @@ def test_labels_come_only_when_a_recipe_asks_for_them():
 
 def test_no_more_captions_than_there_are():
     with pytest.raises(UserError, match="has 5 captions of each, not 6"):
-        photos.items(Wanted(captions=CaptionRules(count=6)))
+        photos.items(WantedLabels(captions=CaptionRules(count=6)))

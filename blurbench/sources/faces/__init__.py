@@ -3,10 +3,10 @@
 import numpy as np
 
 from blurbench.sources.faces import features
-from blurbench.sources.faces.brush import Canvas, Noise
+from blurbench.sources.faces.brush import Canvas, Texture
 from blurbench.sources.faces.parameters import draw_identity, draw_picture
 from blurbench.sources.items import BuiltinItem
-from blurbench.sources.labels.attach import Wanted
+from blurbench.sources.labels.attach import WantedLabels
 from blurbench_kernels import random
 
 KIND = "synthetic faces drawn by blurbench (no photographs, no persons)"
@@ -20,7 +20,7 @@ SPLIT_OF: dict[str, str] = {
 PICTURES = 10  # of each face, where identities are wanted: a probe and nine others
 
 
-def items(wanted: Wanted) -> list[BuiltinItem]:
+def items(wanted: WantedLabels) -> list[BuiltinItem]:
     """Every face once; or ten pictures of each, such as "face/0007/03", where identities count."""
     if not wanted.identities:
         return [
@@ -45,7 +45,7 @@ def draw(identity: int, picture: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Picture number `picture` of face number `identity`: the same pair as `load`."""
     who = draw_identity(random.stream("procedural-faces", "identity", identity))
     how = draw_picture(random.stream("procedural-faces", "picture", identity, picture))
-    noise = Noise(random.stream("procedural-faces", "texture", identity, picture), SIZE)
+    noise = Texture(random.stream("procedural-faces", "texture", identity, picture), SIZE)
     canvas = Canvas(SIZE, how.scale, how.centre, how.roll, how.turn)
     features.backdrop(canvas, how, noise)
     texture = features.hair_texture(canvas, who, noise)

@@ -73,7 +73,8 @@ def blob(x: np.ndarray, y: np.ndarray, radii: tuple[float, float]) -> np.ndarray
 
 def box(x: np.ndarray, y: np.ndarray, half: tuple[float, float]) -> np.ndarray:
     """Distance inside a rectangle around the origin."""
-    return np.minimum(half[0] - np.abs(x), half[1] - np.abs(y))
+    out: np.ndarray = np.minimum(half[0] - np.abs(x), half[1] - np.abs(y))
+    return out
 
 
 def lens(x: np.ndarray, y: np.ndarray, top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
@@ -81,7 +82,7 @@ def lens(x: np.ndarray, y: np.ndarray, top: np.ndarray, bottom: np.ndarray) -> n
     return np.where(np.abs(x) < 1, np.minimum(y - top, bottom - y), np.float32(-1))
 
 
-class Noise:
+class Texture:
     """Textures from one random stream, values in [0, 1]."""
 
     TABLE = 1024
@@ -102,11 +103,15 @@ class Noise:
         t = place - np.floor(place)
         t = t * t * (3 - 2 * t)
         rows = grid[low] + t[:, None] * (grid[low + 1] - grid[low])
-        return rows[:, low] + t * (rows[:, low + 1] - rows[:, low])
+        out: np.ndarray = rows[:, low] + t * (rows[:, low + 1] - rows[:, low])
+        return out
 
     def strands(self, across: np.ndarray) -> np.ndarray:
-        """Noise along a coordinate (H, W), one hill a unit: hair, cloth, wood."""
+        """Texture along a coordinate (H, W), one hill a unit: hair, cloth, wood."""
         table = self.stream.random(self.TABLE, np.float32)
         place = np.floor(across)
         low = place.astype(np.intp) % self.TABLE
-        return table[low] + (across - place) * (table[(low + 1) % self.TABLE] - table[low])
+        out: np.ndarray = table[low] + (across - place) * (
+            table[(low + 1) % self.TABLE] - table[low]
+        )
+        return out

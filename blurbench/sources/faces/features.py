@@ -5,12 +5,12 @@ The numbers are head units and shares of the light, set by eye.
 
 import numpy as np
 
-from blurbench.sources.faces.brush import Canvas, Colour, Noise, blob, box, ellipse, lens
-from blurbench.sources.faces.parameters import Identity, Picture, muted
+from blurbench.sources.faces.brush import Canvas, Colour, Texture, blob, box, ellipse, lens
+from blurbench.sources.faces.parameters import FaceIdentity, FacePicture, muted
 from blurbench.sources.labels.masks import BACKGROUND, HAIR, PARTS, SKIN
 
 
-def backdrop(canvas: Canvas, how: Picture, noise: Noise) -> None:
+def backdrop(canvas: Canvas, how: FacePicture, noise: Texture) -> None:
     """A wall or a garden out of focus: two colours, clouds, a few soft boxes and discs."""
     mix = noise.clouds(3) * 0.7 + (canvas.y + 2) * 0.1
     canvas.image += how.backdrop[0] + mix[..., None] * (how.backdrop[1] - how.backdrop[0])
@@ -24,7 +24,7 @@ def backdrop(canvas: Canvas, how: Picture, noise: Noise) -> None:
     canvas.shade((noise.clouds(40) - 0.5) * 0.14 + (noise.clouds(110) - 0.5) * 0.10)
 
 
-def neck_and_cloth(canvas: Canvas, who: Identity, how: Picture, noise: Noise) -> None:
+def neck_and_cloth(canvas: Canvas, who: FaceIdentity, how: FacePicture, noise: Texture) -> None:
     """Neck, ears and shoulders: skin and cloth in the picture, background in the labels."""
     x, y = canvas.x, canvas.y
     width = 0.50 + 0.35 * np.maximum(y - 1.35, 0)
@@ -47,7 +47,7 @@ def neck_and_cloth(canvas: Canvas, who: Identity, how: Picture, noise: Noise) ->
     canvas.shade(-0.5 * canvas.cover(0.04 - np.abs(cloth), 3))
 
 
-def _weave(canvas: Canvas, pattern: int, noise: Noise) -> np.ndarray:
+def _weave(canvas: Canvas, pattern: int, noise: Texture) -> np.ndarray:
     """(H, W) in [0, 1]: 0 mottled, 1 upright stripes, 2 lying stripes, 3 checks."""
     if pattern == 0:
         return noise.clouds(60)
@@ -55,19 +55,21 @@ def _weave(canvas: Canvas, pattern: int, noise: Noise) -> np.ndarray:
         return noise.strands(canvas.x * 14)
     if pattern == 2:
         return noise.strands(canvas.y * 12)
-    return (noise.strands(canvas.x * 9) + noise.strands(canvas.y * 9)) / 2
+    out: np.ndarray = (noise.strands(canvas.x * 9) + noise.strands(canvas.y * 9)) / 2
+    return out
 
 
-def _outline(canvas: Canvas, who: Identity) -> np.ndarray:
+def _outline(canvas: Canvas, who: FaceIdentity) -> np.ndarray:
     """About the distance inside the face, from the top of the skull to the chin."""
     y = canvas.y / who.height
     below = np.maximum(canvas.y, 0)
     x = canvas.x * (1 + who.jaw * below * below)
     a, b = x * x, y * y
-    return 1 - np.sqrt(np.maximum(a + b - 0.45 * a * b, 0))
+    out: np.ndarray = 1 - np.sqrt(np.maximum(a + b - 0.45 * a * b, 0))
+    return out
 
 
-def head(canvas: Canvas, who: Identity, how: Picture, noise: Noise) -> None:
+def head(canvas: Canvas, who: FaceIdentity, how: FacePicture, noise: Texture) -> None:
     """The face: skin lit as an egg, with sockets, cheeks, pores, freckles, stubble."""
     u, v = canvas.u, canvas.v
     inside = _outline(canvas, who)
@@ -94,7 +96,7 @@ def head(canvas: Canvas, who: Identity, how: Picture, noise: Noise) -> None:
     canvas.paint(cover * beard * 0.8, who.hair_colour * 0.8)
 
 
-def nose(canvas: Canvas, who: Identity, how: Picture) -> None:
+def nose(canvas: Canvas, who: FaceIdentity, how: FacePicture) -> None:
     """Ridge, wings, nostrils and the shadow on the side away from the light."""
     width, base = who.nose
     canvas = canvas.window(0, 0.15, 0.62)
@@ -120,7 +122,7 @@ def nose(canvas: Canvas, who: Identity, how: Picture) -> None:
     canvas.labels[region > 0] = PARTS
 
 
-def mouth(canvas: Canvas, who: Identity, how: Picture, noise: Noise) -> None:
+def mouth(canvas: Canvas, who: FaceIdentity, how: FacePicture, noise: Texture) -> None:
     """Lips between curves of the distance from the middle; teeth show where the mouth is open."""
     width, full, height = who.mouth
     canvas = canvas.window(0, height, 0.62)
@@ -152,7 +154,7 @@ def mouth(canvas: Canvas, who: Identity, how: Picture, noise: Noise) -> None:
     canvas.shade(-0.22 * blob(u, line - bottom - 0.06, (0.75, 0.07)))
 
 
-def eye(canvas: Canvas, who: Identity, how: Picture, side: int, noise: Noise) -> None:
+def eye(canvas: Canvas, who: FaceIdentity, how: FacePicture, side: int, noise: Texture) -> None:
     """White, iris, pupil and highlight behind two lids; lashes and the crease above."""
     place, width, slant = who.eyes
     canvas = canvas.window(side * place, -0.12, 0.34)
@@ -184,7 +186,7 @@ def eye(canvas: Canvas, who: Identity, how: Picture, side: int, noise: Noise) ->
     canvas.shade(-0.30 * canvas.cover(crease, 2.5) * inside)
 
 
-def brow(canvas: Canvas, who: Identity, side: int, noise: Noise) -> None:
+def brow(canvas: Canvas, who: FaceIdentity, side: int, noise: Texture) -> None:
     """A tapered arch of short slanted hairs."""
     thick, arch = who.brows
     canvas = canvas.window(side * who.eyes[0], -0.45, 0.36)
@@ -200,7 +202,7 @@ def brow(canvas: Canvas, who: Identity, side: int, noise: Noise) -> None:
     canvas.labels[cover > 0.5] = PARTS
 
 
-def hair_texture(canvas: Canvas, who: Identity, noise: Noise) -> np.ndarray:
+def hair_texture(canvas: Canvas, who: FaceIdentity, noise: Texture) -> np.ndarray:
     """(H, W) in [0, 1]: strands that fan out from the parting, or curls."""
     x, y = canvas.x, canvas.y
     fan = np.clip(y + 1.5, 0, 1.2) + 0.45
@@ -210,10 +212,11 @@ def hair_texture(canvas: Canvas, who: Identity, noise: Noise) -> np.ndarray:
     wobble, sway = noise.clouds(26) * 5, noise.clouds(26) * 5
     curls = noise.strands(x * 13 + wobble) + noise.strands(y * 13 + sway)
     curls = 1 - np.abs(curls - 1)
-    return fine + who.hair.curl * (curls - fine)
+    out: np.ndarray = fine + who.hair.curl * (curls - fine)
+    return out
 
 
-def _hair_outside(canvas: Canvas, who: Identity, texture: np.ndarray) -> np.ndarray:
+def _hair_outside(canvas: Canvas, who: FaceIdentity, texture: np.ndarray) -> np.ndarray:
     """About the distance inside the outer edge of the hair."""
     hair = who.hair
     x, y = canvas.x, np.minimum(canvas.y + 0.10, 0)
@@ -224,24 +227,26 @@ def _hair_outside(canvas: Canvas, who: Identity, texture: np.ndarray) -> np.ndar
     if hair.bun:
         bun = ellipse(canvas.x - 0.2 * who.parting, canvas.y + who.height + 0.25, (0.42, 0.36))
         outside = np.maximum(outside, bun + rough)
-    return np.minimum(outside, end)
+    out: np.ndarray = np.minimum(outside, end)
+    return out
 
 
-def _hair_colour(canvas: Canvas, who: Identity, light: float, texture: np.ndarray) -> Colour:
+def _hair_colour(canvas: Canvas, who: FaceIdentity, light: float, texture: np.ndarray) -> Colour:
     """Strands between light and shadow, and a band of gloss around the crown."""
     gloss = np.clip(1 - np.abs(canvas.y + 1.02 + 0.25 * canvas.x * canvas.x) * 4, 0, 1)
     tone = (0.45 + 0.85 * texture) * light + 0.55 * gloss * texture * texture
-    return who.hair_colour * tone[..., None] + 0.05 * (gloss * texture)[..., None]
+    out: Colour = who.hair_colour * tone[..., None] + 0.05 * (gloss * texture)[..., None]
+    return out
 
 
-def hair_behind(canvas: Canvas, who: Identity, texture: np.ndarray) -> None:
+def hair_behind(canvas: Canvas, who: FaceIdentity, texture: np.ndarray) -> None:
     """What long hair and a bun show behind the neck and the head."""
     cover = canvas.cover(_hair_outside(canvas, who, texture))
     canvas.paint(cover, _hair_colour(canvas, who, 0.55, texture), HAIR)
 
 
 def hair_in_front(
-    canvas: Canvas, who: Identity, how: Picture, texture: np.ndarray, noise: Noise
+    canvas: Canvas, who: FaceIdentity, how: FacePicture, texture: np.ndarray, noise: Texture
 ) -> None:
     """Hair over forehead, temples and ears: outside an opening for the face."""
     hair = who.hair
@@ -257,7 +262,7 @@ def hair_in_front(
     canvas.paint(canvas.cover(inside, 1.3), _hair_colour(canvas, who, light, texture), HAIR)
 
 
-def develop(canvas: Canvas, how: Picture, noise: Noise) -> np.ndarray:
+def develop(canvas: Canvas, how: FacePicture, noise: Texture) -> np.ndarray:
     """Colour of the light, a little sensor grain, 8 bits."""
     tint = np.array([1 + how.warmth, 1.0, 1 - how.warmth], np.float32)
     image = canvas.image * tint + (noise.grain()[..., None] - 0.5) * np.float32(0.016)

@@ -71,7 +71,7 @@ HAIR_STYLES = (
 
 
 @dataclass(frozen=True)
-class Identity:
+class FaceIdentity:
     """What stays the same in every picture of one face; lengths in head units (`brush.Canvas`)."""
 
     skin: np.ndarray
@@ -91,7 +91,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Picture:
+class FacePicture:
     """What changes from one picture of a face to the next."""
 
     scale: float  # px a head unit
@@ -110,14 +110,14 @@ class Picture:
     pattern: int
 
 
-def draw_identity(stream: np.random.Generator) -> Identity:
+def draw_identity(stream: np.random.Generator) -> FaceIdentity:
     """One identity; hair and eyes that fit the skin."""
     between = _between(stream)
     tone = stream.random() * (len(SKIN_TONES) - 1)
     base = int(tone)
     skin = SKIN_TONES[base] + np.float32(tone - base) * (SKIN_TONES[base + 1] - SKIN_TONES[base])
     colours = len(HAIR_COLOURS) if tone < 3 else 4
-    return Identity(
+    return FaceIdentity(
         skin=skin,
         hair_colour=HAIR_COLOURS[stream.integers(colours)] * np.float32(between(0.85, 1.15)),
         hair=HAIR_STYLES[stream.integers(len(HAIR_STYLES))],
@@ -135,10 +135,10 @@ def draw_identity(stream: np.random.Generator) -> Identity:
     )
 
 
-def draw_picture(stream: np.random.Generator) -> Picture:
+def draw_picture(stream: np.random.Generator) -> FacePicture:
     """One picture: pose, light, expression, clothes and backdrop."""
     between = _between(stream)
-    return Picture(
+    return FacePicture(
         scale=between(64, 74),
         centre=(between(-8, 8), between(0, 12)),
         roll=between(-0.09, 0.09),

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.recipes.recipe import CaptionRules, Recipe
-from blurbench.sources.items import Picture, SourceItem
+from blurbench.sources.items import PictureItem, SourceItem
 from blurbench.sources.labels import captions as caption_files
 from blurbench.sources.labels.captions import read_captions
-from blurbench.sources.labels.files import Files, Told
+from blurbench.sources.labels.files import KnownLabels, LabelFiles
 from blurbench.sources.labels.identities import read_identities
 from blurbench.sources.labels.shots import read_shots
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedLabels:
     """What a recipe needs to know of each picture."""
 
     masks: bool = False
@@ -25,7 +25,7 @@ class Wanted:
     captions: CaptionRules | None = None
 
     @classmethod
-    def by(cls, recipe: Recipe) -> "Wanted":
+    def by(cls, recipe: Recipe) -> "WantedLabels":
         """The labels that a recipe names."""
         labels = recipe.labels
         return cls(recipe.masks, "shot_type" in labels, "identity" in labels, recipe.captions)
@@ -39,13 +39,13 @@ class Wanted:
 
 
 def label(
-    spec: str, pictures: Sequence[Picture], files: Files, wanted: Wanted
-) -> tuple[list[Picture], dict[str, str]]:
+    spec: str, pictures: Sequence[PictureItem], files: LabelFiles, wanted: WantedLabels
+) -> tuple[list[PictureItem], dict[str, str]]:
     """The pictures with what is known of them, and words on where that is from.
 
     A picture that lacks something fails when it is loaded. UserError where all of them do.
     """
-    told: list[dict[str, Told]] = []
+    told: list[dict[str, KnownLabels]] = []
     words: dict[str, str] = {}
     if wanted.shots:
         told.append(read_shots(files, pictures, spec))
@@ -74,7 +74,7 @@ def labels_hash(items: Sequence[SourceItem]) -> dict[str, str]:
     return {"labels_sha256": sha256(text.encode())}
 
 
-def _labelled(picture: Picture, told: Sequence[Told]) -> Picture:
+def _labelled(picture: PictureItem, told: Sequence[KnownLabels]) -> PictureItem:
     for each in told:
         picture = replace(
             picture,

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from blurbench.errors import UserError
-from blurbench.sources.labels.files import Files, Told, match, read_table
+from blurbench.sources.labels.files import KnownLabels, LabelFiles, match, read_table
 
 FOLDERS = (".", "annotations")  # COCO's own name
 TABLE = "captions.csv"
@@ -30,10 +30,10 @@ class Sentence:
 
 
 @dataclass(frozen=True)
-class Captions:
+class CaptionFiles:
     """What the caption files say."""
 
-    told: dict[str, Told]  # of every picture, by its id
+    told: dict[str, KnownLabels]  # of every picture, by its id
     files: list[str]  # those that name a picture of this source
 
 
@@ -63,17 +63,17 @@ class _Collected:
         if matches.ids or matches.unclear:
             self.files.append(name)
 
-    def tell(self, id: str, count: int) -> Told:
+    def tell(self, id: str, count: int) -> KnownLabels:
         """The first `count` sentences, in the order of their numbers, and the split."""
         texts = [text for _, text in sorted(self.sentences[id].items())]
         if len(texts) >= count:
-            return Told({"captions": texts[:count]}, self.splits.get(id))
+            return KnownLabels({"captions": texts[:count]}, self.splits.get(id))
         reason = self.unclear.get(id, ", ".join(self.files))
         problem = f"{len(texts)} captions, {count} are needed ({reason})"
-        return Told({}, self.splits.get(id), problem=problem)
+        return KnownLabels({}, self.splits.get(id), problem=problem)
 
 
-def read_captions(files: Files, ids: Sequence[str], count: int) -> Captions | None:
+def read_captions(files: LabelFiles, ids: Sequence[str], count: int) -> CaptionFiles | None:
     """The first `count` sentences of each picture; None where no file names one of them.
 
     A sentence of the same number in several files counts once. UserError names a broken file.
@@ -89,10 +89,10 @@ def read_captions(files: Files, ids: Sequence[str], count: int) -> Captions | No
             collected.add(name, list(_of_table(files, name)), ids)
     if not collected.files:
         return None
-    return Captions({id: collected.tell(id, count) for id in ids}, collected.files)
+    return CaptionFiles({id: collected.tell(id, count) for id in ids}, collected.files)
 
 
-def _of_json(files: Files, name: str) -> list[Sentence]:
+def _of_json(files: LabelFiles, name: str) -> list[Sentence]:
     data = files.read(name)
     # Parsing COCO's object masks, 450 MB, would take a minute and 4 GB only to find no caption.
     if not (_promising(name) or (b'"caption"' in data and b'"annotations"' in data)):
@@ -140,7 +140,7 @@ def _of_coco(name: str, document: dict[str, Any]) -> Iterator[Sentence]:  # noqa
             yield Sentence(image["file_name"], ("", int(number)), _plain(annotation["caption"]))
 
 
-def _of_table(files: Files, name: str) -> Iterator[Sentence]:
+def _of_table(files: LabelFiles, name: str) -> Iterator[Sentence]:
     table = read_table(files, name)
     if not {"image", "caption"} <= table.columns:
         raise UserError(f"{name}: needs the columns image and caption")

@@ -13,7 +13,7 @@ from blurbench.stores.store import Store
 
 
 @dataclass(frozen=True)
-class Files:
+class LabelFiles:
     """Where label files may lie; names are relative to the root of the source, sorted."""
 
     names: Sequence[str]
@@ -28,7 +28,7 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Told:
+class KnownLabels:
     """What is known of one picture before it is read."""
 
     labels: Labels = field(default_factory=dict)
@@ -46,21 +46,21 @@ class Matches:
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """A CSV file with a header."""
 
     columns: frozenset[str]  # in small letters
     rows: Iterator[tuple[int, dict[str, str]]]  # with the number of their line
 
 
-def read_table(files: Files, name: str) -> Table:
+def read_table(files: LabelFiles, name: str) -> CsvTable:
     """Open a CSV file in UTF-8; its rows are read, and found fault with, when they are asked for.
 
     UserError names the file, and the line that has another number of fields than the header.
     """
     data = files.read(name)
     first = data.decode("utf-8-sig", "replace").partition("\n")[0]
-    return Table(frozenset(each.strip().lower() for each in first.split(",")), _rows(data, name))
+    return CsvTable(frozenset(each.strip().lower() for each in first.split(",")), _rows(data, name))
 
 
 def _rows(data: bytes, name: str) -> Iterator[tuple[int, dict[str, str]]]:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from blurbench.errors import UserError
-from blurbench.sources.items import Picture
-from blurbench.sources.labels.files import Files, Told, match
+from blurbench.sources.items import PictureItem
+from blurbench.sources.labels.files import KnownLabels, LabelFiles, match
 
 IDENTITY_FILE = "identity_CelebA.txt"
 
 
-def read_identities(files: Files, pictures: Sequence[Picture], spec: str) -> dict[str, Told]:
+def read_identities(
+    files: LabelFiles, pictures: Sequence[PictureItem], spec: str
+) -> dict[str, KnownLabels]:
     """The identity of every picture, by its id; it decides the split.
 
     UserError where nothing tells one, and names a line of the list that cannot be understood.
@@ -26,7 +28,9 @@ def read_identities(files: Files, pictures: Sequence[Picture], spec: str) -> dic
     return told
 
 
-def _by_list(files: Files, name: str, pictures: Sequence[Picture]) -> dict[str, Told]:
+def _by_list(
+    files: LabelFiles, name: str, pictures: Sequence[PictureItem]
+) -> dict[str, KnownLabels]:
     identity_of: dict[str, str] = {}
     text = files.read(name).decode("utf-8-sig", "replace")
     for number, line in enumerate(text.splitlines(), start=1):
@@ -44,12 +48,12 @@ def _by_list(files: Files, name: str, pictures: Sequence[Picture]) -> dict[str, 
     }
 
 
-def _by_folder(picture: Picture) -> Told:
+def _by_folder(picture: PictureItem) -> KnownLabels:
     folder = PurePosixPath(picture.id.removeprefix(f"{picture.split}/")).parent
     return _tell(str(folder) if folder.parts else None, "lies in no folder of an identity")
 
 
-def _tell(identity: str | None, otherwise: str) -> Told:
+def _tell(identity: str | None, otherwise: str) -> KnownLabels:
     if identity is None:
-        return Told(problem=f"no identity: {otherwise}")
-    return Told({"identity": identity}, group=identity)
+        return KnownLabels(problem=f"no identity: {otherwise}")
+    return KnownLabels({"identity": identity}, group=identity)

@@ -56,7 +56,7 @@ HELEN: dict[str, int] = {
 
 
 @dataclass(frozen=True)
-class Layout:
+class MaskLayout:
     """How a folder of parsed faces is laid out: `images` and `labels` are folders inside it."""
 
     name: str
@@ -65,7 +65,7 @@ class Layout:
     read: Callable[[Path, Path], np.ndarray]  # labels folder, NAME -> (h, w) uint8 in 0..3
 
 
-def find_layout(folder: Path) -> Layout | None:
+def find_layout(folder: Path) -> MaskLayout | None:
     """The layout of parsed faces that `folder` has, if any."""
     for layout in LAYOUTS:
         if (folder / layout.images).is_dir() and (folder / layout.labels).is_dir():
@@ -73,7 +73,7 @@ def find_layout(folder: Path) -> Layout | None:
     return None
 
 
-def read_mask(layout: Layout, folder: Path, image: Path, size: tuple[int, int]) -> np.ndarray:
+def read_mask(layout: MaskLayout, folder: Path, image: Path, size: tuple[int, int]) -> np.ndarray:
     """(H, W) uint8 labels 0..3 of `image`, a path below `folder`; `size` is (H, W) of the image.
 
     BadImage names the label file that is missing, damaged or of another shape; CelebAMask-HQ has
@@ -87,7 +87,8 @@ def read_mask(layout: Layout, folder: Path, image: Path, size: tuple[int, int]) 
     if abs(height * size[1] - width * size[0]) > max(size):
         shape = f"{width}x{height}, the image is {size[1]}x{size[0]}"
         raise BadImage(f"{folder / layout.labels / name}: labels of another shape ({shape})")
-    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    out: np.ndarray = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return out
 
 
 def read_palette(folder: Path, name: Path) -> np.ndarray:
@@ -136,11 +137,12 @@ def read_parts(folder: Path, name: Path) -> np.ndarray:
 
 def group(labels: np.ndarray, table: dict[str, int]) -> np.ndarray:
     """(H, W) indices into `table` -> (H, W) uint8 classes 0..3."""
-    return np.array(list(table.values()), np.uint8)[labels]
+    out: np.ndarray = np.array(list(table.values()), np.uint8)[labels]
+    return out
 
 
 LAYOUTS = (
-    Layout("CelebAMask palettes", "images", "masks", read_palette),
-    Layout("Helen planes", "images", "labels", read_planes),
-    Layout("CelebAMask-HQ parts", "CelebA-HQ-img", "CelebAMask-HQ-mask-anno", read_parts),
+    MaskLayout("CelebAMask palettes", "images", "masks", read_palette),
+    MaskLayout("Helen planes", "images", "labels", read_planes),
+    MaskLayout("CelebAMask-HQ parts", "CelebA-HQ-img", "CelebAMask-HQ-mask-anno", read_parts),
 )

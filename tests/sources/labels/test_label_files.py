@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blurbench.errors import UserError
-from blurbench.sources.labels.files import Files, match, read_table
+from blurbench.sources.labels.files import LabelFiles, match, read_table
 from blurbench.stores.folder import Folder
 
 
@@ -54,7 +54,7 @@ def test_no_name_means_a_picture_of_another_file_name(names, ids):
 
 def rows_of(tmp_path, data: bytes):
     (tmp_path / "t.csv").write_bytes(data)
-    return list(read_table(Files(["t.csv"], Folder(tmp_path)), "t.csv").rows)
+    return list(read_table(LabelFiles(["t.csv"], Folder(tmp_path)), "t.csv").rows)
 
 
 def test_tables_are_read_as_spreadsheets_write_them(tmp_path):
@@ -83,7 +83,7 @@ def test_broken_table_is_one_line(tmp_path, data, message):
 
 def test_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(UserError, match=r"^gone\.csv: cannot be read"):
-        Files([], Folder(tmp_path)).read("gone.csv")
+        LabelFiles([], Folder(tmp_path)).read("gone.csv")
 
 
 def test_link_out_of_the_source_is_refused(tmp_path):
@@ -92,7 +92,7 @@ def test_link_out_of_the_source_is_refused(tmp_path):
     (tmp_path / "in" / "own.csv").write_text("file,shot\na.jpg,CU\n")
     (tmp_path / "in" / "out.csv").symlink_to(tmp_path / "secret.csv")
     (tmp_path / "in" / "within.csv").symlink_to("own.csv")
-    files = Files(["out.csv", "within.csv"], Folder(tmp_path / "in"))
+    files = LabelFiles(["out.csv", "within.csv"], Folder(tmp_path / "in"))
     assert files.read("within.csv")
     with pytest.raises(UserError, match=r"in: the path 'out.csv' leads out of this folder$"):
         files.read("out.csv")

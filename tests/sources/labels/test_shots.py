@@ -10,7 +10,7 @@ from blurbench.datasets.splits import choose, split_of
 from blurbench.errors import UserError
 from blurbench.images import BadImage
 from blurbench.sources.items import FileItem
-from blurbench.sources.labels.files import Files
+from blurbench.sources.labels.files import LabelFiles
 from blurbench.sources.labels.shots import read_shots
 from blurbench.sources.open import open_for
 from blurbench.stores.folder import Folder
@@ -126,7 +126,7 @@ PLAIN = st.builds(
 def test_no_clip_is_in_two_splits_and_more_pictures_move_none(some, more):
     def splits(names):
         items = [FileItem(name, None, Path(name), Path(), None) for name in sorted(names)]
-        found = read_shots(Files([], Folder(Path())), items, "stills")
+        found = read_shots(LabelFiles([], Folder(Path())), items, "stills")
         placed = {}
         for item in items:
             grouped = FileItem(item.id, None, item.path, Path(), None, found[item.id].group)
