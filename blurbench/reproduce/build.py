@@ -149,8 +149,8 @@ class Builder:
         using = self.tools(metrics)
         if scoring.tool:
             using[scoring.tool[0]] = str(self.run(scoring.tool[1]))
-        if isinstance(scoring.restored_by, Training):
-            self.run(scoring.restored_by)
+        if scoring.training:
+            self.run(scoring.training)
 
         def make() -> Evaluation:
             data = open_data(place)
@@ -171,9 +171,9 @@ class Builder:
 
     def describe(self, scoring: Scoring, folder: Path) -> Path:
         """The result folder of a captioner, scored if need be; UserError where it is none."""
-        if not isinstance(scoring.restored_by, Training):
+        if scoring.training is None:
             raise UserError(f"{scoring.name}: no captioner")
-        place, run = self.data(scoring.recipe), self.run(scoring.restored_by)
+        place, run = self.data(scoring.recipe), self.run(scoring.training)
         return self.once(
             folder,
             f"Scoring the captions of {scoring.name} on {scoring.data}",

@@ -20,7 +20,6 @@ from blurbench.reproduce.suites import (
     SUITES,
     Cell,
     Scoring,
-    Training,
     cells,
     metric_of,
     trainings,
@@ -170,7 +169,7 @@ def score_all(name: str, of_table: list[Cell], builder: Builder) -> Scored:
 def with_baselines(of_table: list[Cell]) -> list[Scoring]:
     """The scorings of a table, after the blurred pictures of each data set that is restored."""
     pictured = [c for c in of_table if not c.printed.metric.startswith((CONFIDENCE, *CAPTIONS))]
-    restored = [one for one in scorings(pictured) if isinstance(one.restored_by, Training)]
+    restored = [one for one in scorings(pictured) if one.training]
     blurred = [Scoring(one.recipe, one.data, BLUR) for one in restored]
     return [*dict.fromkeys([*blurred, *scorings(of_table)])]
 
@@ -233,11 +232,11 @@ def read(cell: Cell, summary: Measured) -> float | None:
 
 def confidence(cell: Cell, builder: Builder) -> Outcome:
     """A confidence in a face class, from the log of UMSN's own stage."""
-    scoring, printed = cell.scoring, cell.printed
-    if scoring is None or not isinstance(scoring.restored_by, Training):
+    printed, training = cell.printed, cell.scoring.training if cell.scoring else None
+    if training is None:
         return Outcome(cell, None, cell.reason)
     try:
-        logged = confidence_table(run := builder.run(scoring.restored_by))
+        logged = confidence_table(run := builder.run(training))
     except UserError as error:
         return Outcome(cell, None, f"not available: {error}")
     wanted = int(printed.subset.split(", ")[1].split(" ")[0]) / CONFIDENCE_STEPS

@@ -80,7 +80,7 @@ def render_csv(name: str, scale: str, builder: Builder, outcomes: list[Outcome])
 
 def _csv_row(name: str, scale: str, builder: Builder, outcome: Outcome) -> dict[str, Any]:
     printed, scoring = outcome.cell.printed, outcome.cell.scoring
-    training = training_of(scoring) if scoring else None
+    training = scoring.network if scoring else None
     made = bool(outcome.folder)
     return {
         "table": name,
@@ -107,14 +107,6 @@ def _csv_row(name: str, scale: str, builder: Builder, outcome: Outcome) -> dict[
         "made_from": outcome.folder.relative_to(builder.out).as_posix() if outcome.folder else "",
         "note": printed.note,
     }
-
-
-def training_of(scoring: Scoring) -> Training | None:
-    """What restored the pictures, or looked at them."""
-    by = scoring.restored_by
-    if isinstance(by, Training):
-        return by
-    return scoring.tool[1] if scoring.tool else None
 
 
 def stand_in_of(scoring: Scoring, builder: Builder) -> str:
@@ -209,7 +201,7 @@ def runs(outcomes: list[Outcome], builder: Builder) -> list[dict[str, Any]]:
     """What was trained for the measured cells: each run once, with the methods it stands for."""
     methods: dict[Training, list[str]] = {}
     for each in outcomes:
-        training = training_of(each.cell.scoring) if each.cell.scoring else None
+        training = each.cell.scoring.network if each.cell.scoring else None
         if training and each.measured is not None:
             methods.setdefault(training, []).append(each.cell.printed.method)
     return [

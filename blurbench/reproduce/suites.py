@@ -46,6 +46,16 @@ class Scoring:
     tool: tuple[str, Training] | None = None
 
     @property
+    def training(self) -> Training | None:
+        """What restores the pictures; None for pictures as they are."""
+        return self.restored_by if isinstance(self.restored_by, Training) else None
+
+    @property
+    def network(self) -> Training | None:
+        """What restores the pictures, or else looks at them."""
+        return self.training or (self.tool[1] if self.tool else None)
+
+    @property
     def name(self) -> str:
         """What boards call it."""
         by = self.restored_by
@@ -184,7 +194,7 @@ def cells(name: str) -> list[Cell]:
 def trainings(of: list[Cell]) -> list[Training]:
     """Each training once, in the order of the table."""
     scorings = [one for cell in of for one in (cell.baseline, cell.scoring) if one]
-    found = [one.restored_by for one in scorings if isinstance(one.restored_by, Training)]
+    found = [one.training for one in scorings if one.training]
     return [*dict.fromkeys([*found, *(one.tool[1] for one in scorings if one.tool)])]
 
 

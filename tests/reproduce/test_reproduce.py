@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from functools import partial
 from pathlib import Path
@@ -154,9 +155,12 @@ def test_what_fails_costs_the_others_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(reproduce, "cells", lambda _: chosen)
     monkeypatch.setattr(side_by_side, "sections", lambda *_: [])
     done = reproduce.reproduce("s3e-2", tmp_path, steps=4, tell=lambda _: None)
-    assert done.failed == ["runs/sev-blurdata/udeconv: out of memory and more"]
+    [failed] = done.failed
+    why = failed.removeprefix("runs/sev-blurdata/udeconv: ")
+    told = r"RuntimeError: out of memory and more \(reproduce/build\.py:\d+\)"
+    assert re.fullmatch(told, why)
     assert [outcome.reason for outcome in done.outcomes if outcome.measured is None] == [
-        "not available: out of memory and more"
+        f"not available: {why}"
     ] * 2
     assert len([outcome for outcome in done.outcomes if outcome.measured is not None]) == 2
 
