@@ -46,7 +46,7 @@ def node_accuracy(model: TrainedModel, split: str, data: BlurDataset) -> list[No
         image = torch.from_numpy(to_float(tested.picture(row, network.INPUT)))[None]
         with torch.no_grad():
             v = network.see(squared(image.to(model.device), network.config.side))
-            read = network.tree(v) if isinstance(network, S3E) else network.read(v)
+            read = network.read(v)
         wanted = torch.stack([network.known().classes(text) for text in row["captions"]])
         logits = [each.expand(len(wanted), -1).cpu() for each in read.logits]
         counts += np.array(hits(logits, wanted))

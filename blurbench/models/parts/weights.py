@@ -15,6 +15,8 @@ from blurbench.files import write_bytes
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors as safetensors; what shares storage is stored once, with its other names."""
+    # By hand, and not by safetensors' save_model: an optimiser's state is no module, and files of
+    # 0.1.0 have their aliases in the metadata.
     first: dict[tuple[Any, ...], str] = {}
     aliases: dict[str, str] = {}
     stored: dict[str, Tensor] = {}

@@ -66,9 +66,14 @@ class S3E(Captioned, DeblurGAN):
         """What writes."""
         return self.captioner.decoder
 
+    def read(self, v: Tensor) -> Read:
+        """What the tree makes of V."""
+        read: Read = self.tree(v)
+        return read
+
     def begin(self, v: Tensor, regions: Tensor | None = None) -> State:  # noqa: ARG002
         """Show V and the labels of the nodes."""
-        return self.captioner.begin(v, self.tree(v))
+        return self.captioner.begin(v, self.read(v))
 
     def reader(self) -> Reader:
         """Pairs, the whole blurred picture, and a caption."""
@@ -84,7 +89,7 @@ class S3E(Captioned, DeblurGAN):
 
     def generate(self, blur: Tensor) -> Tensor:
         """The generator on whole pictures in [0, 1]."""
-        read: Read = self.tree(self.see(squared(blur, self.config.side)))
+        read = self.read(self.see(squared(blur, self.config.side)))
         out: Tensor = (self.generator(signed(blur), read.maps) + 1) / 2
         return out
 
@@ -112,12 +117,12 @@ class S3E(Captioned, DeblurGAN):
 
     def tree_losses(self, batch: Batch) -> Losses:
         """Of the nodes' classes, while the tree learns alone."""
-        read: Read = self.tree(self.see(batch["whole"]))
+        read = self.read(self.see(batch["whole"]))
         return {"loss": tree_losses(read.logits, batch["classes"]).mean()}
 
     def restored(self, batch: Batch) -> Tensor:
         """The generator's output in [-1, 1]."""
-        return self.guided(batch, self.tree(self.see(batch["whole"])))
+        return self.guided(batch, self.read(self.see(batch["whole"])))
 
     def guided(self, batch: Batch, read: Read) -> Tensor:
         """The generator on crops, told what the tree read in whole pictures; in [-1, 1]."""
@@ -127,7 +132,7 @@ class S3E(Captioned, DeblurGAN):
     def generator_losses(self, batch: Batch) -> Losses:
         """Eq. 9: of the restored pictures, the captions and the nodes."""
         c, v = self.config, self.see(batch["whole"])
-        read: Read = self.tree(v)
+        read = self.read(v)
         found = self.image_losses(self.guided(batch, read), signed(batch["sharp"]))
         found["captions"] = self.caption_losses(batch, self.captioner.begin(v, read))
         found["tree"] = tree_losses(read.logits, batch["classes"]).mean()
@@ -138,4 +143,4 @@ class S3E(Captioned, DeblurGAN):
     def explain(self, blur: Tensor) -> Maps:
         """What the nodes see, with their likeliest labels and a caption; and beside the ResNet."""
         v = self.see(squared(blur, self.config.side))
-        return explained(self, self.tree(v), v, blur)
+        return explained(self, self.read(v), v, blur)
