@@ -91,6 +91,7 @@ def test_a_data_set_holds_what_the_contract_says(whole):
     assert len({tuple(row) for row in rows(whole.out).values()}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how", [{"workers": Workers(2)}, {"shard_size": 1}, {"shard_size": 5}, {"image_format": "webp"}]
 )
@@ -118,6 +119,7 @@ def test_a_killed_run_goes_on_to_the_same_digest(whole, photos, tmp_path, kill):
     assert not list(out.rglob(".*"))
 
 
+@pytest.mark.slow
 def test_the_digest_is_the_same_on_a_processor_without_simd(whole, photos, tmp_path):
     done = child(photos, tmp_path / "out", NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
     assert done.stdout.strip() == whole.digest, done.stderr

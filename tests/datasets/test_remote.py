@@ -94,6 +94,7 @@ def contents(place) -> dict[str, bytes]:
     return {name: store.read(name) for name in store.names()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scheme", "workers"), [("memory", 1), ("file", 1), ("file", 2)], ids=lambda value: str(value)
 )
@@ -124,6 +125,7 @@ def test_items_are_those_of_the_folder(whole, url):
             assert torch.equal(there[index][kind], here[index][kind])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [0, 6, 9])
 def test_a_killed_run_goes_on_to_the_same_digest(whole, photos, tmp_path, kill):
     out = f"file://{tmp_path}/out"

@@ -229,6 +229,7 @@ def test_an_update_moves_its_own_network_and_nothing_else(tiny):
         assert {name for name in own if name.endswith("weight")} <= moved <= own
 
 
+@pytest.mark.slow
 def test_it_halves_the_error_of_four_pairs(tiny):
     batch = real_pairs(32)
     # What copying the input would give; the untrained network is worse.

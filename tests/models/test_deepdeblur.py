@@ -153,6 +153,7 @@ def test_adversarial_loss_needs_large_crops():
         build("deepdeblur", "tiny", adversarial=1)
 
 
+@pytest.mark.slow
 def test_tiny_learns_four_real_pairs(tiny):
     batch = real_pairs(16)
     stage, optimisers = start(tiny)

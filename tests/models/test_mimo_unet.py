@@ -94,6 +94,7 @@ def test_every_parameter_is_trained(tiny):
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in tiny.parameters())
 
 
+@pytest.mark.slow
 def test_tiny_halves_the_error_of_four_real_pairs(tiny):
     batch = real_pairs(16)
     stage, optimisers = start(tiny)

@@ -122,6 +122,7 @@ def test_optimiser_of_the_paper():
     assert rates == pytest.approx([1e-3, (1e-3 + 1e-7) / 2, 1e-7])
 
 
+@pytest.mark.slow
 def test_it_halves_the_error_of_four_pairs(tiny, pairs):
     # What copying the input would give; the untrained network is worse.
     first = float(F.l1_loss(pairs["blur"], pairs["sharp"]))

@@ -73,6 +73,7 @@ def test_the_rate_is_constant_and_then_falls(tiny):
     assert rates == pytest.approx([2e-3, 2e-3, (2e-3 + 1e-6) / 2, 1e-6])
 
 
+@pytest.mark.slow
 def test_it_halves_the_error_of_four_pairs(tiny, pairs):
     # What copying the input would give; the untrained network is worse.
     first = float(F.l1_loss(pairs["blur"], pairs["sharp"]))

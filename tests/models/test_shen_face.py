@@ -94,6 +94,7 @@ def test_stages_train_what_they_name(batch):
     assert {name.split(".")[0] for name in moved} == {"parsing", "network", "critic"}
 
 
+@pytest.mark.slow
 def test_tiny_halves_its_error_on_four_pictures(tiny, batch):
     stage, optimisers = start(tiny, 1)
     history = [float(step(stage, optimisers, batch)["generator"]["l1"]) for _ in range(60)]

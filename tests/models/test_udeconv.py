@@ -93,6 +93,7 @@ def test_the_rate_decays_after_every_eight_pictures():
     assert update.schedule(1000 / config.steps) == pytest.approx(0.99997**1000)
 
 
+@pytest.mark.slow
 def test_it_halves_the_error_of_four_pairs(tiny, pairs):
     # What the mean colour would give: nothing hands the picture itself to the output.
     sharp = pairs["sharp"]

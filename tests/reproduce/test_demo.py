@@ -8,6 +8,7 @@ import pytest
 from blurbench.reproduce.demo import DemoRun, run_demo
 
 
+@pytest.mark.slow
 def test_the_demo_ends_with_both_boards_and_resumes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,7 @@ def read(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_s3e_restores_and_resumes(tmp_path, monkeypatch):
     methods = ("U-Deconv", "S3E-Deblur (ImD) w/o coTrain")
     rows = run("s3e-2", tmp_path, methods, monkeypatch)
@@ -85,6 +86,7 @@ def test_s3e_restores_and_resumes(tmp_path, monkeypatch):
         reproduce.reproduce("s3e-2", tmp_path, steps=5, tell=lambda _: None)
 
 
+@pytest.mark.slow
 def test_s3e_captions(tmp_path, monkeypatch):
     # METEOR and SPICE start Java, if there is any.
     quick = partial(captioning.score, metrics=("bleu", "rouge", "cider"), tokenizer="python")
@@ -100,6 +102,7 @@ def test_s3e_captions(tmp_path, monkeypatch):
     assert len(written["captions"]) == 2
 
 
+@pytest.mark.slow
 def test_sp_gains(tmp_path, monkeypatch):
     rows = run("sp-3", tmp_path, ("MIMO-UNet", "Ours-UNet", "Ours-UNet+SP"), monkeypatch)
     others, unet, sp, gain = rows
@@ -111,6 +114,7 @@ def test_sp_gains(tmp_path, monkeypatch):
     assert {row["protocol"] for row in (unet, sp, gain)} == {"gopro-matlab"}
 
 
+@pytest.mark.slow
 def test_umsn_recognition(tmp_path, monkeypatch):
     rows = run(
         "umsn-5", tmp_path, ("Clear images", "Blurred images", "Xu et al.", "UMSN"), monkeypatch
@@ -124,6 +128,7 @@ def test_umsn_recognition(tmp_path, monkeypatch):
     assert summary["using"] == {"embedding": "pixels"}
 
 
+@pytest.mark.slow
 def test_umsn_masks_and_confidences(tmp_path, monkeypatch):
     masks = run("umsn-2", tmp_path, ("SN fine-tuned on blurred images",), monkeypatch)
     assert [row["status"] for row in masks] == ["measured"] * 4
@@ -133,6 +138,7 @@ def test_umsn_masks_and_confidences(tmp_path, monkeypatch):
     assert len({row["measured"] for row in rows if "image 1" in row["subset"]}) > 1
 
 
+@pytest.mark.slow
 def test_brmr_squares_and_iterations(tmp_path, monkeypatch):
     methods = ("iGAN discriminator", "adversarial BRMR")
     squares, iterations = run("brmr-text", tmp_path, methods, monkeypatch)

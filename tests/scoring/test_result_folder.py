@@ -149,6 +149,7 @@ def scratch(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_whatever_stands_in_a_file_there_is_a_board_or_one_line(scratch, data):

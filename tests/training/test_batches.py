@@ -39,6 +39,7 @@ def test_a_stream_that_starts_late_is_the_tail_of_the_whole() -> None:
     assert all(torch.equal(a, b) for a, b in zip(whole[4:], tail, strict=True))
 
 
+@pytest.mark.slow
 def test_loader_workers_change_nothing() -> None:
     alone, helped = stream(0, 3), stream(0, 3, workers=2)
     assert all(torch.equal(a, b) for a, b in zip(alone, helped, strict=True))
@@ -54,12 +55,14 @@ class Unlike(ToyPairs):
         return {"blur": torch.zeros(3, size, size), "group": group}
 
 
+@pytest.mark.slow
 def test_what_a_worker_refuses_is_one_line() -> None:
     pairs = TrainingPairs(Unlike(), CONFIG, seed=3)
     with pytest.raises(UserError, match=r"^crop_size=none: these pairs have several sizes"):
         next(batches(pairs, 0, 1, 0, 1, 1))
 
 
+@pytest.mark.slow
 def test_signals_to_the_group_of_the_trainer_do_not_reach_its_workers() -> None:
     pairs = TrainingPairs(Unlike(), CONFIG.model_copy(update={"batch_size": 1}), seed=3)
     assert next(batches(pairs, 0, 1, 0, 1, 1))["group"][0, 0, 0, 0] != os.getpgrp()
@@ -106,6 +109,7 @@ def test_step_seeds_differ_by_seed_step_and_process() -> None:
     assert len(seeds) == 27
 
 
+@pytest.mark.slow
 def test_pairs_blurred_on_the_fly_are_the_same_with_workers_and_after_a_resume() -> None:
     recipe = load_recipe("demo")
     source = open_for(recipe, "builtin:photos")

@@ -48,6 +48,7 @@ def test_parts_of_a_batch_have_its_gradients(tmp_path: Path, name: str) -> None:
         assert furthest(one_step(tmp_path / str(parts), name, accumulate=parts), whole) < 1e-13
 
 
+@pytest.mark.slow
 def test_processes_have_the_gradients_of_the_whole_batch(tmp_path: Path) -> None:
     # DeblurGAN draws places for its gradient penalty, in each process its own.
     names = [name for name in SMALL if name != "deblurgan"]

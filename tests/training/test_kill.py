@@ -72,6 +72,7 @@ def whole(data: Path) -> bytes:
     return (out / "last.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "after"), [(signal.SIGKILL, 3), (signal.SIGTERM, 9)])
 def test_a_killed_run_ends_with_the_same_bits(
     data: Path, whole: bytes, tmp_path: Path, number: int, after: int
@@ -88,6 +89,7 @@ def test_a_killed_run_ends_with_the_same_bits(
     assert (out / "last.safetensors").read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_two_processes_train_like_one(data: Path, tmp_path: Path) -> None:
     small = {"widths": (4, 8), "blocks": (1, 1), "batch_size": 2, "crop_size": 32}
     options: dict[str, Any] = {"preset": "tiny", "steps": 4, "device": "cpu", "overrides": small}
@@ -99,6 +101,7 @@ def test_two_processes_train_like_one(data: Path, tmp_path: Path) -> None:
     assert gaps.mean() < 1e-4
 
 
+@pytest.mark.slow
 def test_processes_outlive_the_death_of_one(tmp_path: Path) -> None:
     (tmp_path / "die.py").write_text(DIE)
     command, environment = torchrun(2)

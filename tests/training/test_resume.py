@@ -41,6 +41,7 @@ def make(folder: Path, name: str) -> Runner:
     return Runner(folder, model, training, None, pairs, STEPS, cpu, checkpoint_seconds=0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_stopped_anywhere_it_ends_with_the_same_bits(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

@@ -100,6 +100,7 @@ def test_log_rows_are_written_once_over_a_resume(tmp_path: Path) -> None:
     assert {row["stage"] for row in rows} == {"warm", "gan", "validation"}
 
 
+@pytest.mark.slow
 def test_time_to_look_at_a_run_is_not_that_of_its_steps(tmp_path: Path) -> None:
     runner = make_runner(tmp_path / "run", 60)
     look = runner._look
@@ -290,6 +291,7 @@ def test_bf16_is_for_training_and_neither_for_weights_nor_for_validation(tmp_pat
         assert {v.dtype for v in values if v.is_floating_point()} == {torch.float32}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_step_is_the_plain_one(tmp_path: Path) -> None:
     found = {}

@@ -268,6 +268,7 @@ def test_igan_is_frozen_while_pgan_learns(small):
     assert small.patch_discriminator.training
 
 
+@pytest.mark.slow
 def test_each_stage_halves_the_error_of_four_pairs():
     torch.manual_seed(0)
     tiny = build("brmr", "tiny")

@@ -150,6 +150,7 @@ def test_every_parameter_is_trained(tiny):
                 assert parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.slow
 def test_it_halves_the_error_of_four_pairs(tiny):
     batch = real_pairs(32)
     # What copying the input would give; the untrained network is worse.

@@ -177,6 +177,7 @@ def test_words_and_classes_come_from_the_training_captions():
     assert few.classes(CAPTIONS[0]).max() < 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_learns_four_captions(name):
     torch.manual_seed(0)

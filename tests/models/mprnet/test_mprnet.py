@@ -151,6 +151,7 @@ def test_optimiser_of_the_paper():
     assert rates == pytest.approx([2e-4, (2e-4 + 1e-6) / 2, 1e-6], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_it_halves_the_error_of_four_pairs(tiny, pairs):
     # What copying the input would give; the untrained network is worse.
     first = float(F.l1_loss(pairs["blur"], pairs["sharp"]))

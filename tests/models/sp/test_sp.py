@@ -343,6 +343,7 @@ def test_one_step_moves_backbone_and_student(tiny):
     assert {"backbone", "student", "connections", "heads"} <= moved
 
 
+@pytest.mark.slow
 def test_tiny_halves_the_error_of_four_real_pairs(tiny):
     batch = real_pairs(32)
     wanted = float(F.l1_loss(batch["blur"], batch["sharp"])) / 2

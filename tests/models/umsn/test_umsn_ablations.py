@@ -110,6 +110,7 @@ def test_bn_needs_no_masks_and_trains_all_of_itself(bn):
     assert bn.NEEDS == ()
 
 
+@pytest.mark.slow
 def test_tiny_bn_halves_its_error_on_four_pictures(bn):
     stage, optimisers = start(bn)
     batch = real_pairs(32)

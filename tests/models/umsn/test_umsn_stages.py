@@ -154,6 +154,7 @@ def test_features_are_no_part_of_the_model():
     assert set(model.state_dict()) == keys
 
 
+@pytest.mark.slow
 def test_tiny_halves_its_error_on_four_pictures():
     torch.manual_seed(0)
     model = build("umsn", "tiny")
