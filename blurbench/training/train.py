@@ -2,7 +2,7 @@
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +67,13 @@ def train(
     """
     torch.manual_seed(seed)
     model = build(name, preset=preset, **(overrides or {}))
+    world, target = find_world(), pick_device(device)
     pairs, validation = open_pairs(data, seed)
-    validation = judging(model, validation)
     # Of several processes, the one that starts the others checks and locks for all.
-    world = find_world()
     check_model(name, model, pairs, world.size if world.started else processes)
+    check_devices(target, world.local_size if world.started else processes)
     total = steps or model.config.steps
     make_ready(model, pairs, init, total)
-    target = pick_device(device)
-    check_devices(target, world.local_size if world.started else processes)
     if world.first:
         start_run(out, describe(name, preset, model, pairs, total, seed, init), resume)
         model.save_language(out / VOCABULARY)
@@ -86,31 +84,35 @@ def train(
             words = child_arguments(data, overrides or {}, model=name, device=device, **options)
             launch(processes, out, words)
         else:
-            runner = Runner(
-                folder=out,
-                model=model,
-                pairs=TrainingPairs(pairs, model.config, seed, model.reader()),
-                validation=validation,
-                samples=validation or pairs,
-                steps=total,
-                device=join(world, target),
-                world=world,
-                # On the CPU the processors have the network to compute.
-                loader_workers=0 if target.type == "cpu" else min(4, os.cpu_count() or 1),
-                checkpoint_seconds=checkpoint_seconds,
-            )
-            with told_what_fits(out):
-                runner.run()
-            leave()
+            training = TrainingPairs(pairs, model.config, seed, model.reader())
+            judged = judging(model, validation)
+            shown = judged or pairs
+            runner = Runner(out, model, training, judged, shown, total, target, world)
+            run_here(runner, checkpoint_seconds)
     best = load_progress(checkpoints(out)[-1]).best_metric
     return Trained(out, total, parameter_count(model), best, "PSNR" if model.RESTORES else "CIDEr")
+
+
+def run_here(runner: Runner, checkpoint_seconds: float) -> None:
+    """The loop in this process, alone or as one of several."""
+    device = join(runner.world, runner.device)
+    # On the CPU the processors have the network to compute.
+    workers = 0 if device.type == "cpu" else min(4, os.cpu_count() or 1)
+    with told_what_fits(runner.folder):
+        replace(
+            runner,
+            device=device,
+            loader_workers=workers,
+            checkpoint_seconds=checkpoint_seconds,
+        ).run()
+    leave()
 
 
 def open_pairs(data: Place | tuple[str, str], seed: int) -> tuple[Pairs, Pairs | None]:
     """The train split, and the val split where there is one."""
     if not isinstance(data, tuple):
         stored = BlurDataset(data, "train")
-        return stored, BlurDataset(data, "val") if "val" in stored.splits else None
+        return stored, stored.other("val") if "val" in stored.splits else None
     recipe = load_recipe(data[0])
     source = open_for(recipe, data[1])
     pairs = OnTheFlyDataset(recipe, source, "train", seed)
