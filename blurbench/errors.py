@@ -21,16 +21,30 @@ def one_line(error: BaseException, where: str = "") -> str:
     """
     text = " ".join(str(error).split())
     if not isinstance(error, UserError):
-        if debugging():
-            traceback.print_exception(error, file=sys.stderr)
+        _show(error)
         text = f"{type(error).__name__}: {text}".removesuffix(": ") + _came_from(error)
     # Most messages name their file themselves.
     return text if text.startswith(where) else f"{where}: {text}"
 
 
+def reason(error: Exception) -> str:
+    """What another library says is wrong, for the brackets of a line of ours: its own first line.
+
+    torch goes on with pages of its code. All of it when `debugging`, as of `one_line`.
+    """
+    _show(error)
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def debugging() -> bool:
     """Whether whole tracebacks are wanted: --debug, or BLURBENCH_DEBUG=1."""
     return os.environ.get(DEBUG, "0") not in ("", "0")
+
+
+def _show(error: BaseException) -> None:
+    if debugging():
+        traceback.print_exception(error, file=sys.stderr)
 
 
 def _came_from(error: BaseException) -> str:

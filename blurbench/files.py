@@ -123,6 +123,8 @@ def locked(folder: Path) -> Iterator[None]:
 
     Its file .lock stays behind: a lock on a file that another process removes would guard nothing.
     """
+    # Not by the package filelock: where flock is missing it falls back to a file that a killed run
+    # leaves behind, which would keep out the run that goes on.
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:
         try:

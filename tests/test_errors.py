@@ -2,7 +2,7 @@
 
 import pytest
 
-from blurbench.errors import DEBUG, UserError, one_line
+from blurbench.errors import DEBUG, UserError, one_line, reason
 from blurbench.files import json_document
 
 
@@ -37,10 +37,16 @@ def test_what_nobody_foresaw_ends_with_our_file_and_line(capsys):
     assert one_line(ZeroDivisionError()) == "ZeroDivisionError"
 
 
+def test_what_another_library_says_is_its_first_line():
+    assert reason(ValueError("\nnot a zip file\n  at line 3")) == "not a zip file"
+    assert reason(KeyError()) == "KeyError"
+
+
 @pytest.mark.parametrize(("value", "shown"), [("1", True), ("0", False), ("", False)])
 def test_debugging_shows_the_whole_of_what_nobody_foresaw(value, shown, monkeypatch, capsys):
     monkeypatch.setenv(DEBUG, value)
     one_line(caught(refuse))
     assert capsys.readouterr().err == ""
-    one_line(caught(json_document, {1, 2}))
-    assert ("Traceback" in capsys.readouterr().err) == shown
+    for tell in (one_line, reason):
+        tell(caught(json_document, {1, 2}))
+        assert ("Traceback" in capsys.readouterr().err) == shown

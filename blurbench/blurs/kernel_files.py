@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from blurbench.blurs.base import KernelLayout
-from blurbench.errors import UserError
+from blurbench.errors import UserError, reason
 from blurbench.files import replacing, sha256
 from blurbench.images import check_header, read_bytes
 from blurbench_kernels import bank
@@ -84,8 +84,7 @@ def _read(path: Path, variable: str | None) -> np.ndarray | list[np.ndarray]:
         raise
     # Parsers of others, which raise what they like for a torn file.
     except Exception as error:
-        problem = str(error).split("\n")[0] or type(error).__name__
-        raise UserError(f"{path}: not a readable {path.suffix} file ({problem})") from None
+        raise UserError(f"{path}: not a readable {path.suffix} file ({reason(error)})") from None
 
 
 def _slices(path: Path, array: np.ndarray, layout: KernelLayout | None) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from blurbench.errors import UserError
+from blurbench.errors import UserError, reason
 from blurbench.metrics.levels import rounded
 from blurbench.metrics.protocols import Protocol
 
@@ -63,8 +63,7 @@ def exported(path: Path) -> Features:
         program = torch.export.load(path)
         size, network = input_size(program), program.module()
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path}: not a network of torch.export ({reason})") from None
+        raise UserError(f"{path}: not a network of torch.export ({reason(error)})") from None
     return lambda image: run(network, batch(resized(image, size)) / 255)
 
 
@@ -105,8 +104,7 @@ def vgg_face(path: Path) -> Features:
             for layer, kernel, bias in zip(wanted, kernels, biases, strict=True):
                 layer.load_state_dict({"weight": kernel, "bias": bias})
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path}: not the weights of a VGG16 ({reason})") from None
+        raise UserError(f"{path}: not the weights of a VGG16 ({reason(error)})") from None
     mean = torch.tensor(VGG_FACE_MEAN).view(3, 1, 1)
     return lambda image: run(layers.eval(), batch(image) - mean)
 

@@ -9,7 +9,7 @@ import torch
 
 from blurbench.datasets.format import Row
 from blurbench.datasets.pairs import ScoredSplit
-from blurbench.errors import UserError
+from blurbench.errors import UserError, reason
 from blurbench.files import sha256
 from blurbench.images import to_float
 from blurbench.metrics import find_metric
@@ -93,10 +93,8 @@ class MetricInputs:
         try:
             vectors = np.stack([embed(picture) for picture in pictures])
         except (ValueError, RuntimeError, AssertionError) as error:
-            # The first line: what TorchScript raises goes on with pages of its own code.
-            reason = (str(error) or type(error).__name__).splitlines()[0]
             told = f"--using embedding: {self.provenance['embedding']} does not fit these pictures"
-            raise UserError(f"{told}: {reason}") from None
+            raise UserError(f"{told}: {reason(error)}") from None
         return Gallery(embed, vectors, [str(row["identity"]) for row in known])
 
 

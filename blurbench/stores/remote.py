@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, ClassVar
 
-from blurbench.errors import UserError
+from blurbench.errors import UserError, reason
 from blurbench.files import json_document, write_jsonl
 
 THREADS = 8  # a put takes some 50 ms, making a pair about 10
@@ -190,9 +190,9 @@ class Remote:
         except ImportError as error:
             raise UserError(f"{self.where()}: {error}; pip install that and try again") from None
         except Exception as error:  # drivers raise whatever their libraries do
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            told = getattr(error, "strerror", None) or reason(error)
             mend = "check the address, your credentials and the connection"
-            raise UserError(f"{self.where(name)}: {reason}; {mend}") from None
+            raise UserError(f"{self.where(name)}: {told}; {mend}") from None
 
 
 def _has_folders(path: str) -> bool:

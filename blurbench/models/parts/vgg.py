@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from blurbench.errors import UserError
+from blurbench.errors import UserError, reason
 
 # ImageNet statistics of RGB in [0, 1], which torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -108,8 +108,9 @@ def load_vgg(weights: str, vgg: Vgg) -> nn.Sequential:
             {k.removeprefix("features."): v for k, v in state.items() if "classifier" not in k}
         )
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path}: not {vgg.title} weights of torchvision ({reason})") from None
+        raise UserError(
+            f"{path}: not {vgg.title} weights of torchvision ({reason(error)})"
+        ) from None
     return features
 
 
