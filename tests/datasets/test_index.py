@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from blurbench.datasets.verify import verify
 from blurbench.engine import Workers
 from blurbench.errors import UserError
 from blurbench.files import read_jsonl, sha256
+from blurbench.images import decode
 from blurbench.recipes.recipe import load_any_recipe
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
@@ -206,6 +208,20 @@ def test_pairs_that_are_none_are_listed_and_read_again(gopro, tmp_path):
     assert list(read_jsonl(tmp_path / "index" / "failures.jsonl")) == done.failures
     write(gopro / "train/S2/sharp/1.png", 5)
     assert index(GOPRO, str(gopro), tmp_path / "index").counts == {"test": 1, "train": 2}
+
+
+def test_a_fault_of_ours_costs_one_pair_and_keeps_its_place(gopro, tmp_path, monkeypatch):
+    def faulty(data, name):
+        if name.endswith("test/S3/blur/1.png"):
+            raise ZeroDivisionError("a fault of ours")
+        return decode(data, name)
+
+    monkeypatch.setattr("blurbench.datasets.index.decode", faulty)
+    done = index(GOPRO, str(gopro), tmp_path / "index")
+    (failure,) = done.failures
+    words = r"test/S3/blur/1\.png: ZeroDivisionError: a fault of ours \(datasets/index\.py:\d+\)"
+    assert re.fullmatch(words, failure["error"])
+    assert done.counts == {"train": 3}
 
 
 def test_a_data_set_like_any_other(gopro, tmp_path):
