@@ -17,6 +17,7 @@ from blurbench.captions import score, words
 from blurbench.datasets.dataset import BlurDataset
 from blurbench.files import read_json
 from blurbench.inference.captions import generate
+from blurbench.runs.folder import read_config
 from blurbench.runs.load import load_run
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.nodes import node_accuracy
@@ -76,7 +77,7 @@ def train_all(asked: argparse.Namespace) -> dict[str, Path]:
 
 def settings(run: Path) -> dict[str, Any]:
     """What a reader must know of a run."""
-    config = read_json(run / "config.json")
+    config = read_config(run)
     kept = ("resnet", "resnet_weights", "batch_size", "crop_size", "side")
     return {"steps": config["steps"], **{name: config["config"][name] for name in kept}}
 

@@ -14,7 +14,7 @@ from blurbench.datasets.format import Row, pixel_hash
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError
 from blurbench.metrics import compute
-from blurbench.models.parts.dropout import drawing
+from blurbench.models.parts.dropout import noise_number
 from blurbench.runs.trained import Restored
 from blurbench.scoring.restorers import Restorer
 from blurbench.scoring.result_folder import ResultSummary, ScoredPicture
@@ -94,7 +94,7 @@ class Scorer:
         """A picture restored under so many draws of noise; once where none is drawn."""
         draws = []
         for number in range(self.head.repeats):
-            with drawing(number) as draw:
+            with noise_number(number) as draw:
                 draws.append(self.restore.restore(blur, row))
             if not draw.used:
                 break

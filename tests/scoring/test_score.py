@@ -12,7 +12,7 @@ from blurbench.errors import DEBUG, UserError
 from blurbench.files import read_json, read_jsonl, write_jsonl
 from blurbench.images import read_image
 from blurbench.metrics import compute
-from blurbench.models.parts.dropout import drawing, with_dropout
+from blurbench.models.parts.dropout import noise_number, with_dropout
 from blurbench.runs.trained import Restored
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
@@ -50,7 +50,7 @@ def test_scores_of_a_model_that_draws_noise_are_means_over_its_draws(data_set, t
     sharp = read_image(data_set / "test" / "sharp" / "crop-0.png")
     drawn = []
     for number in range(3):
-        with drawing(number):
+        with noise_number(number):
             drawn.append(compute("psnr", noisy(blur), sharp))
     assert rows[0]["metrics"]["psnr"] == pytest.approx(np.mean(drawn), abs=1e-9)
     assert rows[0]["spread"]["psnr"] == pytest.approx(np.std(drawn, ddof=1), abs=1e-9)

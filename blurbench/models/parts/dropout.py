@@ -25,8 +25,8 @@ _draw: ContextVar[Draw] = ContextVar("draw")
 
 
 @contextmanager
-def drawing(number: int) -> Iterator[Draw]:
-    """Draw the noise of this number inside; 0 is what is drawn outside of any `drawing`."""
+def noise_number(number: int) -> Iterator[Draw]:
+    """Draw the noise of this number inside; 0 is what is drawn outside of it."""
     draw = Draw(number)
     token = _draw.set(draw)
     try:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from blurbench.models.parts.dropout import drawing, pixel_seed, with_dropout
+from blurbench.models.parts.dropout import noise_number, pixel_seed, with_dropout
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_each_draw_has_noise_of_its_own_and_the_first_is_the_usual_one(network, 
     usual = with_dropout(network, network, images)
     drawn = []
     for number in (0, 1, 2, 1):
-        with drawing(number) as draw:
+        with noise_number(number) as draw:
             drawn.append(with_dropout(network, network, images))
         assert draw.used
     assert torch.equal(drawn[0], usual)
@@ -71,6 +71,6 @@ def test_each_draw_has_noise_of_its_own_and_the_first_is_the_usual_one(network, 
 
 def test_a_network_without_noise_says_so(images):
     network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Dropout(0.0))
-    with drawing(1) as draw:
+    with noise_number(1) as draw:
         with_dropout(network, network, images)
     assert not draw.used
