@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import blurbench
 from blurbench.datasets.complete import SetSummary, complete, say_counts
@@ -100,11 +101,39 @@ def plan(recipe: Recipe, source: Source, *, seed: int = 0, limit: int | None = N
     UserError where none of those few can be made.
     """
     tasks = list_tasks(recipe, source, limit)
+    measured, problems = _measure(recipe, seed, tasks)
+    if not measured:
+        tried = f"none of the {counted(len(problems), 'pair')} tried can be made"
+        raise UserError(f"{source.spec}: {tried}; the first: {problems[0]}")
     sources = Counter(task.split for task in tasks if task.replica == 0)
-    sizes: list[int] = []
+    # The first pair pays for compiling.
+    warm = measured if len(tasks) == 1 else measured[1:]
+    # A source image is read once for all its pairs.
+    seconds = sum(each.loading * sources.total() + each.making * len(tasks) for each in warm)
+    return Plan(
+        dict(sources),
+        dict(Counter(task.split for task in tasks)),
+        int(sum(each.bytes for each in measured) / len(measured) * len(tasks)),
+        seconds / max(len(warm), 1),
+        "" if limit else shortfall(recipe, tasks),
+    )
+
+
+class _Measured(NamedTuple):
+    """What one pair took."""
+
+    loading: float  # s
+    making: float  # s
+    bytes: int
+
+
+def _measure(
+    recipe: Recipe, seed: int, tasks: Sequence[PairTask]
+) -> tuple[list[_Measured], list[str]]:
+    """A few pairs spread over all, and why others of them cannot be made."""
+    measured: list[_Measured] = []
     problems: list[str] = []
-    loading = making = 0.0
-    # The first pair pays for compiling; with the others, four tell enough.
+    # Without the first, four tell enough.
     for task in tasks[:: max(1, len(tasks) // 4)][:5]:
         began = time.perf_counter()
         try:
@@ -115,23 +144,8 @@ def plan(recipe: Recipe, source: Source, *, seed: int = 0, limit: int | None = N
             problems.append(one_line(error, task.source_id))
             continue
         size = sum(len(encode(image)) for image in pair.images.values())
-        if sizes or len(tasks) == 1:
-            loading += loaded - began
-            making += time.perf_counter() - loaded
-        sizes.append(size)
-    if not sizes:
-        tried = f"none of the {counted(len(problems), 'pair')} tried can be made"
-        raise UserError(f"{source.spec}: {tried}; the first: {problems[0]}")
-    # A source image is read once for all its pairs.
-    seconds = loading * sources.total() + making * len(tasks)
-    counts = Counter(task.split for task in tasks)
-    return Plan(
-        dict(sources),
-        dict(counts),
-        int(sum(sizes) / len(sizes) * len(tasks)),
-        seconds / max(len(sizes) - 1, 1),
-        "" if limit else shortfall(recipe, tasks),
-    )
+        measured.append(_Measured(loaded - began, time.perf_counter() - loaded, size))
+    return measured, problems
 
 
 def _refuse_inside(source: Source, out: Store) -> None:

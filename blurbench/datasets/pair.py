@@ -84,13 +84,7 @@ def make_pair(
     blurred = _blur(recipe, key, sharp, exposed, light)
     window = _window(recipe, item_id, sharp.image.shape, blurred.border)
     mask = sharp.mask[window].copy() if recipe.masks and sharp.mask is not None else None
-    image = blurred.image[window]
-    place: dict[str, Any] = {}
-    if recipe.region:
-        random = stream(*key, "region")
-        whole = blurred.family != IDENTITY
-        image, place = confine(recipe.region, random, item_id, image, exposed[window], mask)
-        place = place if whole else NOWHERE[recipe.region.kind]
+    image, place = _confined(recipe, key, blurred, window, exposed[window], mask)
     sigma = 0.0 if _is_gallery(sharp) else _noise_sigma(recipe, key)
     blurred = replace(blurred, drawn={**blurred.drawn, **draws.stated})
     row = _row(recipe, key, sharp, blurred, sigma)
@@ -146,6 +140,22 @@ def _row(
         row["severity_mean_px"] = round(blurred.severity[0], 3)
         row["severity_max_px"] = round(blurred.severity[1], 3)
     return row
+
+
+def _confined(
+    recipe: Recipe,
+    key: PairKey,
+    blurred: Blurred,
+    window: tuple[slice, slice],
+    light: np.ndarray,
+    mask: np.ndarray | None,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """What is kept of the blurred picture, in the recipe's region if it has one; its columns."""
+    image, region = blurred.image[window], recipe.region
+    if region is None:
+        return image, {}
+    image, place = confine(region, stream(*key, "region"), key.source_id, image, light, mask)
+    return image, NOWHERE[region.kind] if blurred.family == IDENTITY else place
 
 
 def confine(
