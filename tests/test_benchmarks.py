@@ -30,6 +30,7 @@ def measured(monkeypatch, tmp_path, capsys):
     return run
 
 
+@pytest.mark.slow
 def test_networks_are_timed_both_ways(measured):
     rows = measured("mimo-unet:tiny", "pix2pix_D70")
     assert [(row["name"], row["what"]) for row in rows] == [

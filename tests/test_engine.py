@@ -44,6 +44,7 @@ def test_a_worker_that_dies_is_replaced_and_its_shard_tried_again(tmp_path):
     assert (tmp_path / "died").exists()
 
 
+@pytest.mark.slow
 def test_a_shard_that_kills_every_worker_is_reported():
     done = list(run_shards(engine_jobs.die_at_three, range(6), Workers(2)))
     assert {each.shard for each in done if each.killed} >= {3}
@@ -100,6 +101,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_workers_without_a_word(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(INTERRUPTED)

@@ -37,6 +37,7 @@ def test_a_line_break_does_not_hang_meteor() -> None:
     assert found.rows[2] == whole.rows[2] == {"image": "c", "METEOR": 0}
 
 
+@pytest.mark.slow
 def test_meteor_takes_no_separator_from_a_text(java: Java) -> None:
     process = meteor.warm(java)
     as_one = process.score([["a dog sat"]], ["dog sat"], 60)

@@ -52,6 +52,7 @@ def real(name: str) -> tuple[dict[int, list[str]], dict[int, str]]:
     return references, {each["image_id"]: each["caption"] for each in results}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("java")
 def test_equals_pycocoevalcap() -> None:
     found = score(REFERENCES, CAPTIONS)

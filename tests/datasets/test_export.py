@@ -239,6 +239,7 @@ def test_two_exports_are_equal_to_the_byte(whole, tmp_path, kind):
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_two_workers_write_what_one_does(faces, tmp_path):
     export(faces, "webdataset", tmp_path / "one", shard_pairs=1)
     export(faces, "webdataset", tmp_path / "two", shard_pairs=1, workers=Workers(2))

@@ -133,6 +133,7 @@ def test_rows_of_another_index_are_refused(gopro, tmp_path):
         index(GOPRO, str(gopro), tmp_path / "index")
 
 
+@pytest.mark.slow
 def test_workers_and_shards_change_nothing(gopro, tmp_path):
     one = index(GOPRO, str(gopro), tmp_path / "one", shard_size=1)
     two = index(GOPRO, str(gopro), tmp_path / "two", workers=Workers(2))

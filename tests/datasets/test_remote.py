@@ -152,6 +152,7 @@ def test_an_error_in_the_middle_is_told_and_nothing_is_lost(whole, photos, break
     assert contents(out) == contents(whole.out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [PermissionError(13, "Access Denied"), KeyboardInterrupt()])
 def test_a_run_may_break_at_any_of_its_writes(photos, tmp_path, breaking, error):
     source, expected = open_source(str(photos)), tmp_path / "expected"

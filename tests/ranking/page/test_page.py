@@ -331,6 +331,7 @@ def test_without_script_the_tables_are_still_there(page):
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
+@pytest.mark.slow
 def test_fifty_models_on_a_thousand_pictures_open_sort_and_filter_within_two_seconds(
     driver, make_result, tmp_path
 ):
