@@ -13,7 +13,7 @@ from installed import write_package
 from small_results import write_data_set, write_result
 
 from blurbench import blurs, metrics, models
-from blurbench.datasets.complete import SetSummary
+from blurbench.datasets.assemble import SetSummary
 from blurbench.datasets.make import synthesize
 from blurbench.files import write_json
 from blurbench.models import build

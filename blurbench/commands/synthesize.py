@@ -11,7 +11,7 @@ from blurbench.stores.open import open_store
 from blurbench.stores.store import Store
 
 if TYPE_CHECKING:
-    from blurbench.datasets.complete import SetSummary
+    from blurbench.datasets.assemble import SetSummary
     from blurbench.recipes.existing import Existing
     from blurbench.recipes.recipe import Recipe
 

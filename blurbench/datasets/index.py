@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import blurbench
-from blurbench.datasets.complete import SetSummary, complete
+from blurbench.datasets.assemble import SetSummary, assemble
 from blurbench.datasets.find_pairs import FoundPair, list_pairs
 from blurbench.datasets.format import SHOWN_FAILURES, Row, pixel_hash
 from blurbench.datasets.journal import SetRequest, failure_entry, write_record
@@ -41,7 +41,7 @@ def index(
             raise UserError(f"{place}: pairs are indexed in a folder of this machine; give one")
     pairs = list_pairs(recipe, spec)
     root = Path(spec).absolute()
-    return complete(
+    return assemble(
         out,
         _request(recipe, root, pairs),
         pairs,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import blurbench
-from blurbench.datasets.complete import SetSummary, complete, say_counts
+from blurbench.datasets.assemble import SetSummary, assemble, say_counts
 from blurbench.datasets.format import Row, pixel_hash
 from blurbench.datasets.journal import SetRequest, failure_entry, write_record
 from blurbench.datasets.pair import MadePair, make_pair, prepare
@@ -83,7 +83,7 @@ def synthesize(
     short = "" if limit else shortfall(recipe, tasks)
     # Workers may have other working directories.
     making = SynthesisJob(recipe, seed, store.absolute(), image_format)
-    return complete(
+    return assemble(
         out,
         request,
         tasks,

@@ -10,6 +10,7 @@ from blurbench.ranking.breakdowns import Breakdown, breakdowns
 from blurbench.ranking.comparisons import Comparison, comparison
 from blurbench.ranking.csv_files import read_csv
 from blurbench.ranking.merge_seeds import merge_seeds, spread
+from blurbench.ranking.ranks import ranks
 from blurbench.ranking.results import BoardKey, Result, read_result
 from blurbench.ranking.statistics import (
     FEWEST,
@@ -18,7 +19,6 @@ from blurbench.ranking.statistics import (
     by_source,
     estimates,
     means_of_sources,
-    ranks,
 )
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from blurbench.claims import Claim, changed
 from blurbench.errors import UserError
 from blurbench.files import locked, read_json, write_json
 from blurbench.metrics import PROTOCOLS, make_ready
+from blurbench.out_folder import Claim, changed
 from blurbench.ranking.report import leaderboard
 from blurbench.reproduce.build import DEMO_STEPS, Builder, lacking
 from blurbench.reproduce.confidences import confidence_table

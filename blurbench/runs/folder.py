@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from blurbench.claims import Claim
 from blurbench.errors import UserError
 from blurbench.files import read_json, write_json
+from blurbench.out_folder import Claim
 from blurbench.stores.folder import Folder
 
 CONFIG, LOG, VOCABULARY = "config.json", "log.jsonl", "vocabulary.json"  # the last: of captioners

@@ -15,6 +15,9 @@ from blurbench.models.base import Figures
 # (1, 3, h, w) in [0, 1] -> restored, same shape, and what was counted on the way.
 Restore = Callable[[Tensor], tuple[Tensor, Figures]]
 
+# Sides of tiles, px, tried in this order where a whole picture is too much.
+TILES = (1024, 512, 256, 128)
+SMALL = 512 * 512  # pixels; up to here nobody measures what a picture takes
 # Beside the whole picture, trained unet (paper's depth) and mimo-unet differ by up to 2.7 grey
 # levels where tiles share 32 px, 0.27 at 64, 0.01 at 128.
 SHARED = 96
@@ -27,6 +30,21 @@ class Span:
     start: int
     stop: int
     weights: np.ndarray  # float32; over all spans they add up to 1 everywhere
+
+
+def tile_sides(
+    height: int, width: int, multiple: int, fitting: Callable[[], float] | None = None
+) -> list[int]:
+    """Sides of tiles to try for a picture, px, in order; the first may be the whole picture's.
+
+    `fitting` tells how many pixels the memory holds, and is not asked for small pictures.
+    """
+    whole = max(height, width)
+    sides = [whole, *(t for t in TILES if 2 * multiple <= t < whole and t % multiple == 0)]
+    if fitting is None or height * width <= SMALL:
+        return sides
+    most = fitting()
+    return [t for t in sides if min(t, height) * min(t, width) <= most] or sides[-1:]
 
 
 def restore_in_tiles(

@@ -13,11 +13,7 @@ from blurbench.images import to_levels
 from blurbench.models.base import Figures, Model
 from blurbench.runs.ensemble import self_ensemble
 from blurbench.runs.memory import budget, bytes_per_pixel, out_of_memory
-from blurbench.runs.tiles import restore_in_tiles
-
-# Sides of tiles, px, tried in this order where a whole picture is too much.
-TILES = (1024, 512, 256, 128)
-SMALL = 512 * 512  # pixels; up to here nobody measures what a picture takes
+from blurbench.runs.tiles import restore_in_tiles, tile_sides
 
 
 @dataclass(frozen=True)
@@ -71,14 +67,13 @@ class TrainedModel:
         """Sides of tiles to try for a picture; the first may be the whole picture's."""
         if self.tile:
             return [self.tile]
-        whole, multiple = max(height, width), self.model.multiple
-        smaller = [t for t in TILES if t < whole and t % multiple == 0 and t >= 2 * multiple]
-        sides = [whole, *smaller]
         # Linux gives memory that it has not, and kills whoever uses it: there is no error to catch.
-        if self.device.type == "cpu" and height * width > SMALL:
-            most = budget() / self.bytes_per_pixel
-            sides = [t for t in sides if min(t, height) * min(t, width) <= most] or sides[-1:]
-        return sides
+        fitting = self._fitting if self.device.type == "cpu" else None
+        return tile_sides(height, width, self.model.multiple, fitting)
+
+    def _fitting(self) -> float:
+        """How many pixels the memory holds at once."""
+        return budget() / self.bytes_per_pixel
 
     @cached_property
     def bytes_per_pixel(self) -> float:

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.captions import score
-from blurbench.claims import Claim, changed
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError
 from blurbench.files import read_json, write_json
 from blurbench.inference.captions import describe, input_of
+from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
 from blurbench.runs.load import load_run
 from blurbench.runs.trained import TrainedModel

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blurbench.claims import Claim, changed
 from blurbench.datasets.format import Row
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError, one_line
 from blurbench.files import locked, sha256
 from blurbench.metrics import PLUG_INS, PROTOCOLS, find_metric, known, make_ready
+from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
 from blurbench.scoring.environment import environment, forget_peaks, peak_memory
 from blurbench.scoring.restorers import Restorer, trained

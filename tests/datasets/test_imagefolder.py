@@ -8,7 +8,7 @@ import pytest
 import tiny_data
 
 from blurbench.datasets import BlurDataset
-from blurbench.datasets.complete import SetSummary
+from blurbench.datasets.assemble import SetSummary
 from blurbench.datasets.make import synthesize
 from blurbench.files import write_bytes
 from blurbench.images import encode, to_float

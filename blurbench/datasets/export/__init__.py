@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import blurbench
-from blurbench.claims import Claim, changed
 from blurbench.datasets.export import databases, folders, tars
 from blurbench.datasets.export.job import ExportJob, ExportRun, count_pictures
 from blurbench.datasets.export.read import ExportPair, read_pairs
@@ -16,6 +15,7 @@ from blurbench.datasets.format import Description, read_description
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError
 from blurbench.files import TEMPORARY, locked, read_json, sync, write_json
+from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
 from blurbench.sources.open import in_order
 from blurbench.stores.folder import Folder

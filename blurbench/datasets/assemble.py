@@ -10,7 +10,6 @@ from typing import NoReturn, TypeVar
 
 import cv2
 
-from blurbench.claims import Claim, refuse
 from blurbench.datasets.card import write_card
 from blurbench.datasets.format import (
     DATASET,
@@ -42,6 +41,7 @@ from blurbench.datasets.journal import (
 )
 from blurbench.engine import Workers, run_items
 from blurbench.errors import UserError
+from blurbench.out_folder import Claim, refuse
 from blurbench.progress import progress
 from blurbench.recipes.recipe import PROSE
 from blurbench.sources.open import in_order
@@ -90,7 +90,7 @@ def say_counts(counts: dict[str, int]) -> str:
     return f"{counted(sum(counts.values()), 'pair')} ({by_split})" if counts else "no pairs"
 
 
-def complete(
+def assemble(
     out: Place | Store,
     request: SetRequest,
     pairs: Sequence[PairT],

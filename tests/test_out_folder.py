@@ -2,8 +2,8 @@
 
 import pytest
 
-from blurbench.claims import Claim, changed
 from blurbench.errors import UserError
+from blurbench.out_folder import Claim, changed
 from blurbench.stores.open import open_store
 
 CLAIM = Claim("a run", (".work/plan.json", "run.json"), frozenset({".work"}))
