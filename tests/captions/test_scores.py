@@ -127,6 +127,7 @@ def test_cider_of_few_images_is_noted_and_of_no_words_is_none() -> None:
     assert empty.missing["CIDEr"] == "no reference has a word"
 
 
+@pytest.mark.slow
 def test_an_empty_caption_has_scores() -> None:
     found = score(REFERENCES, CAPTIONS | {"a": ""}, tokenizer="python")
     assert found.rows[0]["BLEU-1"] == pytest.approx(0, abs=1e-6)

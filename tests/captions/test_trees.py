@@ -98,6 +98,7 @@ def test_any_text_has_a_tree(text: str) -> None:
     assert tree.subject1 is not None or not any(entities + relations)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("piece", ["a-", "a", "'", "a man sits on "])
 def test_the_time_grows_with_the_length(piece: str) -> None:

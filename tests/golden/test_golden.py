@@ -56,6 +56,7 @@ def test_losses(name):
     assert golden.losses(name) == pytest.approx(LOSSES[name], rel=CLOSE, abs=CLOSE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_names_and_shapes_of_weights(name):
     assert golden.weights_of(name) == WEIGHTS[name]

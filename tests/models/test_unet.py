@@ -82,6 +82,7 @@ def test_a_warm_up_rises_before_the_cosine_falls():
     assert rates[2:] == [cosine(0.1)(t / 10) for t in range(2, 11)]
 
 
+@pytest.mark.slow
 def test_it_overfits_one_batch(tiny):
     sharp = torch.rand(2, 3, 32, 32)
     batch = {"sharp": sharp, "blur": sharp / 2}

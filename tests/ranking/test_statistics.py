@@ -39,6 +39,7 @@ def blurs_of_faces(rng, counts):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counts", [[8] * 30, [3, 8, 13] * 10])
 def test_the_interval_covers_the_mean_where_many_pictures_come_from_one(counts):
     rng = np.random.default_rng(4)
