@@ -9,7 +9,7 @@ import numpy as np
 
 from blurbench.errors import UserError, one_line
 from blurbench.metrics.levels import graded
-from blurbench.metrics.protocols import PROTOCOLS, Protocol
+from blurbench.metrics.protocols import PROTOCOLS, NoScore, Protocol
 from blurbench.metrics.table import METRICS, PYIQA, Metric
 from blurbench.plugins import PlugIns
 
@@ -45,7 +45,8 @@ def compute(
 
     `labels` holds what the metric `needs` beside the pictures. NaN where the metric does not
     apply, as for a face class that a picture does not show. Raises UserError for an unknown name
-    and a missing label, ValueError for pictures that cannot be compared or have no finite score.
+    and a missing label; NoScore, a ValueError, for pictures that cannot be compared or have no
+    finite score.
     """
     how = known(PROTOCOLS, protocol, "protocol")
     measure = find_metric(metric)
@@ -57,7 +58,7 @@ def compute(
     taken = {name: labels[name] for name in measure.needs}
     score = float(function(restored, sharp, how, **measure.options, **taken))
     if math.isinf(score):
-        raise ValueError(f"{metric} is infinite")
+        raise NoScore(f"{metric} is infinite")
     return score
 
 
@@ -100,15 +101,15 @@ def known(table: Mapping[str, Any], name: str, kind: str) -> Any:
 def check_pair(restored: np.ndarray, sharp: np.ndarray | None, reference: bool) -> None:
     """Refuse all but two (H, W, 3) pictures of one size; or one, where no reference is needed."""
     if restored.dtype not in (np.uint8, np.float64) or not _is_rgb(restored):
-        raise ValueError(_not_rgb("restored", restored))
+        raise NoScore(_not_rgb("restored", restored))
     if sharp is None:
         if reference:
-            raise ValueError("there is no sharp picture to compare with")
+            raise NoScore("there is no sharp picture to compare with")
         return
     if sharp.dtype != np.uint8 or not _is_rgb(sharp):
-        raise ValueError(_not_rgb("sharp", sharp))
+        raise NoScore(_not_rgb("sharp", sharp))
     if restored.shape != sharp.shape:
-        raise ValueError(f"restored is {_size(restored)}, sharp is {_size(sharp)} px")
+        raise NoScore(f"restored is {_size(restored)}, sharp is {_size(sharp)} px")
 
 
 def _is_rgb(image: np.ndarray) -> bool:

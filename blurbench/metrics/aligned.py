@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from skimage.registration import phase_cross_correlation
 
-from blurbench.metrics.protocols import Protocol
+from blurbench.metrics.protocols import NoScore, Protocol
 from blurbench.metrics.variants import WANG, mean_square_psnr
 from blurbench.metrics.windows import mean_ssim
 
@@ -27,7 +27,7 @@ class Aligned:
 def homography(restored: np.ndarray, sharp: np.ndarray) -> Aligned:
     """Warp by the homography of highest enhanced correlation (Evangelidis and Psarakis, 2008).
 
-    Raises ValueError where none is found.
+    Raises NoScore where none is found.
     """
     bright, target = matched(restored, sharp)
     # An epsilon of 0 never ends the search early.
@@ -44,7 +44,7 @@ def homography(restored: np.ndarray, sharp: np.ndarray) -> Aligned:
             SMOOTHING,
         )
     except cv2.error:
-        raise ValueError("the restored picture cannot be laid onto the sharp one") from None
+        raise NoScore("the restored picture cannot be laid onto the sharp one") from None
     return warped(bright, target, matrix)
 
 
@@ -90,7 +90,7 @@ def warped(image: np.ndarray, target: np.ndarray, matrix: np.ndarray) -> Aligned
 def covered_psnr(pair: Aligned) -> float:
     """PSNR in dB over the covered pixels."""
     if not pair.covered.any():
-        raise ValueError("the restored picture cannot be laid onto the sharp one")
+        raise NoScore("the restored picture cannot be laid onto the sharp one")
     squares = np.sum((pair.restored.astype(np.float64) - pair.sharp) ** 2)
     return mean_square_psnr(float(squares / (3 * pair.covered.sum(dtype=np.float64))), 1.0)
 

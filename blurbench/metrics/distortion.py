@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from blurbench.metrics.protocols import Protocol
+from blurbench.metrics.protocols import NoScore, Protocol
 from blurbench.metrics.variants import mean_square_psnr
 from blurbench.metrics.windows import K1, K2, gaussian
 from blurbench_kernels._jit import jit
@@ -21,12 +21,12 @@ def psnr(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> float:
 def ssim(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> float:
     """Structural similarity, Wang et al. (2004) eq. 13, mean over whole windows and channels.
 
-    Raises ValueError where the picture is smaller than the window.
+    Raises NoScore where the picture is smaller than the window.
     """
     height, width, channels = sharp.shape
     size = 2 * RADIUS + 1
     if min(height, width) < size:
-        raise ValueError(f"SSIM needs at least {size}x{size} px, got {width}x{height}")
+        raise NoScore(f"SSIM needs at least {size}x{size} px, got {width}x{height}")
     # Channels stay interleaved: a neighbour to the right is then `channels` samples away.
     x, y = (np.ascontiguousarray(image).reshape(height, -1) for image in (restored, sharp))
     c1, c2 = (K1 * protocol.data_range) ** 2, (K2 * protocol.data_range) ** 2

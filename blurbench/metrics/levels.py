@@ -2,18 +2,18 @@
 
 import numpy as np
 
-from blurbench.metrics.protocols import Levels
+from blurbench.metrics.protocols import Levels, NoScore
 
 
 def graded(restored: np.ndarray, levels: Levels) -> np.ndarray:
     """A picture in [0, 1] as grey levels 0 to 255; uint8 stays as it is.
 
-    Raises ValueError where a value is no number: it would pass for black.
+    Raises NoScore where a value is no number: it would pass for black.
     """
     if not np.issubdtype(restored.dtype, np.floating):
         return restored
     if np.isnan(restored).any():
-        raise ValueError("the restored picture holds values that are not numbers")
+        raise NoScore("the restored picture holds values that are not numbers")
     # In the picture's own precision, as it is rounded when it is written to a file.
     values = np.clip(restored, 0, 1) * 255
     if levels == "exact":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from blurbench.errors import UserError
-from blurbench.metrics.protocols import Protocol
+from blurbench.metrics.protocols import NoScore, Protocol
 
 
 def score(
@@ -21,7 +21,7 @@ def score(
     pictures = [restored] if sharp is None or measure.metric_mode == "NR" else [restored, sharp]
     value = float(measure(*(tensor(image) for image in pictures)))
     if math.isnan(value):  # which elsewhere says that a metric does not apply
-        raise ValueError(f"{name} is not a number, as pyiqa computes it")
+        raise NoScore(f"{name} is not a number, as pyiqa computes it")
     return value
 
 

@@ -4,9 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from blurbench.errors import UserError
+
 # How a network's output becomes what is scored: the nearest of 256 levels, the next lower one, or
 # as it is. Pictures that come from files have 8 bits anyway, and score the same under all three.
 Levels = Literal["rounded", "truncated", "exact"]
+
+
+class NoScore(UserError, ValueError):
+    """Pictures that cannot be compared, or have no finite score; any other error is a fault."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from blurbench.metrics.protocols import NoScore
+
 K1, K2 = 0.01, 0.03
 STRIP = 128  # rows: the temporaries of a 12 MP picture would otherwise take 2 GB
 
@@ -35,7 +37,7 @@ def mean_ssim(
 ) -> float:
     """Mean SSIM of two (H, W, C) pictures: over the windows, then over the channels.
 
-    `mask` (H, W) weighs the windows by their centre. Raises ValueError where the picture is
+    `mask` (H, W) weighs the windows by their centre. Raises NoScore where the picture is
     smaller than the window, or the mask is empty.
     """
     size = len(window.weights)
@@ -43,7 +45,7 @@ def mean_ssim(
     if window.border is not None:
         x, y = (pad(image, radius, window.border) for image in (x, y))
     elif min(x.shape[:2]) < size:
-        raise ValueError(f"SSIM needs at least {size}x{size} px, got {x.shape[1]}x{x.shape[0]}")
+        raise NoScore(f"SSIM needs at least {size}x{size} px, got {x.shape[1]}x{x.shape[0]}")
     total, count = np.zeros(x.shape[2]), 0.0
     for top in range(0, len(x) - 2 * radius, STRIP):
         rows = slice(top, top + STRIP + 2 * radius)
@@ -56,7 +58,7 @@ def mean_ssim(
             total += (values * centres[..., None]).sum((0, 1))
             count += float(centres.sum())
     if not count:
-        raise ValueError("no pixel to compare")
+        raise NoScore("no pixel to compare")
     return float((total / count).mean())
 
 

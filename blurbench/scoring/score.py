@@ -105,18 +105,11 @@ class Scorer:
     ) -> dict[str, list[float]]:
         """By metric, a score a draw; NaN where the metric does not apply."""
         needed = self.inputs.of(row, pictures["blur"])
-        try:
-            return {
-                metric: [
-                    compute(
-                        metric, draw.values, pictures.get("sharp"), self.head.protocol, **needed
-                    )
-                    for draw in draws
-                ]
-                for metric in self.head.metrics
-            }
-        except ValueError as error:  # `compute` on two sizes, or on a score that is infinite
-            raise UserError(str(error)) from error
+        sharp, protocol = pictures.get("sharp"), self.head.protocol
+        return {
+            metric: [compute(metric, draw.values, sharp, protocol, **needed) for draw in draws]
+            for metric in self.head.metrics
+        }
 
 
 def means(tables: Iterable[Mapping[str, float | None]]) -> dict[str, float]:

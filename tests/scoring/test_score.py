@@ -140,6 +140,18 @@ def test_a_model_that_fails_on_one_picture_loses_only_that(data_set, tmp_path):
     assert "skipped crop-3: RuntimeError" in str(summary)
 
 
+def test_a_fault_of_a_metric_is_told_with_its_place(make_data_set, tmp_path, monkeypatch):
+    def broken(*_):
+        raise ValueError("operands could not be broadcast")
+
+    monkeypatch.setattr("blurbench.metrics.distortion.psnr", broken)
+    data = open_data(make_data_set(tmp_path / "set", count=1))
+    evaluate(data, tmp_path / "out", restore=Identity(), name="identity")
+    [row] = read_jsonl(tmp_path / "out" / "failures.jsonl")
+    told = r"ValueError: operands could not be broadcast \(metrics/__init__\.py:\d+\)"
+    assert re.fullmatch(told, row["why"])
+
+
 def test_whoever_asks_is_told_all_that_went_wrong(make_data_set, tmp_path, monkeypatch, capsys):
     def broken(_blur):
         raise RuntimeError("no memory")
