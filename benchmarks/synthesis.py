@@ -27,7 +27,7 @@ from scipy.signal import fftconvolve
 from skimage import data
 
 from blurbench.datasets.format import pixel_hash
-from blurbench.datasets.pair import Pair, make_pair
+from blurbench.datasets.pair import MadePair, make_pair
 from blurbench.engine import keep_freed_memory
 from blurbench.files import sha256
 from blurbench.images import decode, encode
@@ -147,7 +147,7 @@ def pair_rows(repeats: int) -> Iterator[Row]:
     ):
         recipe = load_recipe(name)
 
-        def make(seed: int, recipe=recipe) -> Pair:
+        def make(seed: int, recipe=recipe) -> MadePair:
             sharp = Sharp(decode(jpeg, "photo"), None, sha256(jpeg))
             return make_pair(recipe, seed, "photo", "train", 0, sharp)
 
@@ -164,7 +164,7 @@ def pair_rows(repeats: int) -> Iterator[Row]:
             for seed in seeds:
                 write(make(seed))
 
-        def codec(made: list[Pair] = made) -> None:
+        def codec(made: list[MadePair] = made) -> None:
             for pair in made:
                 decode(jpeg, "photo")
                 sha256(jpeg)
@@ -176,7 +176,7 @@ def pair_rows(repeats: int) -> Iterator[Row]:
         yield Row(ours, each[ours], f"{peer}, hash", each[peer], "ms", goal)
 
 
-def write(pair: Pair) -> None:
+def write(pair: MadePair) -> None:
     """What becomes of a pair, but for the disk."""
     for image in pair.images.values():
         sha256(encode(image))

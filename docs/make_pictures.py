@@ -19,6 +19,8 @@ from PIL import Image, ImageOps
 from skimage import data
 
 from blurbench.datasets.make import synthesize
+from blurbench.engine import Workers
+from blurbench.preview.sheet import preview
 from blurbench.recipes.recipe import Recipe, load_recipe
 from blurbench.sources.faces import draw
 from blurbench.sources.labels.shots import SHOT_TYPES
@@ -131,7 +133,8 @@ def make(name: str, shown: Shown) -> None:
             source = str(Path(folder) / "in")
         out = Path(folder) / "out"
         of_shown = changed(recipe, shown.changes)
-        print(synthesize(of_shown, open_for(of_shown, source), out, limit=shown.limit, workers=2))
+        found = open_for(of_shown, source)
+        print(synthesize(of_shown, found, out, limit=shown.limit, workers=Workers(2)))
         for kind in ("pairs", "severity"):
             sheet = out / "card" / f"{kind}.png"
             if kind in shown.sheets and sheet.is_file():
@@ -140,7 +143,7 @@ def make(name: str, shown: Shown) -> None:
         # Middlebury's motorcycles are in the wheel, but nobody says that they may be published.
         free = {id: split for id, split in SPLIT_OF.items() if id.split("/")[0] in PHOTOGRAPHS}
         with patch.dict(SPLIT_OF, free, clear=True):
-            write(f"{name}-kernels", sheet.preview(recipe))
+            write(f"{name}-kernels", preview(recipe))
 
 
 def write(name: str, sheet: np.ndarray) -> None:

@@ -1,7 +1,9 @@
 """The benchmarks run; what they measure is not tested."""
 
 import json
+import runpy
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,14 @@ from benchmarks import models
 from blurbench.errors import UserError
 from blurbench.models import MODELS
 from blurbench.models.parts.released import RELEASED
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = [*sorted((ROOT / "benchmarks").glob("*.py")), ROOT / "docs" / "make_pictures.py"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_every_script_finds_what_it_imports(script):
+    runpy.run_path(str(script), run_name="imported")
 
 
 @pytest.fixture
