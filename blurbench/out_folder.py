@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from blurbench.errors import UserError
-from blurbench.files import LOCK, TEMPORARY
 from blurbench.stores.store import Store
 
 
@@ -15,7 +14,8 @@ class Claim:
 
     kind: str  # with its article, "a data set"
     files: tuple[str, ...]  # JSON documents; the first that is there says what is held
-    idle: frozenset[str] = frozenset()  # what else may lie in a folder that holds nothing yet
+    # What else may lie in a folder that holds nothing yet, hidden names aside.
+    idle: frozenset[str] = frozenset()
 
     def find(self, store: Store) -> str | None:
         """The file that says what the store holds; None where it holds nothing yet.
@@ -27,9 +27,10 @@ class Claim:
                 return name
         if store.is_file(""):
             raise UserError(f"{store.where()}: is a file; give a folder as --out")
-        # A killed run leaves its lock and torn files behind, and is to go on in the same folder.
-        names = store.top() - self.idle - {LOCK} if store.exists() else set()
-        if any(not name.startswith(TEMPORARY) for name in names):
+        # A killed run leaves its lock and torn files, and is to go on in the same folder; other
+        # hidden names are of the system, or of an editor.
+        names = store.top() - self.idle if store.exists() else set()
+        if any(not name.startswith(".") for name in names):
             raise UserError(f"{store.where()}: not empty, and not {self.kind}; give another --out")
         return None
 

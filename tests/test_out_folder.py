@@ -6,7 +6,7 @@ from blurbench.errors import UserError
 from blurbench.out_folder import Claim, changed
 from blurbench.stores.open import open_store
 
-CLAIM = Claim("a run", (".work/plan.json", "run.json"), frozenset({".work"}))
+CLAIM = Claim("a run", (".work/plan.json", "run.json"), frozenset({"failures.jsonl"}))
 
 
 @pytest.fixture(params=["folder", "file", "memory"])
@@ -18,8 +18,8 @@ def place(request, tmp_path):
 def test_a_folder_that_holds_nothing_yet_may_be_taken(place):
     store = open_store(place)
     assert CLAIM.find(store) is None
-    # What a killed run leaves before it could say what it makes.
-    for name in (".lock", ".tmp-x.json", ".work/.lock"):
+    # What a killed run leaves before it could say what it makes; and what is nobody's.
+    for name in (".lock", ".tmp-x.json", ".work/.lock", "failures.jsonl", ".DS_Store"):
         store.write(name, b"")
     assert CLAIM.find(store) is None
 

@@ -30,7 +30,7 @@ KINDS: dict[str, Callable[[ExportJob, list[ExportPair], ExportRun], None]] = {
 DONE = "export.json"  # written last
 WORK = ".export"  # exists while an export is being made
 PLAN = f"{WORK}/plan.json"
-CLAIM = Claim("an export", (PLAN, DONE), frozenset({WORK}))
+CLAIM = Claim("an export", (PLAN, DONE))
 SHARD_PAIRS = 10_000
 
 ExportRequest = dict[str, Any]  # what was asked for: the head of export.json
