@@ -58,8 +58,9 @@ def evaluate(
     from blurbench.scoring.photographs import open_data
     from blurbench.scoring.restorers import FolderRestorer, Identity, Restorer, trained
 
-    pairs = open_data(data, split)
     options |= {"metrics": tuple(metrics.split(",")), "using": parse_tools(using)}
+    evaluation.check_names(options["protocol"], options["metrics"])
+    pairs = open_data(data, split)
     if len(runs) > 1:
         failed = 0
         for done in evaluation.evaluate_runs(pairs, out, runs, device, **options):

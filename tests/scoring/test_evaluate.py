@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
+from blurbench.__main__ import run
 from blurbench.errors import UserError
 from blurbench.files import read_json, read_jsonl, sha256, write_bytes, write_json
 from blurbench.images import encode, read_image
@@ -129,6 +130,15 @@ def test_unknown_names_are_refused_before_anything_is_written(data_set, tmp_path
         with pytest.raises(UserError, match=message):
             evaluate(open_data(data_set), tmp_path / "out", restore=Identity(), name="x", **more)
     assert not (tmp_path / "out").exists()
+
+
+def test_names_are_checked_before_the_pictures_are_read(tmp_path, capsys):
+    command = ["evaluate", "--data", str(tmp_path / "nowhere"), "--identity", "--out", "x"]
+    for words in (["--protocol", "nope"], ["--metrics", "psnr,nope"], ["--using", "nope"]):
+        assert run([*command, *words]) == 2
+        assert "nope" in capsys.readouterr().err
+    assert run(command) == 2
+    assert "no such folder" in capsys.readouterr().err
 
 
 def test_a_run_that_cannot_be_loaded_costs_the_others_nothing(data_set, tmp_path, monkeypatch):
