@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from blurbench.errors import UserError
+from blurbench.errors import UserError, one_line
 from blurbench.files import write_bytes
 from blurbench.images import BadImage, encode, image_files, read_image
 from blurbench.inference.maps import write_maps
@@ -59,7 +59,7 @@ def deblur_files(
             except BadImage as error:
                 result.failed.append(str(error))
             except (RuntimeError, MemoryError) as error:  # too large for this device
-                result.failed.append(f"{path}: {' '.join(str(error).split()) or 'out of memory'}")
+                result.failed.append(one_line(error, str(path)))
             advance()
     result.notes.extend(tile_notes(tiles, model, len(pictures)))
     if explain is not None:

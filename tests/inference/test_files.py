@@ -38,6 +38,20 @@ def test_a_folder_keeps_names_sizes_and_goes_on_after_a_bad_file(
     assert "text.jpg" in result.failed[0]
 
 
+def test_a_fault_while_restoring_costs_its_picture_and_is_told_with_its_place(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_model: UNet, _blur: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr(UNet, "restore", broken)
+    picture(tmp_path / "a.png", 20, 20)
+    result = deblur_files(tmp_path / "a.png", load_run(finished, "cpu"), tmp_path / "b.png")
+    [told] = result.failed
+    assert told.startswith(f"{tmp_path / 'a.png'}: RuntimeError: shapes cannot be multiplied (")
+    assert ".py:" in told
+
+
 def test_one_picture_to_one_file(finished: Path, tmp_path: Path) -> None:
     picture(tmp_path / "a.png", 20, 20)
     deblur_files(tmp_path / "a.png", load_run(finished, "cpu"), tmp_path / "b.png")
