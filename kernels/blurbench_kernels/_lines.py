@@ -14,13 +14,17 @@ from blurbench_kernels._jit import jit
 @jit
 def _line(mu: int, mv: int) -> tuple[float, float, float, int, int]:
     """Half length, cosine and sine, and reach in rows and columns of the line along (mu, mv)."""
+    # MATLAB's eps, as in fspecial: a row exactly 1 px beyond an end weighs nothing and is left out.
     eps = 2.220446049250313e-16
     length = math.sqrt(mu * mu + mv * mv)
+    # The generator divides by the rise, and so has 1e-16 for 0.
     rise = -mv if mv != 0 else 1e-16
     norm = math.sqrt(mu * mu + rise * rise)
     c, s = rise / norm, mu / norm
+    # A line has two directions: fspecial's is that of 0 to 180 degrees.
     if s < 0 or (s == 0 and c < 0):
         c, s = -c, -s
+    # A motion of 1 px moves nothing: (1, 0) is the identity, as in the generator.
     half = (length - 1) / 2
     rows = math.floor(half * abs(c) + 1 - length * eps)
     columns = math.floor(half * s + 1 - length * eps)

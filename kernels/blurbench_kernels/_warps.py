@@ -24,6 +24,7 @@ def _place_row(
         column, row = (dx * x + x0) / depth, (dy * x + y0) / depth
         left, top = np.floor(column), np.floor(row)
         right[x], down[x] = column - left, row - top
+        # Less x, so that pixels that move alike share one number: a run ends where it changes.
         offset[x] = np.int32((top + margin) * stride + (left + margin) - x)
 
 
@@ -71,6 +72,7 @@ def mean_of_warps(
     total = np.empty((channels, width))
     offset, right, down = np.empty(width, np.int32), np.empty(width), np.empty(width)
     for y in range(height):
+        # A row through all poses before the next: no more than a row of sums is held in float64.
         total[:] = 0.0
         for k in range(len(homographies)):
             _place_row(homographies[k], y, margin, stride, offset, right, down)

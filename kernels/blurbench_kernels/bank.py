@@ -9,7 +9,7 @@ from blurbench_kernels import trajectory
 from blurbench_kernels._jit import jit
 from blurbench_kernels.random import Key, stream
 
-GRID = 2**24
+GRID = 2**24  # up to here float32 holds every whole number
 
 
 def normalise(kernels: np.ndarray) -> np.ndarray:

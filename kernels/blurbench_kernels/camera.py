@@ -20,6 +20,7 @@ GRID = 32  # px between the pixels whose tracks are measured
 # Paths and homographies are whole multiples of these, a millionth of a pixel on 4000 px: the last
 # digits of sines and of BLAS differ from machine to machine.
 PATH_STEP = 2.0**-32
+# Entries meet 1, x or x y: 2^-20 px, 2^-32 * 4000 px and 2^-44 * 4000^2 px are all 0.9e-6 px.
 STEPS = 2.0 ** -np.array([[32, 32, 20], [32, 32, 20], [44, 44, 0]])
 BEHIND = "homographies: the picture would lie behind the camera; move or turn less"
 
@@ -49,6 +50,7 @@ def sample_path(
 
 
 def _mean(path: np.ndarray) -> np.ndarray:
+    # fsum rounds once; the order in which np.mean adds, and so its last digit, may differ by CPU.
     return np.array([math.fsum(part) / len(path) for part in path.T])
 
 
@@ -108,6 +110,7 @@ def _warps(
     zero = np.zeros_like(rx)
     cross = np.array([[zero, -rz, ry], [rz, zero, -rx], [-ry, rx, zero]]).transpose(2, 0, 1)
     # Rodrigues; np.sinc(x) = sin(pi x) / (pi x), and 1 - cos a = 2 sin(a / 2)^2.
+    # Both stay exact at angle 0, where sin(a) / a would divide by 0.
     turned = np.sinc(angle / math.pi) * cross
     turned += np.sinc(angle / (2 * math.pi)) ** 2 / 2 * (cross @ cross)
     moved = np.eye(3) + turned + path[:, :3, None] * normal

@@ -45,6 +45,7 @@ class Preset:
     center_shift: float
 
 
+# The maxima of the public generator; its own script draws from the strong ones alone.
 PRESETS = {
     "strong": Preset(27.0, 0.3, 5e-3, math.pi / 70, 15.0),
     "mild": Preset(19.0, 0.25, 2e-3, math.pi / 120, 5.0),
@@ -108,6 +109,7 @@ def draw(
     severity or reading.
     """
     r = [2 * value - 1 for value in stream.random(8).tolist()]
+    # Drawn even where no reading asks for it, so that a later draw never moves.
     factor = stream.random()
     low, high = severity or (0.0, 1.0)
     if not 0 <= low <= high <= 1:
@@ -126,6 +128,7 @@ def draw(
         ty_acc=r[3] * preset.acceleration,
         tz=r[4] * preset.zoom,
         rot_z=r[5] * preset.rotation,
+        # The generator's middle: half a pixel off, since its first pixel is 1.
         center=(height / 2 + r[6] * preset.center_shift, width / 2 + r[7] * preset.center_shift),
         motion_scale=scale,
     )
@@ -170,6 +173,7 @@ def _fill_compat_row(
         reach = math.sqrt(dx * dx + flipped * flipped)
         # At the centre itself the angle is 0.
         cosine, sine = (dx / reach, flipped / reach) if reach > 0 else (1.0, 0.0)
+        # rho^1.5 by a square root, which IEEE 754 rounds alike everywhere; pow it does not.
         turn, zoom = slope * rho, tz * rho * math.sqrt(rho)
         u[j] = u0 + x * u1 - cosine * turn + sine * zoom
         v[j] = v0 + up * v1 + sine * turn + cosine * zoom

@@ -93,6 +93,7 @@ def bilateral(
 
 
 def _weights(distances: np.ndarray, sigma: float) -> np.ndarray:
+    # Whole, which also drops the last digit of exp, the C library's.
     weights = [round(_ONE * math.exp(-0.5 * (d / sigma) ** 2)) for d in distances.tolist()]
     return np.array(weights, np.int64)
 
@@ -118,6 +119,7 @@ def _bilateral(
                 weight = near[tap] * alike[abs(p0 - m0) + abs(p1 - m1) + abs(p2 - m2)]
                 s0, s1, s2 = s0 + weight * p0, s1 + weight * p1, s2 + weight * p2
                 total += weight
+            # To the nearest, halves up, without leaving the whole numbers.
             out[y, x, 0] = (2 * s0 + total) // (2 * total)
             out[y, x, 1] = (2 * s1 + total) // (2 * total)
             out[y, x, 2] = (2 * s2 + total) // (2 * total)

@@ -29,6 +29,8 @@ def walk(
     steps = shaken.size
     path = np.zeros(steps + 1, np.complex128)
     length = max_length / steps
+    # As the authors have it: the first velocity, against which the first impulse counts, is of
+    # another length than all that follow.
     speed = anxiety if anxiety > 0 else length
     vx, vy, x, y = speed * math.cos(angle), speed * math.sin(angle), 0.0, 0.0
     for t in range(steps):
@@ -94,6 +96,7 @@ def sample(
     drawn, pull, shake, impulse, angle = stream.random(5).tolist()
     anxiety = 0.1 * drawn if anxiety is None else anxiety
     shaken = stream.random(steps - 1) < 0.2 * shake * anxiety
+    # Twice the velocity at pi, give or take half a rad: a big shake turns back.
     shakes = math.pi + stream.random(steps - 1) - 0.5
     impulses = stream.standard_normal((steps - 1, 2))
     path = walk(
@@ -167,6 +170,7 @@ def _splat(path: np.ndarray, ends: np.ndarray, psfs: np.ndarray) -> None:
     for j in range(ends.size):
         psf = psfs[j]
         if j > 0:
+            # Exposures rise: each goes on where the one before ended.
             psf[:] = psfs[j - 1]
         for i in range(path.size):
             share = _share(i + 1, start, ends[j])

@@ -29,10 +29,12 @@ def _settle(kernel: np.ndarray) -> np.ndarray:
     rest is three times a tap.
     """
     units = np.rint(normalise(kernel) * GRID)
+    # Views: what is added to `half` and `mirrored` below is added to `units`.
     flat = units.reshape(-1)
     half, mirrored = flat[: flat.size // 2], flat[::-1][: flat.size // 2]
     rest = int(GRID - flat.sum())
     pairs, odd = divmod(abs(rest), 2)
+    # Stable: which of equal taps take the rest must not hang on how NumPy sorts.
     largest = np.argsort(-half, kind="stable")[:pairs]
     step = math.copysign(1.0, rest)
     half[largest] += step
@@ -71,6 +73,7 @@ def _splat(places: np.ndarray, dx: float, dy: float, kernel: np.ndarray) -> None
 def _crossings(half: float, slope: float) -> np.ndarray:
     """Places from -half to half where place * slope is a whole number."""
     last = math.floor(half * abs(slope))
+    # Without a crossing but the middle the slope may be 0.
     return np.arange(-last, last + 1) / abs(slope) if last else np.zeros(1)
 
 
@@ -89,6 +92,7 @@ def line(length: float, angle: float) -> np.ndarray:
     reach = math.ceil(half * max(abs(dx), abs(dy)))
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
     ends = np.array([-half, half])
+    # Past a crossing other pixels share a point: a part never reaches over one.
     places = np.concatenate([ends, _crossings(half, dx), _crossings(half, dy)])
     _splat(np.sort(places.clip(-half, half)), dx, dy, kernel)
     return _settle(kernel + kernel[::-1, ::-1])
@@ -102,9 +106,11 @@ def gaussian(sigma: float) -> np.ndarray:
     _check("sigma", sigma)
     if sigma == 0:
         return np.ones((1, 1))
+    # At 4 sigma exp(-8) is left, 0.03 % of the peak.
     reach = int(4 * sigma + 0.5)
     # math.exp, not np.exp: NumPy picks that by CPU.
     profile = np.array([math.exp(-0.5 * (i / sigma) ** 2) for i in range(-reach, reach + 1)])
+    # The profile is symmetric to the bit, since i is squared: no mirror image need be added.
     return _settle(np.outer(profile, profile))
 
 
@@ -124,6 +130,7 @@ def disk(radius: float) -> np.ndarray:
     columns = np.arange(-reach, reach + 1)
     seen = np.minimum(columns + 0.5, chords) - np.maximum(columns - 0.5, -chords)
     kernel = np.maximum(seen, 0.0).reshape(size, _STRIPS, size).sum(axis=1)
+    # Areas are exact along rows and in strips along columns; the transpose makes both alike.
     kernel = kernel + kernel.T
     return _settle(kernel + kernel[::-1, ::-1])
 
