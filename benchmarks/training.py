@@ -93,6 +93,7 @@ def measure(name: str, changed: dict[str, Any], steps: int, repeats: int) -> dic
         for kind, function in (("bare", bare), ("runner", run)):
             torch.manual_seed(0)
             model = build(name, preset="tiny", **changed)
+            model.prepare()
             noise = Noise(2 * (model.config.crop_size or 64))
             pairs = TrainingPairs(noise, model.config, seed=0)
             seconds = cpu_seconds(function, model, pairs, steps)
