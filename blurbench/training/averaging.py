@@ -25,6 +25,7 @@ def update_average(averaged: dict[str, Tensor], model: nn.Module, decay: float, 
     moving = [name for name, value in state.items() if value.is_floating_point()]
     own, new = [averaged[name] for name in moving], [state[name] for name in moving]
     torch._foreach_lerp_(own, new, rate)  # 0.6 to 0.75 of the time of a call each
+    # Counters, such as batch norm's of batches, have no mean.
     for name in state.keys() - set(moving):
         averaged[name].copy_(state[name])
 

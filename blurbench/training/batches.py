@@ -41,6 +41,7 @@ class TrainingPairs(Dataset[Batch]):
 
 def augment(images: Batch, config: ModelConfig, rng: np.random.Generator) -> Batch:
     """The same random crop and mirror for every picture of a pair, each (C, H, W)."""
+    # All three are drawn, used or not: a setting moves no other draw.
     down, right, mirrored = rng.random(3)
     if config.crop_size:
         images = {
@@ -79,6 +80,7 @@ def batches(
     pairs: TrainingPairs, first: int, last: int, process: int, processes: int, workers: int
 ) -> Iterator[Batch]:
     """The batches of steps `first` to `last` that fall to one of the processes."""
+    # Dealt out one by one: with any number of processes a step sees the same pairs.
     size = pairs.config.batch_size
     positions = (
         list(range(step * size, (step + 1) * size))[process::processes]

@@ -12,7 +12,7 @@ from blurbench.files import read_json, sync, write_json
 from blurbench.models.parts.weights import load_tensors, load_weights, save_tensors
 from blurbench.runs.folder import CHECKPOINTS
 
-KEEP = 2
+KEEP = 2  # the one before, too, should the newest be damaged
 # The files of one, below RUN/checkpoints/STEP.
 MODEL, OPTIMISERS = "model.safetensors", "optimisers.safetensors"
 AVERAGED, PROGRESS = "averaged.safetensors", "progress.json"
@@ -64,6 +64,8 @@ def save_checkpoint(
     if averaged is not None:
         save_tensors(temporary / AVERAGED, averaged)
     write_json(temporary / PROGRESS, asdict(progress))
+    # In this order, whenever it is killed, a folder named by digits is whole, and from the first on
+    # there always is one.
     sync(temporary)
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)

@@ -91,12 +91,14 @@ def add_up_gradients(parameters: list[nn.Parameter]) -> None:
     """Sum the gradients over all processes; a parameter that none of them reached keeps none."""
     if alone():
         return
+    # Which were reached may differ between processes, but all must hand the same sizes to the sum.
     device = parameters[0].device
     reached = add_up(torch.tensor([float(p.grad is not None) for p in parameters], device=device))
     shared = [p for p, count in zip(parameters, reached.tolist(), strict=True) if count]
     for p in shared:
         p.grad = torch.zeros_like(p) if p.grad is None else p.grad
     gradients = [p.grad for p in shared if p.grad is not None]
+    # One message for all gradients, not one for each of some hundreds of tensors.
     total = add_up(torch.cat([gradient.reshape(-1) for gradient in gradients]))
     parts = torch.split(total, [gradient.numel() for gradient in gradients])
     for gradient, part in zip(gradients, parts, strict=True):

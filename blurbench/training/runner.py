@@ -91,6 +91,7 @@ class Runner:
         if self.model.config.compile:
             stage = compiled(stage)
         optimisers = {update.name: make_optimiser(update) for update in stage.updates}
+        # Optimisers are of one stage: at its first step they start empty.
         if self.at.step > first:
             load_optimisers(checkpoints(self.folder)[-1], optimisers)
         self.totals: dict[str, Tensor] = {}
@@ -110,10 +111,12 @@ class Runner:
             if not (look or at_end or stopping or self.at.step % self.log_every == 0):
                 continue
             self._report(stage)
+            # By this process's own clock: nothing that the processes do together may hang on it.
             due = time.monotonic() - self.saved_at > self.checkpoint_seconds
             keep = due or at_end or stopping
             if look or keep:
                 self._refuse_nan(optimisers)
+            # Before the checkpoint, which states the best step: its weights then lie on disk.
             if look:
                 self._look()
             if keep:
@@ -152,6 +155,7 @@ class Runner:
     ) -> Losses:
         for group in optimiser.param_groups:
             group["lr"] = update.lr * update.schedule(fraction)
+        # None and not 0: Adam would move, by its moments and decay, what no loss reached.
         optimiser.zero_grad(set_to_none=True)
         means: Losses = {}
         bf16 = self.model.config.precision == "bf16"
@@ -163,6 +167,7 @@ class Runner:
                 means[name] = means.get(name, 0) + share * value.detach().float()
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         add_up_gradients(parameters)
+        # After all parts and processes have added theirs: the norm is that of the whole batch.
         if update.clip is not None:
             nn.utils.clip_grad_norm_(parameters, update.clip)
         optimiser.step()
@@ -281,4 +286,5 @@ def compiled(stage: Stage) -> Stage:
 
 def finite(tensors: dict[str, Tensor]) -> bool:
     """Whether none of some tensors holds NaN or infinity."""
+    # NaN and infinity survive a sum: one number a tensor, and no mask as large as the tensor.
     return all(math.isfinite(value.sum()) for value in tensors.values())

@@ -65,6 +65,7 @@ def train(
 
     `data` is a made data set, or (recipe, source) to blur on the fly, anew in every epoch.
     """
+    # Before the model is built: first weights are drawn from it.
     torch.manual_seed(seed)
     model = build(name, preset=preset, **(overrides or {}))
     world, target = find_world(), pick_device(device)

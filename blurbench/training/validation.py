@@ -63,6 +63,7 @@ def caption_items(
 def mean_cider(model: Model, pairs: Pairs) -> float:
     """CIDEr, 0 to 10, of greedy captions of 2 to 50 pairs of a split."""
     found = caption_items(model, pairs, spread(len(pairs), VALIDATION_PAIRS))
+    # Java's tokenizer would have to be there, and started at each look.
     cider = score(*found, ("cider",), tokenizer="python").scores["CIDEr"]
     assert cider is not None
     return float(cider)
