@@ -20,15 +20,19 @@ TEMPORARY = ".tmp-"  # begins the names of files that are being written
 def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Write a file whole or not at all: temporary file beside it, fsync (if durable), rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the file: a rename is whole only within one file system.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             if durable:
+                # Before the rename, which a crash may otherwise keep without the content.
                 os.fsync(file.fileno())
+        # mkstemp lets nobody else read what it makes, but data sets are shared.
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
+    # Ctrl-C too leaves nothing behind; what a kill leaves begins with TEMPORARY.
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -99,6 +99,7 @@ def work_folder(store: Store, wanted: SetRequest) -> Iterator[Path]:
     """
     with store.locked(WORK), TemporaryDirectory() as copies:
         if not store.is_file(PLAN):
+            # The plan last: a run killed while it takes up rows begins with that again.
             _take_up(store, wanted.get("root"))
             store.write_json(PLAN, wanted)
         yield Path(copies)

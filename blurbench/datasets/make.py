@@ -181,11 +181,14 @@ def make_shard(making: SynthesisJob, tasks: Sequence[PairTask]) -> None:
     entries: list[Row] = []
     batch = making.store.batch()
     try:
+        # Tasks of one image follow each other: it is read and resized once for all its replicas.
         for _, same in groupby(tasks, key=lambda task: task.item.id):
             _make_of_one_image(making, list(same), entries, batch)
     finally:
         # Interrupted or out of disk: what was finished is kept.
         with _disk(making.store):
+            # Pictures first: a crash in between costs them, where a record of torn ones would keep
+            # them.
             batch.settle()
             write_record(making.store, entries)
 

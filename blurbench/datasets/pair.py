@@ -55,6 +55,7 @@ def prepare(recipe: Recipe, item_id: str, sharp: Sharp) -> Sharp:
     image = _resize(sharp.image, resize, Image.Resampling.BILINEAR)
     mask = frames = None
     if sharp.mask is not None:
+        # Labels have nothing between them.
         mask = _resize(sharp.mask, resize, Image.Resampling.NEAREST)
     if sharp.frames is not None:
         frames = np.stack(
@@ -98,6 +99,7 @@ def make_pair(
 
 
 def _blur(recipe: Recipe, key: PairKey, sharp: Sharp, exposed: np.ndarray, light: Light) -> Blurred:
+    # A stream of its own: a recipe without unblurred pairs draws the same kernels.
     kept = recipe.identity and stream(*key, "identity").random() < recipe.identity
     if kept or _is_gallery(sharp):
         return Blurred(exposed, (0, 0), {}, (0.0, 0.0), IDENTITY)

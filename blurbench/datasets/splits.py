@@ -173,7 +173,9 @@ def _group(recipe: Recipe, item: SourceItem) -> str:
 
 def place_of(purpose: str, source_id: str) -> float:
     """A place in [0, 1) by the hash of a source's id, another for each purpose."""
+    # The purpose goes in: by one hash for all, the first `limit` images would all be for training.
     digest = hashlib.sha256(f"{purpose} {source_id}".encode()).digest()
+    # 48 bits, which a float64 holds exactly.
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
@@ -192,4 +194,5 @@ def _stem(source_id: str, split: str) -> str:
     slug = re.sub("[^a-z0-9]+", "-", stem.lower())[-40:].strip("-")
     if not slug[:1].isalpha():
         slug = f"img-{slug}".rstrip("-")
+    # Two files may have one slug; eight digits of the hash tell them apart.
     return f"{slug}-{sha256(source_id.encode())[:8]}"
