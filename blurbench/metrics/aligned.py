@@ -64,6 +64,7 @@ def shift(restored: np.ndarray, sharp: np.ndarray) -> Aligned:
         (down, right), *_ = phase_cross_correlation(*grey, upsample_factor=STEPS, normalization=how)
         matrix = np.array([[1, 0, -right], [0, 1, -down], [0, 0, 1]], np.float32)
         pairs.append(warped(bright, target, matrix))
+    # By the score itself: least squares over what is covered is the highest PSNR.
     return max(pairs, key=covered_psnr)
 
 

@@ -30,6 +30,7 @@ def pixels(image: np.ndarray) -> np.ndarray:
     small = cv2.resize(
         cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (16, 16), None, 0, 0, cv2.INTER_AREA
     )
+    # Mean 0 and length 1: neither brightness nor contrast tells faces apart.
     vector = small.astype(np.float64).ravel() - small.mean()
     out: np.ndarray = vector / max(float(np.linalg.norm(vector)), 1e-12)
     return out

@@ -52,6 +52,7 @@ def volume_ssim(restored: np.ndarray, sharp: np.ndarray, protocol: Protocol) -> 
     across = np.zeros((channels, channels))
     for channel in range(channels):
         for offset, weight in enumerate(weights, start=-radius):
+            # A channel beyond the last repeats it, as beyond the border of a picture.
             across[channel, min(max(channel + offset, 0), channels - 1)] += weight
     window = Window(weights, cv2.BORDER_REPLICATE, across=across)
     return mean_ssim(restored, sharp, window, protocol.data_range)

@@ -64,6 +64,7 @@ def mean_ssim(
 
 def pad(image: np.ndarray, radius: int, border: int) -> np.ndarray:
     """(H, W, C) with `radius` px of border on each side."""
+    # OpenCV drops the axis of a single channel; reshape gives it back.
     out: np.ndarray = cv2.copyMakeBorder(image, radius, radius, radius, radius, border).reshape(
         image.shape[0] + 2 * radius, image.shape[1] + 2 * radius, -1
     )
@@ -86,6 +87,7 @@ def ssim_map(x: np.ndarray, y: np.ndarray, window: Window, data_range: float) ->
 def weigh(image: np.ndarray, window: Window) -> np.ndarray:
     """Weighted mean over each whole window."""
     radius = len(window.weights) // 2
+    # OpenCV makes up a border, which is cut off again: only whole windows count.
     means = cv2.sepFilter2D(image, cv2.CV_64F, window.weights, window.weights)
     means = means.reshape(image.shape)[radius:-radius, radius:-radius]
     out: np.ndarray = means if window.across is None else means @ window.across.T

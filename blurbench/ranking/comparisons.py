@@ -45,6 +45,7 @@ def comparison(scores: Mapping[str, Scores], higher_is_better: bool) -> Comparis
     models = sorted(scores)
     if len(models) < 2 or len(scores[models[0]]) < FEWEST:
         return None
+    # In one order for all models: pictures are compared in pairs.
     names = sorted(scores[models[0]])
     sign = 1 if higher_is_better else -1
     table = sign * np.array([[scores[model][name] for name in names] for model in models])
@@ -66,6 +67,7 @@ def critical_difference(models: int, images: int) -> float:
     """Nemenyi's: mean ranks that lie further apart differ, at 5 % over all pairs."""
     from scipy.stats import studentized_range
 
+    # Demsar's q is the studentised range over the square root of 2.
     quantile = float(studentized_range.ppf(LEVEL, models, np.inf)) / math.sqrt(2)
     return quantile * math.sqrt(models * (models + 1) / (6 * images))
 
@@ -101,6 +103,7 @@ def _friedman(ranked: np.ndarray) -> float:
     """p of Friedman's test that all models rank alike; 1 where every picture ties them all."""
     from scipy.stats import friedmanchisquare
 
+    # Its statistic would divide 0 by 0.
     if np.all(ranked == ranked[0]):
         return 1.0
     return float(friedmanchisquare(*ranked).pvalue)
