@@ -97,6 +97,7 @@ class Critic(nn.Module):
     def __init__(self, width: int = 64) -> None:
         """`width` channels first, up to eight times as many."""
         super().__init__()
+        # Padding 2 throughout, as released, where pix2pix has 1.
         layers: list[nn.Module] = [nn.Conv2d(3, width, 4, 2, 2), nn.LeakyReLU(0.2, inplace=True)]
         for times, stride in ((1, 2), (2, 2), (4, 1)):
             layers += [
@@ -192,6 +193,8 @@ class DeblurGAN(Model):
         c, sharp, restored = self.config, signed(batch["sharp"]), self.restored_once(batch)
         # One pass for both: instance norm keeps the pictures apart.
         fake, real = self.critic(torch.cat([restored, sharp])).chunk(2)
+        # A place for each picture, as in WGAN-GP; the released code draws one for a whole batch,
+        # which in its batches of one is the same.
         share = torch.rand(len(sharp), 1, 1, 1, device=sharp.device, dtype=sharp.dtype)
         penalty = gradient_penalty(self.critic, sharp, restored, share, c.gp_norm)
         distance = real.mean() - fake.mean()

@@ -171,14 +171,15 @@ class Network(nn.Module):
         """Pictures at a quarter, half and full size -> features at full, half, quarter size."""
         quarter, half, full = pictures
         first, to_half, to_quarter = self.feat_extract[:3]
-        one = self.Encoder[0](first(full))
-        two = self.Encoder[1](self.FAM2(to_half(one), self.SCM2(half)))
-        four = self.Encoder[2](self.FAM1(to_quarter(two), self.SCM1(quarter)))
+        one = self.Encoder[0](first(full))  # (N, w, H, W)
+        two = self.Encoder[1](self.FAM2(to_half(one), self.SCM2(half)))  # (N, 2w, H/2, W/2)
+        four = self.Encoder[2](self.FAM1(to_quarter(two), self.SCM1(quarter)))  # (N, 4w, H/4, W/4)
         return [one, two, four]
 
     def fuse(self, features: list[Tensor]) -> list[Tensor]:
         """Put what all levels found into the skip connections of the two finer ones."""
         one, two, four = features
+        # Nearest neighbours up and down, as released.
         four_at_half = F.interpolate(four, scale_factor=2)
         to_one = [one, F.interpolate(two, scale_factor=2), F.interpolate(four, scale_factor=4)]
         to_two = [one[..., ::2, ::2], two, four_at_half]
@@ -189,11 +190,11 @@ class Network(nn.Module):
         quarter, half, full = pictures
         one, two, four = features
         to_half, to_full, last = self.feat_extract[3:]
-        z = self.Decoder[0](four)
+        z = self.Decoder[0](four)  # (N, 4w, H/4, W/4)
         restored = [self.ConvsOut[0](z) + quarter]
-        z = self.Decoder[1](self.Convs[0](torch.cat([to_half(z), two], 1)))
+        z = self.Decoder[1](self.Convs[0](torch.cat([to_half(z), two], 1)))  # (N, 2w, H/2, W/2)
         restored.append(self.ConvsOut[1](z) + half)
-        z = self.Decoder[2](self.Convs[1](torch.cat([to_full(z), one], 1)))
+        z = self.Decoder[2](self.Convs[1](torch.cat([to_full(z), one], 1)))  # (N, w, H, W)
         return [*restored, last(z) + full]
 
 
@@ -259,6 +260,7 @@ class MIMOUNet(Model):
         restored = self.network(batch["blur"])
         sharp = targets(batch["sharp"])
         pairs = list(zip(restored, sharp, strict=True))
+        # Each a mean over its own pixels, so that the three sizes weigh alike.
         l1 = [F.l1_loss(*pair) for pair in pairs]
         spectra = torch.stack([fft_loss(*pair) for pair in pairs]).sum()
         loss = torch.stack(l1).sum() + self.config.fft_weight * spectra

@@ -89,11 +89,11 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(N, 3, H, W) in [0, 1], multiples of 16 -> half-size image, then five, the last best."""
-        half = half_size(x)
-        start = self.shallow_feat1(F.pixel_unshuffle(half, 2))
+        half = half_size(x)  # (N, 3, H/2, W/2)
+        start = self.shallow_feat1(F.pixel_unshuffle(half, 2))  # (N, width, H/4, W/4)
         images, features = self.scale(1, start, half, None)
 
-        start = self.shallow_feat2(F.pixel_unshuffle(x, 2))
+        start = self.shallow_feat2(F.pixel_unshuffle(x, 2))  # (N, width, H/2, W/2)
         start = torch.cat([start, self.up_scale1_feat(features[1][0])], 1)
         found, features = self.scale(2, self.fusion12(start), x, doubled(features))
         images += found

@@ -67,6 +67,7 @@ class Block(nn.Module):
     def __init__(self, width: int) -> None:
         """`width` channels throughout; begins as the identity."""
         super().__init__()
+        # Zeros: both branches say nothing at first.
         self.beta = nn.Parameter(torch.zeros(1, width, 1, 1))
         self.gamma = nn.Parameter(torch.zeros(1, width, 1, 1))
         self.conv1 = nn.Conv2d(width, 2 * width, 1)
@@ -107,6 +108,7 @@ class Network(nn.Module):
         self.middle_blks = stack(widths[-1], middle)
         self.ups = nn.ModuleList(
             nn.Sequential(nn.Conv2d(w, 2 * w, 1, bias=False), nn.PixelShuffle(2))
+            # Of twice the channels the shuffle leaves a quarter: half of w at twice the size.
             for w in widths[:0:-1]
         )
         self.decoders = nn.ModuleList(map(stack, widths[-2::-1], decoder))

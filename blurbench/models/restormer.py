@@ -73,8 +73,9 @@ class Attention(nn.Module):
         q, k, v = rows.reshape(n, height * columns, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         # Dividing the products spares normalised copies of all queries and keys.
         norms = length(q).transpose(2, 3) * length(k)
+        # (N, heads, C, C): at full size 48 x 48 numbers, however many pixels there are.
         likeness = q.transpose(2, 3) @ k / norms * self.temperature
-        mixed = v @ likeness.softmax(3).transpose(2, 3)
+        mixed = v @ likeness.softmax(3).transpose(2, 3)  # (N, heads, pixels, C)
         mixed = mixed.transpose(1, 2).reshape(n, height, columns, width)
         out: Tensor = self.project_out(mixed.permute(0, 3, 1, 2))
         return out
@@ -176,6 +177,7 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], multiples of 8 -> the same shape."""
+        # (N, w, H, W); each level has half the size and twice the channels of the one before.
         y, skips = self.patch_embed(x), []
         for level in (1, 2, 3):
             y = self.get_submodule(f"encoder_level{level}")(y)

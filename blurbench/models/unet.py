@@ -124,14 +124,14 @@ class UNet(Model):
 
     def restore(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], multiples of `multiple` -> the same shape."""
-        x = self.encoder[0](self.head((blur - LEVEL) / SPREAD))
+        x = self.encoder[0](self.head((blur - LEVEL) / SPREAD))  # (N, widths[0], H, W)
         skips = [x]
         for down, encode in zip(self.down, self.encoder[1:], strict=True):
-            x = encode(down(x))
+            x = encode(down(x))  # the next width, half the size
             skips.append(x)
         x = self.decoder[-1](skips.pop())
         for up, decode in zip(reversed(self.up), reversed(self.decoder[:-1]), strict=True):
-            x = decode(up(x) + skips.pop())
+            x = decode(up(x) + skips.pop())  # the width before, twice the size
         out: Tensor = blur + self.tail(x)
         return out
 

@@ -65,6 +65,7 @@ class RegionDiscriminator(nn.Module):
     def judge(self, pair: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, 2), and the share of each place in them, eq. 2: (N, 2, H/8, W/8)."""
         features = self.features(pair)
+        # Mean over places and weighted sum commute: the heat's mean is the logit.
         heat = torch.einsum("ck,nkhw->nchw", self.classify.weight, features)
         return self.classify(features.mean((2, 3))), heat
 

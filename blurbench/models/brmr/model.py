@@ -120,6 +120,7 @@ class BRMR(IGAN):
             tried = self.refine(image, box)
             tried_confidence, heat = self.judge(tried, blur)
             # Without values, one refused patch.
+            # The first patch that does not help is the last: the "until" of Algorithm 1.
             if blur.is_meta or not tried_confidence > confidence:
                 return
             image, confidence = tried, tried_confidence

@@ -26,7 +26,7 @@ class Attention(nn.Module):
 
         `there` (N, K) tells which slots a picture has, where some have fewer.
         """
-        scores = self.score(torch.tanh(keys + self.query(h)[:, None]))[..., 0]
+        scores = self.score(torch.tanh(keys + self.query(h)[:, None]))[..., 0]  # (N, K)
         if there is not None:
             scores = scores.masked_fill(~there, -torch.inf)
         weights = scores.softmax(1)

@@ -145,20 +145,21 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(N, 3, H, W) in [0, 1], multiples of 8 -> the images of stages 3, 2 and 1."""
-        halves = split(x, ROWS)
-        quarters = split(halves, COLUMNS)
+        halves = split(x, ROWS)  # (2N, 3, H/2, W)
+        quarters = split(halves, COLUMNS)  # (4N, 3, H/2, W/2)
         encoder = self.stage1_encoder(self.shallow_feat1(quarters))
+        # Joined before the decoder, which then sees over the seam; so in the next stage.
         encoder = [join(level, COLUMNS) for level in encoder]
         decoder = self.stage1_decoder(encoder)
-        attended, first = self.sam12(decoder[0], halves)
+        attended, first = self.sam12(decoder[0], halves)  # (2N, width, H/2, W), (2N, 3, H/2, W)
 
         start = self.concat12(torch.cat([self.shallow_feat2(halves), attended], 1))
         encoder = self.stage2_encoder(start, (encoder, decoder))
         encoder = [join(level, ROWS) for level in encoder]
         decoder = self.stage2_decoder(encoder)
-        attended, second = self.sam23(decoder[0], x)
+        attended, second = self.sam23(decoder[0], x)  # (N, width, H, W), (N, 3, H, W)
 
-        start = self.concat23(torch.cat([self.shallow_feat3(x), attended], 1))
+        start = self.concat23(torch.cat([self.shallow_feat3(x), attended], 1))  # (N, last, H, W)
         third = self.tail(self.stage3_orsnet(start, encoder, decoder)) + x
         return [third, second, join(first, ROWS)]
 

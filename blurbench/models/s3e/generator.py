@@ -20,6 +20,8 @@ class GuidedGenerator(Generator):
         """`nodes`: channels of all node maps; `skips`: each scale down is added on the way up."""
         super().__init__(width, blocks, dropout)
         if embed_at == "last_conv":
+            # Layers 0 to 9 are a border and three convolutions, each with its norm and ReLU; blocks
+            # follow.
             self.told, self.scale, channels = len(self.model) - 3, 1, width
             self.model[-2] = nn.Conv2d(2 * width, 3, 7)
         else:
@@ -51,8 +53,10 @@ class GuidedGenerator(Generator):
 
     def told_at(self, maps: Tensor, place: Tensor | None, y: Tensor) -> Tensor:
         """Eq. 6: the nodes coupled by one convolution, at the places of `y` (N, C, H, W)."""
+        # The paper names no enlarging: coupled at the nodes' own 1/32 of the square, then enlarged.
         coupled = F.relu(self.embed(maps.flatten(1, 2)))
         if place is None:
             return F.interpolate(coupled, y.shape[-2:], mode="bilinear")
+        # (N, h, w, 2): the mean place of the pixels that one of `y` stands for.
         grid = F.avg_pool2d(place, self.scale).permute(0, 2, 3, 1)
         return F.grid_sample(coupled, grid, padding_mode="border", align_corners=False)

@@ -48,6 +48,7 @@ class S3Tree(nn.Module):
 
     def forward(self, v: Tensor) -> Read:
         """V (N, channels, h, w) -> maps of the seven nodes, and their logits."""
+        # Places to fill: entities first, since relations are made of them.
         maps: list[Tensor] = [v] * len(NODES)
         for node, convolution in zip(ENTITIES, self.decouple, strict=True):
             maps[node] = convolution(v)

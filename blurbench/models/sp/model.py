@@ -50,6 +50,7 @@ class SemanticPrior(Model):
         super().__init__(config)
         c = config
         self.backbone = build(c.backbone, c.backbone_preset)
+        # The student halves twice, whatever the backbone does.
         self.multiple = math.lcm(self.backbone.multiple, 4)
         self.embeddings = nn.ModuleList()
         if c.embedding == "off":
@@ -58,7 +59,7 @@ class SemanticPrior(Model):
         self.student = Student(widths, c.student_blocks)
         if c.prior != "features":
             self.classes = ClassMap(widths, c.teacher_channels[0])
-            widths = (c.teacher_channels[0],) * 3
+            widths = (c.teacher_channels[0],) * 3  # one map of classes, at three sizes
         if c.cross_level:
             self.connections = nn.ModuleList(CrossLevel(widths[i], widths[i + 1]) for i in (0, 1))
         if c.aggregation:

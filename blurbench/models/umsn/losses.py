@@ -31,8 +31,10 @@ def class_errors(restored: Tensor, sharp: Tensor, maps: Tensor) -> Tensor:
 
     Images (N, 3, H, W), maps (N, 4, H, W) >= 0.
     """
+    # Over all pixels, not those of the class: eq. 4 is least at C = lambda / L1, so that what L1
+    # is divided by decides C.
     error = (restored - sharp).abs().flatten(2)
-    return maps.flatten(2) @ error.transpose(1, 2) / error.shape[-1]
+    return maps.flatten(2) @ error.transpose(1, 2) / error.shape[-1]  # (N, 4, HW) @ (N, HW, 3)
 
 
 @unmixed

@@ -59,7 +59,7 @@ class FNet(NestedResidual):
 
     def forward(self, x: Tensor, class_map: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1], (N, 1, H, W) -> features (N, handed_on, H / 2, W / 2)."""
-        x1 = self.trans_block1(self.dense_block1(torch.cat([x, class_map], 1)))
+        x1 = self.trans_block1(self.dense_block1(torch.cat([x, class_map], 1)))  # (N, w, H/2, W/2)
         x2 = self.trans_block2(self.dense_block2(x1))
         x3 = self.trans_block3(self.dense_block3(x2))
         out: Tensor = self.trans_block5(self.dense_block5(torch.cat([x3, x1], 1)))
@@ -89,10 +89,11 @@ class ConfidenceNet(nn.Module):
 
     def forward(self, restored: Tensor, sharp: Tensor) -> Tensor:
         """Two masked images (N, 3, H, W), sides >= 16 -> confidence in (0, 1), (N, 3, 1, 1)."""
-        x = self.trans_block1(self.conv1(torch.cat([restored, sharp], 1)))
+        x = self.trans_block1(self.conv1(torch.cat([restored, sharp], 1)))  # (N, width, H/2, W/2)
         x = self.trans_block2(self.conv2(x))
         x = self.trans_block3(self.conv3(x))
         x = self.trans_block4(self.conv3(x))  # the same block twice, as released
+        # A sigmoid before the last convolution too, and a C for each colour: as released.
         out: Tensor = self.conv_refin(x.mean((2, 3), keepdim=True).sigmoid()).sigmoid()
         return out
 
@@ -149,9 +150,9 @@ class BaseNet(NestedResidual):
 
         (N, 3, H, W) in [-1, 1], even -> (N, 3, H, W) and (N, 3, H / 2, W / 2) in [-1, 1].
         """
-        half = half_size(x)
+        half = half_size(x)  # (N, 3, H/2, W/2)
         guided = x if maps is None else torch.cat([x, maps], 1)
-        x1 = self.trans_block1(self.dense_block1(guided))
+        x1 = self.trans_block1(self.dense_block1(guided))  # (N, w/2, H/2, W/2)
         features = None if maps is None else self.class_features(x, maps)
         x_cl = [] if features is None else [features]
         x2 = self.trans_block2(self.dense_block2(torch.cat([x1, half, *x_cl], 1)))
@@ -159,11 +160,11 @@ class BaseNet(NestedResidual):
         x3_1 = self.trans_block3_1(self.dense_block3_1(x3))
         x3_2 = self.trans_block3_2(self.dense_block3_2(x3_1))
         x4 = self.trans_block4(self.dense_block4(x3_2))
-        deep = self.dense_block5(torch.cat([x4, x1, *x_cl], 1))
+        deep = self.dense_block5(torch.cat([x4, x1, *x_cl], 1))  # (N, 2w + shallow, H/2, W/2)
         shallow = self.conv_refin_in64(half) if self.nested else None
         r_half = self.residual(shallow, self.conv_refin64(deep))
-        x5 = self.trans_block5(torch.cat([deep, r_half], 1))
-        x6 = self.trans_block6(self.dense_block6(torch.cat([x5, guided], 1)))
+        x5 = self.trans_block5(torch.cat([deep, r_half], 1))  # (N, w, H, W)
+        x6 = self.trans_block6(self.dense_block6(torch.cat([x5, guided], 1)))  # (N, refine, H, W)
         x6 = with_taps(self, x6, [x5, x4, x3_2, x3_1, x3, x2, torch.cat([x1, *x_cl], 1)])
         shallow = self.conv_refin_in(guided) if self.nested else None
         return self.residual(shallow, self.conv_refin(x6)), r_half
