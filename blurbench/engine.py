@@ -81,6 +81,7 @@ def run_items(
     One item of a shard kills its workers: each is tried again alone. Else as `run_shards`.
     """
     left = list(items)
+    # Four shards a worker at least, so that all have work until near the end.
     for size in (min(most, math.ceil(len(left) / (4 * workers.count)) or 1), 1):
         shards = [left[start : start + size] for start in range(0, len(left), size)]
         left = []
@@ -115,6 +116,7 @@ def _run_on(
             yield Done(shard, None, killed=True)
         else:
             raise error
+        # One in for one out: never more than IN_FLIGHT wait on the scheduler.
         for following in islice(waiting, 1):
             added = _submit(client, function, following)
             running[added] = following
@@ -153,6 +155,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
+            # Not threads: a crash of native code then costs one worker.
             processes=True,
             # None would still ask for port 8787, and warn where a second run finds it taken.
             dashboard_address="127.0.0.1:0",

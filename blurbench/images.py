@@ -41,6 +41,7 @@ def check_header(data: bytes, name: str) -> None:
     """Refuse what is no picture, or claims too many pixels, before any of it is decoded."""
     too_large = BadImage(f"{name}: over {MAX_PIXELS // 10**6} megapixels")
     try:
+        # Pillow warns from half of its limit on; that is no fault of a picture.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as image:

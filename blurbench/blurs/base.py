@@ -99,6 +99,7 @@ def between(ends: tuple[float, float], random: np.random.Generator) -> float:
 
 def one_of(values: Sequence[Value], random: np.random.Generator) -> Value:
     """One of the values, each as likely as the others."""
+    # random() takes one draw, however many values there are; integers() may take more.
     return values[int(random.random() * len(values))]
 
 

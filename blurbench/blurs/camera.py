@@ -38,6 +38,7 @@ class Camera(Family):
         random = scene.random
         anxiety = between(self.anxiety, random)
         largest = math.radians(self.tilt)
+        # Drawn even where it is 0, so that a recipe with another tilt has the same path.
         tilt = largest * (2 * random.random() - 1), largest * (2 * random.random() - 1)
         focal = self.focal * width
         path = camera.sample_path(

@@ -113,6 +113,7 @@ class Mixture(Family):
         """Blur by the part that is drawn, or by the one whose turn it is."""
         if self.order == "replica":
             index = scene.replica % len(self.parts)
+            # Replicas of a part count from 0 again: a bank of its own starts with its first kernel.
             turn = scene.replica // len(self.parts)
             return self._part(index, replace(scene, replica=turn))
         weights = self.weights or (1 / len(self.parts),) * len(self.parts)

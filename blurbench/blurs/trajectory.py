@@ -71,6 +71,7 @@ class Trajectory(Family):
         random, index = scene.random, None
         if self.count:
             index = scene.pick(self.order, self.count)
+            # Not the pair's own stream: every pair that gets kernel `index` draws the same.
             random = stream(*scene.bank, "bank", index)
         length = self.target.draw(random, scene.image.shape[1]) if self.target else None
         size = None if self.target else self._size(random, index)

@@ -83,6 +83,7 @@ def score(
     if heap is not None and not HEAP.fullmatch(heap):
         raise UserError(f"heap {heap!r}: give a number and a unit, as in 4G or 800M")
     _check(references, hypotheses, metrics, tokenizer)
+    # In the order of the references: the rows of all models line up.
     ids = [id for id in references if id in hypotheses]
     found = CaptionScores(images=len(ids), rows=[{"image": id} for id in ids])
     tools = _Tools(_java(), timeout, heap, spice_home)

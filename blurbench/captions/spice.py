@@ -49,6 +49,7 @@ class Spice:
             {"image_id": index, "test": caption, "refs": list(several)}
             for index, (several, caption) in enumerate(pairs)
         ]
+        # pycocoevalcap's own wrapper works in site-packages, which may be read-only.
         with tempfile.TemporaryDirectory(prefix="blurbench-spice-") as folder:
             command = [
                 *self.java.command(self.jars, "edu.anu.spice.SpiceScorer", self.heap),

@@ -94,6 +94,7 @@ def counts(trees: Iterable[Tree]) -> tuple[Counter[str], Counter[str]]:
 
 
 def _commonest(count: Counter[str], size: int) -> tuple[str, ...]:
+    # Counter.most_common keeps the order of arrival, which another order of captions changes.
     return tuple(sorted(count, key=lambda word: (-count[word], word))[:size])
 
 

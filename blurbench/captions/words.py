@@ -79,6 +79,7 @@ def tokenize_all(texts: list[str], java: Java, timeout: float) -> list[str]:
         )
     except subprocess.TimeoutExpired:
         raise Missing(f"PTBTokenizer took more than {timeout:g} s") from None
+    # Counted below: one line too many would shift all captions that follow by one.
     found = done.stdout.decode().split("\n")[:-1]
     if done.returncode or len(found) != len(texts):
         said = last_line(done.stderr.decode(errors="replace"))

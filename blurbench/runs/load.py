@@ -35,6 +35,7 @@ def load_checkpoint(
 def load_run(run: Path, device: str | None = None) -> TrainedModel:
     """The trained model of a run folder; UserError where it is none, or not finished."""
     config = read_config(run)
+    # Written after the last step, hence the sign of a finished run.
     if not (run / LAST).is_file():
         raise UserError(f"{run}: this training is not finished; {way_on(run, config)}")
     model = build(config["model"], preset=config["preset"], **config["config"])

@@ -44,6 +44,7 @@ def free_memory(process: Path = Path("/proc")) -> int:
         return os.sysconf("SC_PHYS_PAGES") * page // 2
     lines = (process / "meminfo").read_text().splitlines()
     available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    # A limit is of all that is held; what this process holds already is gone.
     held = int((process / "self/statm").read_text().split()[1]) * page
     return min([available * 2**10, *(limit - held for limit in group_limits())])
 
@@ -68,6 +69,7 @@ def bytes_per_pixel(model: Model, device: torch.device) -> float:
     side = -(-PROBE // model.multiple) * model.multiple
     peak = PeakBytes()
     with peak:
+        # Grey: only sizes count, not what is seen.
         model.deblur(torch.full((1, 3, side, side), 0.5, device=device))
     return peak.most * SLACK / side**2
 

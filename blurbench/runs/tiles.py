@@ -95,8 +95,10 @@ def spans(length: int, tile: int, multiple: int) -> list[Span]:
     gaps = -(-last // (tile - shared))
     ends = [
         (start, min(start + tile, length))
+        # Rounded down to multiples, of which the step is one, too: neighbours never share less.
         for start in (last * index // (gaps * multiple) * multiple for index in range(gaps + 1))
     ]
+    # Ramps are divided by their sum, since some neighbours share more than `shared`.
     ramps = [_ramp(start, stop, length, shared) for start, stop in ends]
     total = np.zeros(length)
     for (start, stop), ramp in zip(ends, ramps, strict=True):

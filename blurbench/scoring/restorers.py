@@ -100,6 +100,7 @@ class FolderRestorer(Restorer):
         stems = Counter(_blur_stem(row) for row in rows)
         for row in rows:
             alone = stems[_blur_stem(row)] == 1
+            # The id first, which is unique; the stem only where no other blurred file has it.
             names = (row["id"], *([_blur_stem(row)] if alone else []))
             self.names[row["id"]] = next((name for name in names if name in self.files), "")
         used = {name for name in self.names.values() if name}

@@ -186,6 +186,7 @@ def read_begun(folder: Path, metrics: Sequence[str]) -> dict[str, ScoredPicture]
     """
     path, found = folder / PICTURES, {}
     text = path.read_bytes() if path.exists() else b""
+    # Without what follows the last line break: a write that was cut short.
     for line in text[: text.rfind(b"\n") + 1].splitlines():
         try:
             picture = ScoredPicture.model_validate_json(line)
@@ -228,6 +229,7 @@ def appending(folder: Path) -> Iterator[Callable[[ScoredPicture], None]]:
 
         def append(picture: ScoredPicture) -> None:
             file.write(jsonl_line(picture.written()))
+            # Handed to the system: a kill of this process loses no line.
             file.flush()
 
         yield append

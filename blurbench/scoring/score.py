@@ -40,6 +40,7 @@ class Scorer:
         whatever the model raises.
         """
         pictures = {role: self._picture(row, role) for role in self._roles()}
+        # Reading before and scoring after are no part of a model's time.
         began = time.perf_counter()
         draws = self._draws(pictures["blur"], row)
         milliseconds = (time.perf_counter() - began) * 1e3 / len(draws)
@@ -96,6 +97,7 @@ class Scorer:
         for number in range(self.head.repeats):
             with noise_number(number) as draw:
                 draws.append(self.restore.restore(blur, row))
+            # A model without dropout would give the same again.
             if not draw.used:
                 break
         return draws

@@ -86,6 +86,7 @@ class MetricInputs:
         return segmenter(run) if name == "segmenter" else detector(run)
 
     def _gallery(self, embed: Callable[[np.ndarray], np.ndarray]) -> Gallery:
+        # Embedded once: each probe is compared with all of them.
         known = [row for row in self.data.rows if row.get("role") == "gallery"]
         if not known:
             raise UserError(f"recipe {self.data.recipe_name} has no gallery to recognise from")

@@ -88,6 +88,7 @@ def export(
             KINDS[kind](ExportJob(out.absolute(), work), pairs, run)
         made = {**wanted, "counts": description.counts, "blurbench": blurbench.__version__}
         write_json(out / DONE, made)
+        # DONE is on disk before the plan goes: a folder without both is a stranger's.
         sync(out)
         shutil.rmtree(work)
     return Exported(out, kind, description.counts, count_pictures(pairs), description.digest)
@@ -112,6 +113,7 @@ def _refuse_other(out: Path, wanted: ExportRequest) -> None:
 
 def _begin(out: Path, wanted: ExportRequest) -> None:
     write_json(out / PLAN, wanted)
+    # After the plan: one of them always says what the folder holds.
     (out / DONE).unlink(missing_ok=True)
     for torn in out.rglob(f"{TEMPORARY}*"):  # of runs that were killed
         torn.unlink(missing_ok=True)

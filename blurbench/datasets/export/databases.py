@@ -83,6 +83,7 @@ def _put(database: Any, pictures: list[tuple[bytes, bytes]]) -> None:
         try:
             with database.begin(write=True) as transaction:
                 for key, value in pictures:
+                    # Pairs come sorted by id, as append asks.
                     transaction.put(key, value, append=True)
             return
         except lmdb.MapFullError:

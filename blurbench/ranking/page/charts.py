@@ -105,6 +105,7 @@ def spread_out(places: Sequence[float]) -> list[float]:
     for i in range(1, len(moved)):
         moved[i] = max(moved[i], moved[i - 1] + NAME_GAP)
     room = HEIGHT - NAME_GAP / 2
+    # Down first, then up again where the last would leave the page.
     for i in reversed(range(len(moved))):
         moved[i] = min(moved[i], room - NAME_GAP * (len(moved) - 1 - i))
     result = [0.0] * len(places)

@@ -13,6 +13,7 @@ def templates() -> Environment:
     """The templates of the pages: values are escaped, and a name that is missing is an error."""
     environment = Environment(
         loader=PackageLoader("blurbench.ranking.page"),
+        # Names and notes come from others' files; Jinja itself does not escape.
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -74,6 +74,7 @@ def _where_first_gains(first: np.ndarray, second: np.ndarray, sharp: np.ndarray 
     """
     import cv2
 
+    # Signed: differences of uint8 would wrap round.
     one, other = first.astype(np.float32), second.astype(np.float32)
     if sharp is None:
         gain = ((one - other) ** 2).sum(axis=2)
@@ -81,6 +82,7 @@ def _where_first_gains(first: np.ndarray, second: np.ndarray, sharp: np.ndarray 
         gain = ((other - sharp) ** 2 - (one - sharp) ** 2).sum(axis=2)
     height, width = (min(s, most) for s, most in zip(gain.shape, CLOSE_UP, strict=True))
     sums = cv2.boxFilter(gain, -1, (width, height), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
+    # Without the windows that reach over the border, where zeros were added.
     whole = sums[: gain.shape[0] - height + 1, : gain.shape[1] - width + 1]
     top, left = np.unravel_index(int(np.argmax(whole)), whole.shape)
     return slice(top, top + height), slice(left, left + width)
