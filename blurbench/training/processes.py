@@ -33,8 +33,10 @@ def find_world() -> World:
     """What torchrun tells a process that it starts; else one process alone."""
     if "RANK" not in os.environ:
         return World()
-    names = "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"
-    rank, size, local_rank, local_size = (int(os.environ[name]) for name in names)
+    rank, size = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
+    # Clusters that start one process a machine leave these out.
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return World(rank, size, local_rank, local_size, started=True)
 
 
