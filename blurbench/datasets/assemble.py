@@ -226,6 +226,7 @@ def finish(
         metadata_sha256=hashes,
         digest=digest_of((split, row) for split in counts for row in found.rows(split)),
     )
+    # Before dataset.json: whoever finds that finds a whole set.
     write_card(store, description)
     store.write_json(DATASET, description.model_dump())
     store.clear(WORK)

@@ -53,6 +53,7 @@ def deblur_files(
                 result.made.append(target)
                 if restored.tile:
                     tiles[restored.tile] += 1
+                # What is too large to restore whole is too large to explain whole.
                 if explain is not None and not restored.tile:
                     name = path.relative_to(source if source.is_dir() else source.parent)
                     maps += write_maps(model, blur, explain / name.with_suffix(""))

@@ -13,6 +13,7 @@ def gmacs(model: Model, height: int = 256, width: int = 256) -> float:
     picture = torch.zeros(1, 3, height, width, device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.compute(picture)
+    # The counter takes a multiplication and an addition for two.
     return float(counter.get_total_flops()) / 2 / 1e9
 
 

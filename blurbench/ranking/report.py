@@ -51,6 +51,7 @@ def leaderboard(
     made = Leaderboard(out / "leaderboard.csv", out / "leaderboard.html", boards)
     write_text(made.csv, render_csv(boards))
     write_text(made.page, render_page(boards, viewers, duels))
+    # After the page: until it is there, the one before names them.
     pictures.remove_unused(out, pictures.used(viewers, duels))
     return made
 

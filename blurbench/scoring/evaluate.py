@@ -215,12 +215,14 @@ def _fill(
 ) -> tuple[ResultSummary, list[ScoredPicture], list[Skipped]]:
     """Score what is not scored yet, and write the whole result."""
     done = read_begun(out, scorer.head.metrics)
+    # First, not yet complete: boards refuse it, and a second call knows what was begun.
     write_summary(out, scorer.head)
     skipped = _score_all(out, scorer, rows, done)
     pictures = [done[row["id"]] for row in rows if row["id"] in done]
     summary = _summarise(scorer.head, pictures, skipped)
     write_pictures(out, pictures)
     write_failures(out, skipped)
+    # Last: where it says complete, the other files are whole.
     write_summary(out, summary)
     return summary, pictures, skipped
 
@@ -242,6 +244,7 @@ def _score_all(
             except Exception as error:  # one bad picture, or a model that fails on it
                 skipped.append(Skipped(id=row["id"], why=one_line(error)))
             else:
+                # Samples before the line: a picture that has one is not restored again.
                 if row["id"] in chosen:
                     write_samples(out, row["id"], images)
                 append(scored)

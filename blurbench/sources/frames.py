@@ -162,6 +162,7 @@ class Video:
         wanted = range(start, start + count)
         if not self._kept.keys() >= set(range(start, min(self._next, wanted.stop))):
             self._rewind()
+        # Windows may overlap: what this one shares with the last is not decoded again.
         self._kept = {index: self._kept[index] for index in wanted if index in self._kept}
         while self._next < wanted.stop and self._capture.grab():
             if self._next >= start:

@@ -152,6 +152,7 @@ class Remote:
         return nullcontext()
 
     def _write(self, files: Any, path: str, write: Callable[[], None]) -> None:
+        # First without: objects need no folders, and most folders are there.
         with suppress(FileNotFoundError):
             return write()
         try:

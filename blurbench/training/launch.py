@@ -22,6 +22,7 @@ def torchrun(processes: int) -> tuple[list[str], dict[str, str]]:
     return command, os.environ | {
         # With the shared store, restarted ranks are given stale addresses and hang (torch 2.15).
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        # torch would start a thread a processor in each of the processes.
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)),
     }
 
@@ -39,6 +40,7 @@ def launch(processes: int, out: Path, arguments: list[str]) -> None:
         while agent.poll() is None and not stop.asked:
             time.sleep(0.1)
         if stop.asked:
+            # torchrun hands it on; each process stops once its step's checkpoint is there.
             agent.terminate()
         failed = agent.wait()
     if failed and stop.asked:

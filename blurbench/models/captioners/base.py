@@ -116,6 +116,7 @@ class Captioned(Model):
 
     def caption_losses(self, batch: Batch, state: State) -> Tensor:
         """Eq. 8: negative log likelihood of each caption, summed over its words; the mean."""
+        # A batch may begin in one epoch and end in the next: one share for all of it.
         mixing = float(batch["sampling"].max()) if self.config.sampling else 0.0
         return caption_loss(self.decoder, state, batch["words"], mixing).mean()
 

@@ -168,6 +168,6 @@ class NodeDecoder(Decoder):
 
     def say(self, vector: Tensor, state: State) -> State:
         """The state after a vector (N, width)."""
-        h, c, slots, keys = state
+        h, c, slots, keys = state  # (N, width) twice, (N, 7, width) twice
         seen, _ = self.attention(h, slots, keys)
         return (*self.lstm(torch.cat([vector, seen], 1), (h, c)), slots, keys)

@@ -21,6 +21,7 @@ def caption_loss(decoder: Decoder, state: State, words: Tensor, mixing: float = 
     for true in words.unbind(1):
         logits, state = decoder.step(told, state)
         loss = F.cross_entropy(logits.float(), true, reduction="none")
+        # The first END counts, what fills the caption up after it does not.
         total = total + torch.where(open_, loss, 0.0)
         told = mixed(true, logits.detach(), mixing) if mixing else true
         open_ = open_ & (true != END)

@@ -20,8 +20,10 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     first: dict[tuple[Any, ...], str] = {}
     aliases: dict[str, str] = {}
     stored: dict[str, Tensor] = {}
+    # Sorted: which of several names is stored must not hang on the order of modules.
     for name, tensor in sorted(tensors.items()):
         place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        # Empty tensors all lie at address 0, and share nothing.
         known = first.setdefault(place, name) if tensor.numel() else name
         if known == name:
             stored[name] = tensor.detach().cpu().contiguous()

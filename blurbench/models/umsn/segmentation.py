@@ -68,16 +68,16 @@ class Segmentation(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) in [-1, 1], multiples of 4 -> logits, (N, 4, H, W) and half that size."""
-        x1 = self.trans_block1(self.dense_block1(x))
+        x1 = self.trans_block1(self.dense_block1(x))  # (N, w, H/2, W/2)
         x2 = self.trans_block2(self.dense_block2(torch.cat([x1, half_size(x)], 1)))
-        x3 = self.trans_block3(self.dense_block3(x2))
+        x3 = self.trans_block3(self.dense_block3(x2))  # (N, w, H/4, W/4), as x2, x3_1, x3_2
         x3_1 = self.trans_block3_1(self.dense_block3_1(x3))
         x3_2 = self.trans_block3_2(self.dense_block3_2(x3_1))
-        x4 = self.trans_block4(self.dense_block4(torch.cat([x3_2, x2], 1)))
-        deep = self.dense_block5(torch.cat([x4, x1], 1))
-        half = self.refine3_i(leaky(self.conv_refin64(deep)))
-        x5 = self.trans_block5(torch.cat([deep, self.activate(half)], 1))
-        x6 = self.trans_block6(self.dense_block6(x5))
+        x4 = self.trans_block4(self.dense_block4(torch.cat([x3_2, x2], 1)))  # (N, w, H/2, W/2)
+        deep = self.dense_block5(torch.cat([x4, x1], 1))  # (N, 3w, H/2, W/2)
+        half = self.refine3_i(leaky(self.conv_refin64(deep)))  # (N, 4, H/2, W/2)
+        x5 = self.trans_block5(torch.cat([deep, self.activate(half)], 1))  # (N, w, H, W)
+        x6 = self.trans_block6(self.dense_block6(x5))  # (N, refine, H, W)
         x6 = with_taps(self, x6, [x5, x4, x3_2, x3_1, x3, x2, x1])
         return self.refine3(leaky(self.conv_refin(x6))), half
 

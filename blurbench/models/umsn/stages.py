@@ -123,6 +123,7 @@ class UMSN(BaseNetModel):
         """L1 and L_p of each F-Net on faces of which only its own class is blurred, summed."""
         c = self.config
         blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
+        # Of faces blurred all over, as the F-Nets get them in the next stage.
         maps = self.maps(blur)
         parts = torch.split(maps, 1, 1), torch.split(batch["mask"], 1, 1)
         streams = zip(self.network.fnets(), *parts, strict=True)
@@ -144,6 +145,7 @@ class UMSN(BaseNetModel):
         """L_total of eq. 6, for the network and CN together; also logs C of each class."""
         blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
         # The paper has no labels here: SN gives the maps of both images.
+        # One pass: SN is frozen and in eval mode, so that pictures do not touch each other.
         maps, sharp_maps = self.maps(torch.cat([blur, sharp])).chunk(2)
         restored = self.network(blur, maps)
         confidence = None

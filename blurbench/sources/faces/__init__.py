@@ -43,11 +43,14 @@ def load(id: str) -> tuple[np.ndarray, np.ndarray]:
 
 def draw(identity: int, picture: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Picture number `picture` of face number `identity`: the same pair as `load`."""
+    # Streams apart: a further number drawn for a picture changes no face.
     who = draw_identity(random.stream("procedural-faces", "identity", identity))
     how = draw_picture(random.stream("procedural-faces", "picture", identity, picture))
     noise = Texture(random.stream("procedural-faces", "texture", identity, picture), SIZE)
     canvas = Canvas(SIZE, how.scale, how.centre, how.roll, how.turn)
+    # From back to front, as a painter: what comes later covers what came before, labels too.
     features.backdrop(canvas, how, noise)
+    # One texture behind and in front: both are the same hair.
     texture = features.hair_texture(canvas, who, noise)
     features.hair_behind(canvas, who, texture)
     features.neck_and_cloth(canvas, who, how, noise)

@@ -25,6 +25,7 @@ class Canvas:
         self.size, self.scale = size, scale
         rows, columns = np.mgrid[0:size, 0:size].astype(np.float32) - np.float32((size - 1) / 2)
         down, right = (rows - centre[1]) / scale, (columns - centre[0]) / scale
+        # By the tangent of half the angle: sines differ by CPU.
         cos, sin = (1 - roll * roll) / (1 + roll * roll), 2 * roll / (1 + roll * roll)
         self.x, self.y = right * cos + down * sin, down * cos - right * sin
         # A turned head moves what lies in the middle of the face more than what lies at its rim.
