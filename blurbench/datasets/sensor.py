@@ -31,6 +31,7 @@ def draw(settings: Sensor | None, key: PairKey) -> SensorDraws:
     """The draws of the pair named by `key`."""
     if settings is None:
         return SensorDraws()
+    # A stream for each: a recipe that leaves one out draws the others alike.
     highlights = shot = read = quality = None
     if settings.highlights:
         highlights = between(settings.highlights, stream(*key, "highlights"))
@@ -51,6 +52,7 @@ def expose(settings: Sensor | None, draws: SensorDraws, image: np.ndarray) -> np
     linear = _to_linear(settings, image)
     if draws.highlights is not None:
         linear = sensor.boost_highlights(linear, settings.threshold, draws.highlights)
+    # On the scale of 8 bits, so that no blur need know which light it gets.
     return linear * 255.0
 
 

@@ -30,7 +30,7 @@ from blurbench.progress import progress
 from blurbench.stores.open import Place, open_store
 from blurbench.stores.store import Store
 
-SHARD_SIZE = 64
+SHARD_SIZE = 64  # pairs; Dask takes 3 ms a shard
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ def compute(
     function = pkgutil.resolve_name(how.functions.get(metric, measure.function))
     taken = {name: labels[name] for name in measure.needs}
     score = float(function(restored, sharp, how, **measure.options, **taken))
+    # NaN passes, for it says that a metric does not apply; infinity would take all means with it.
     if math.isinf(score):
         raise NoScore(f"{metric} is infinite")
     return score

@@ -16,7 +16,7 @@ from blurbench.ranking.results import BoardKey, Result, sort_scores
 from blurbench.ranking.statistics import Estimate
 from blurbench.scoring.result_folder import LARGEST, ResultSummary, ScoredData
 
-SHORTEST_DIGEST = 8
+SHORTEST_DIGEST = 8  # digits, as many as the name of a board has
 BY_PICTURE = {"model", "id"}
 BOARD = {"recipe", "split", "digest", "protocol"}
 QUOTED = "means taken from elsewhere: no score of each picture"

@@ -46,6 +46,7 @@ class Splits(RecipeTable):
 
     @model_validator(mode="after")
     def _whole(self) -> "Splits":
+        # Not == 1: as floats 0.7 + 0.2 + 0.1 is less.
         if abs(self.train + self.val + self.test - 1) > 1e-9:
             raise ValueError("train, val and test must add up to 1")
         return self

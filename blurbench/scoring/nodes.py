@@ -48,6 +48,7 @@ def node_accuracy(model: TrainedModel, split: str, data: BlurDataset) -> list[No
             v = network.see(squared(image.to(model.device), network.config.side))
             read = network.read(v)
         wanted = torch.stack([network.known().classes(text) for text in row["captions"]])
+        # One look at the picture for all its captions.
         logits = [each.expand(len(wanted), -1).cpu() for each in read.logits]
         counts += np.array(hits(logits, wanted))
         for node, count in enumerate(common):

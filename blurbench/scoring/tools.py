@@ -61,6 +61,7 @@ class MetricInputs:
             found["blur"] = blur
         if "box" in self.needs:
             found["box"] = row["box"]
+            # The side of the square is told, its place is to be found.
             found["detector"] = lambda image: self.tools["detector"](image, row["box"][2])
         if "identity" in self.needs:
             found["identity"] = row["identity"]

@@ -143,6 +143,7 @@ class Remote:
         files, root = self._connect()
         if _has_folders(root):
             # Empty ones are nothing here; who reads the same set as a folder would see them.
+            # Inner ones first: only empty folders go.
             for parent in sorted({str(PurePosixPath(name).parent) for name in names})[::-1]:
                 with suppress(Exception):
                     files.rmdir(f"{root}/{parent}")

@@ -91,7 +91,7 @@ def find_runs(
     height, width = u.shape
     u_low, v_low = u.min(), v.min()
     known = np.full((v.max() - v_low + 1, u.max() - u_low + 1), -1, np.int32)
-    runs = np.empty((u.size, 4), np.int64)
+    runs = np.empty((u.size, 4), np.int64)  # at worst a run a pixel
     motions = np.empty((min(known.size, u.size), 2), np.int64)
     run_count, kernel_count = 0, 0
     for y in range(height):

@@ -337,6 +337,7 @@ def blur(image: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     pixels = image.reshape(*image.shape[:2], -1)
     channels = pixels.shape[2]
     longest = max(_longest(u), _longest(v))
+    # A line reaches half its motion to each side, and its taps less than a pixel beyond.
     margin = longest // 2 + 1
     padded = pad(pixels, margin, "replicate")
     runs, motions = find_runs(u, v, channels, margin)

@@ -13,7 +13,7 @@ from blurbench.models.parts.released import read_checkpoint, state_dicts
 from blurbench.models.parts.vgg import MEAN, STD
 from blurbench.models.parts.weights import differences
 
-STRIDE = 32
+STRIDE = 32  # of any ResNet's last map
 # Of the last norm of each residual branch, where nothing is trained: at 1, the 50 blocks of
 # ResNet-152 would make values of 3e7.
 BRANCH = 0.2

@@ -37,7 +37,7 @@ def unet(model: Any) -> list[Place]:
 def deepdeblur(model: Any) -> list[Place]:
     """No encoder and no decoder: midway through the residual blocks of each size."""
     c = model.config
-    middle = 1 + c.blocks // 2
+    middle = 1 + c.blocks // 2  # 0 is the first convolution
     bodies = model.network.body_models
     return [Place(bodies[i].body[middle], i, c.width) for i in range(3)]
 

@@ -23,7 +23,7 @@ from blurbench.models.sp.network import Levels
 # The crop is doubled, as in the inpainting that the paper took its teacher from (Zhang et al.,
 # "Context-Aware Image Inpainting with Learned Semantic Priors", IJCAI 2021): 256 -> 512 px.
 SCALE = 2
-STRIDES = (4, 8, 16)
+STRIDES = (4, 8, 16)  # of the doubled crop: 1/2, 1/4 and 1/8 of the crop itself
 TRIAL = 64  # px, of the picture that finds out strides and channels
 
 
