@@ -138,6 +138,16 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def tell_unwritable(where: str) -> Iterator[None]:
+    """Tell what keeps `where` from being written, such as a full disk, in one line with the mend."""
+    try:
+        yield
+    except OSError as error:
+        mend = "mend that and run the same command again; what was finished is kept"
+        raise UserError(f"{where}: cannot write ({error.strerror}); {mend}") from None
+
+
 def sha256(data: bytes) -> str:
     """SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()

@@ -3,8 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -19,7 +18,7 @@ from blurbench.datasets.pair import MadePair, make_pair, prepare
 from blurbench.datasets.splits import PairTask, list_tasks, shortfall
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError, one_line
-from blurbench.files import sha256
+from blurbench.files import sha256, tell_unwritable
 from blurbench.images import encode
 from blurbench.recipes.recipe import Recipe
 from blurbench.sources.open import Source, in_order
@@ -186,7 +185,7 @@ def make_shard(making: SynthesisJob, tasks: Sequence[PairTask]) -> None:
             _make_of_one_image(making, list(same), entries, batch)
     finally:
         # Interrupted or out of disk: what was finished is kept.
-        with _disk(making.store):
+        with tell_unwritable(making.store.where()):
             # Pictures first: a crash in between costs them, where a record of torn ones would keep
             # them.
             batch.settle()
@@ -222,17 +221,8 @@ def _write(making: SynthesisJob, task: PairTask, pair: MadePair, batch: FileBatc
         names[f"{kind}_file_name"] = f"{kind}/{task.id}{suffix}"
         files[f"{kind}_sha256"] = sha256(data)
         pixels[f"{kind}_pixels"] = pixel_hash(image)
-        with _disk(making.store):
+        with tell_unwritable(making.store.where()):
             batch.put(f"{task.split}/{kind}/{task.id}{suffix}", data)
     height, width = pair.blur.shape[:2]
     size = {"width": width, "height": height}
     return {"id": task.id, **names, **files, **pixels, **size, **pair.row}
-
-
-@contextmanager
-def _disk(store: Store) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        mend = "mend that and run the same command again; what was finished is kept"
-        raise UserError(f"{store.where()}: cannot write ({error.strerror}); {mend}") from None

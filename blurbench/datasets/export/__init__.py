@@ -1,8 +1,7 @@
 """A data set in the formats of other trainers; every picture is copied as it is, and read back."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from blurbench.datasets.export.read import ExportPair, read_pairs
 from blurbench.datasets.format import Description, read_description
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError
-from blurbench.files import TEMPORARY, locked, read_json, sync, write_json
+from blurbench.files import TEMPORARY, locked, read_json, sync, tell_unwritable, write_json
 from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
 from blurbench.sources.open import in_order
@@ -81,7 +80,7 @@ def export(
     _refuse_other(out, wanted)
     pairs = read_pairs(store, description)
     work = out.absolute() / WORK
-    with _telling(out), locked(work):
+    with tell_unwritable(str(out)), locked(work):
         _begin(out, wanted)
         with progress("export", count_pictures(pairs)) as advance:
             run = ExportRun(description, workers, shard_pairs, advance)
@@ -117,13 +116,3 @@ def _begin(out: Path, wanted: ExportRequest) -> None:
     (out / DONE).unlink(missing_ok=True)
     for torn in out.rglob(f"{TEMPORARY}*"):  # of runs that were killed
         torn.unlink(missing_ok=True)
-
-
-@contextmanager
-def _telling(out: Path) -> Iterator[None]:
-    """An OSError while writing as the one line that names the mend."""
-    try:
-        yield
-    except OSError as error:
-        mend = "mend that and run the same command again; what was finished is kept"
-        raise UserError(f"{out}: cannot write ({error.strerror}); {mend}") from None
