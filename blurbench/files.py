@@ -140,7 +140,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def tell_unwritable(where: str) -> Iterator[None]:
-    """Tell what keeps `where` from being written, such as a full disk, in one line with the mend."""
+    """Tell what keeps `where` from being written, such as a full disk, in a line with the mend."""
     try:
         yield
     except OSError as error:
