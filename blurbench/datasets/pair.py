@@ -129,6 +129,7 @@ def _row(
         "replica": key.replica,
         "stream": json.dumps(key, ensure_ascii=False),
         "kernel_family": blurred.family,
+        # As one text: families draw different things, but all rows must have the same columns.
         "parameters": json.dumps(blurred.drawn, allow_nan=False),
         "noise_sigma": float(sigma),
     }

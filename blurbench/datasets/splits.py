@@ -191,6 +191,7 @@ def _numbered(stem: str, replica: int) -> str:
 def _stem(source_id: str, split: str) -> str:
     # Of the file name alone: frames of a video are VIDEO.mp4/000006.
     stem = re.sub(r"\.[^./]*$", "", source_id.removeprefix(f"{split}/"))
+    # BasicSR cuts names at dots and blanks; pyarrow takes what looks like a date for one.
     slug = re.sub("[^a-z0-9]+", "-", stem.lower())[-40:].strip("-")
     if not slug[:1].isalpha():
         slug = f"img-{slug}".rstrip("-")

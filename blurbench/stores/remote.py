@@ -150,6 +150,8 @@ class Remote:
 
     def locked(self, folder: str) -> AbstractContextManager[None]:  # noqa: ARG002
         """Nothing: see docs/data-sets.md for what keeps two writers from harm."""
+        # A store has no lock that dies with its process; one that times out keeps a restarted job
+        # waiting.
         return nullcontext()
 
     def _write(self, files: Any, path: str, write: Callable[[], None]) -> None:

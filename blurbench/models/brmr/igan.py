@@ -67,6 +67,7 @@ class RegionDiscriminator(nn.Module):
         features = self.features(pair)
         # Mean over places and weighted sum commute: the heat's mean is the logit.
         heat = torch.einsum("ck,nkhw->nchw", self.classify.weight, features)
+        # A mean, where the paper has a sum: so logits do not grow with the picture.
         return self.classify(features.mean((2, 3))), heat
 
 
@@ -136,6 +137,7 @@ class IGAN(Model):
 
         `size` px, at most H and W. Wants a discriminator trained with `blur_negatives`.
         """
+        # Every window: of those 64 px apart even the best has an IoU of 0.634 on average.
         return hottest(self.cam(images, images), size, stride)
 
     @torch.no_grad()
@@ -164,6 +166,7 @@ class IGAN(Model):
             restored = self.generator(blur)
         found = [self.classified(blur, sharp, SHARP), self.classified(blur, restored, BLURRY)]
         if self.config.blur_negatives:
+            # Each as its own restoration, which is how `blurred_boxes` will ask.
             partly = partly_blurred(blur, sharp)
             found += [self.classified(sharp, sharp, SHARP), self.classified(partly, partly, BLURRY)]
         return {"loss": sum(found[1:], found[0]) / len(found)}

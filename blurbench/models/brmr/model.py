@@ -35,6 +35,7 @@ class BRMRConfig(IGANConfig):
     patch_downs: int = Field(7, ge=5, le=10, description="times pGAN's generator halves a patch")
     patch_size: int = Field(128, gt=0, description="px, a multiple of 2^patch_downs")
     stride: int = Field(64, gt=0, description="px from one window of the search to the next")
+    # The paper names no limit; its loop keeps 2.3 patches on average.
     max_iterations: int = Field(16, ge=0, description="most patches refined in a picture")
 
     @field_validator("patch_size")

@@ -29,6 +29,7 @@ class CaptionConfig(ModelConfig):
     resnet: ResNet = Field("resnet152", description="the network V comes from; it never learns")
     resnet_weights: str = Field("imagenet", description="imagenet, random, or a file")
     side: int = Field(256, gt=0, multiple_of=STRIDE, description="px of the square V is made of")
+    # As ImageCaptioning.pytorch: words found more than 5 times, captions cut at 16, 5 beams.
     words: int = Field(9_488, gt=1, description="most words that captions may be written with")
     word_count: int = Field(6, gt=0, description="a word needs to be known, in training captions")
     entities: int = Field(839, gt=1, description="most classes of entities, with null")

@@ -57,6 +57,8 @@ class CaptionReader:
             labels["regions"] = self.regions.read(sample["id"])
         if not self.pairs:
             return {}, labels
+        # The tree sees whole pictures, for a crop need not show what captions speak of; crops look
+        # up their places in its nodes.
         place = places(picture.shape[-2], picture.shape[-1], mirrored)
         return {"blur": sample["blur"], "sharp": sample["sharp"], "place": place}, labels
 

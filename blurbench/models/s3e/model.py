@@ -108,6 +108,7 @@ class S3E(Captioned, DeblurGAN):
         alone = Update("tree", (self.tree,), self.tree_losses, c.rate, (c.beta1, 0.999))
         (gan,) = super().stages()
         critic, generator = gan.updates
+        # Without co-training the captioner still learns, beside the frozen tree.
         learning = [self.generator, self.captioner, *([self.tree] if c.co_train else [])]
         both = replace(generator, modules=tuple(learning))
         return (

