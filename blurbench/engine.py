@@ -81,7 +81,7 @@ def run_items(
     One item of a shard kills its workers: each is tried again alone. Else as `run_shards`.
     """
     left = list(items)
-    # Four shards a worker at least, so that all have work until near the end.
+    # About four shards a worker, so that all have work until near the end.
     for size in (min(most, math.ceil(len(left) / (4 * workers.count)) or 1), 1):
         shards = [left[start : start + size] for start in range(0, len(left), size)]
         left = []

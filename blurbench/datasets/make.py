@@ -186,8 +186,7 @@ def make_shard(making: SynthesisJob, tasks: Sequence[PairTask]) -> None:
     finally:
         # Interrupted or out of disk: what was finished is kept.
         with tell_unwritable(making.store.where()):
-            # Pictures first: a crash in between costs them, where a record of torn ones would keep
-            # them.
+            # Pictures first: a record of ones that a crash tore would keep them.
             batch.settle()
             write_record(making.store, entries)
 

@@ -64,8 +64,7 @@ def save_checkpoint(
     if averaged is not None:
         save_tensors(temporary / AVERAGED, averaged)
     write_json(temporary / PROGRESS, asdict(progress))
-    # In this order, whenever it is killed, a folder named by digits is whole, and from the first on
-    # there always is one.
+    # In this order the newest folder named by digits is whole, whenever this is killed.
     sync(temporary)
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)

@@ -20,8 +20,7 @@ class GuidedGenerator(Generator):
         """`nodes`: channels of all node maps; `skips`: each scale down is added on the way up."""
         super().__init__(width, blocks, dropout)
         if embed_at == "last_conv":
-            # Layers 0 to 9 are a border and three convolutions, each with its norm and ReLU; blocks
-            # follow.
+            # Ten layers, of a border and three convolutions with norm and ReLU, precede the blocks.
             self.told, self.scale, channels = len(self.model) - 3, 1, width
             self.model[-2] = nn.Conv2d(2 * width, 3, 7)
         else:
