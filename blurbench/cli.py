@@ -54,7 +54,7 @@ def cli() -> None:
 
 def add_debug(command: click.Command) -> None:
     """Give --debug to a command and to all below it, so that it may stand anywhere on the line."""
-    what = "Show the whole of unforeseen errors (as BLURBENCH_DEBUG=1 does)."
+    what = "Show where an error came from, whole (as BLURBENCH_DEBUG=1 does)."
     option = click.Option(["--debug"], is_flag=True, expose_value=False, callback=_debug, help=what)
     command.params.append(option)
     for below in getattr(command, "commands", {}).values():
