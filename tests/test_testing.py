@@ -56,6 +56,7 @@ def told(check, *arguments, **options):
     return str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_keeps_the_contract(name):
     torch.manual_seed(0)

@@ -60,6 +60,7 @@ def test_equals_pycocoevalcap() -> None:
     assert {name: found.scores[name] for name in WANTED} == pytest.approx(WANTED, abs=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("java")
 @pytest.mark.skipif(not SHARED, reason="needs the captions in BLURBENCH_SHARED")
 @pytest.mark.parametrize("name", REAL)

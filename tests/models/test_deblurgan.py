@@ -50,6 +50,7 @@ def values(shared):
     return json.loads((shared / "golden" / "forward" / "losses_values.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("size", ["", "__b"])
 def test_they_give_the_reference_outputs(shared, name, size):

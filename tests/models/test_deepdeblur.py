@@ -37,6 +37,7 @@ def adversarial() -> DeepDeblur:
     return build("deepdeblur", "tiny", width=2, blocks=1, adversarial=1, crop_size=256)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["", "__b"])
 def test_reference_outputs_at_three_sizes(shared, size):
     network = load_reference(Network(), shared, "deepdeblur_rb19")

@@ -24,6 +24,7 @@ def tiny():
     return build("mimo-unet", "tiny")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), [(Network, "mimounet"), (PlusNetwork, "mimounetplus")])
 def test_reference_outputs_at_three_sizes(shared, kind, name):
     network = load_reference(kind(), shared, name)

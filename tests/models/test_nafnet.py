@@ -32,6 +32,7 @@ def pairs() -> Batch:
     return real_pairs(32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "width"), [("nafnet_w32", 32), ("nafnet_w64", 64)])
 def test_it_gives_the_reference_outputs(shared, name, width):
     network = load_reference(Network(width), shared, name)

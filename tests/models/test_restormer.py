@@ -22,6 +22,7 @@ def pairs() -> Batch:
     return real_pairs(32)
 
 
+@pytest.mark.slow
 def test_it_gives_the_reference_outputs(shared):
     network = load_reference(Network(), shared, "restormer")
     for size in ("", "__b"):

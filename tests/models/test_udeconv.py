@@ -21,6 +21,7 @@ def pairs() -> Batch:
     return real_pairs(32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["", "__b", "__batchstats"])
 def test_it_gives_the_reference_outputs(shared, kept):
     network = load_reference(Network(), shared, "udeconv_burst")

@@ -111,6 +111,7 @@ def test_every_recipe_has_a_stand_in_that_says_so():
         assert made.describe() in recipe.title
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_training_has_a_tiny_one(name, tmp_path):
     builder = Builder(tmp_path, None)

@@ -31,6 +31,9 @@ from blurbench.scoring.restorers import trained
 from blurbench.sources.open import open_for
 from blurbench.training.train import train
 
+# They share five trained captioners: 10 s in all.
+pytestmark = pytest.mark.slow
+
 SENTENCES = ("A man riding a wave on a board.", "A cat sitting on a table.", "Two dogs in a field.")
 SMALL = {"side": 32, "words": 40, "batch_size": 4, "language_width": 16}
 TREE = {**SMALL, "node_width": 4, "entities": 20, "relations": 10}
@@ -124,7 +127,6 @@ def test_weights_of_another_run_keep_their_words(runs, data, tmp_path):
     assert load_run(tmp_path / "more").model.known().words == ("zebra", "a")
 
 
-@pytest.mark.slow
 def test_training_goes_on_bit_for_bit(data, tmp_path):
     options = {"preset": "tiny", "overrides": {**TREE, "steps": 4}, "checkpoint_seconds": 0.0}
     for name in ("whole", "broken"):
@@ -344,7 +346,6 @@ def test_a_captioner_is_scored_on_a_split(runs, data, tmp_path, monkeypatch):
         captioning.caption_split(plain_pairs, runs["nic"], tmp_path / "new", "nic", None)
 
 
-@pytest.mark.slow
 def test_tables_from_one_command(data, tmp_path, monkeypatch, capsys):
     short = {"s3e": {**TREE, "width": 4, "blocks": 1, "crop_size": 32}, "nic": SMALL}
     trained_by = s3e.train

@@ -48,6 +48,7 @@ def test_fewer_steps_than_stages_is_refused() -> None:
         stage_bounds((Stage("a", 1, ()), Stage("b", 1, ())), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema", [None, 0.9])
 @pytest.mark.parametrize("stop_at", [1, 9, 10, 13])
 def test_resumed_run_ends_with_the_same_bits(

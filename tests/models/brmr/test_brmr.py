@@ -295,6 +295,7 @@ def make_runner(folder: Path) -> Runner:
     return Runner(folder, model, training, None, pairs, 8, cpu, checkpoint_seconds=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [2, 4, 6])
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path, stop):
     make_runner(tmp_path / "whole").run()

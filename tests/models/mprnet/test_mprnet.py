@@ -33,6 +33,7 @@ def pairs() -> Batch:
     return real_pairs(16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["", "__b"])
 def test_it_gives_the_reference_outputs(shared, size):
     network = load_reference(Network(), shared, "mprnet")

@@ -29,6 +29,7 @@ COSTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_they_give_the_reference_outputs(shared, name):
     network = load_reference(NETWORKS[name](), shared, name)

@@ -60,6 +60,7 @@ def reference_inputs(name: str, arrays: dict[str, Tensor]) -> list[Any]:
 
 
 # The large ones are tested by their own models.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["deblurgan_D", "mimounet", "pix2pix_D70", "umsn_CN", "umsn_G", "umsn_SN"]
 )

@@ -30,6 +30,7 @@ def tiny() -> UMSN:
     return build("umsn", "tiny")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["", "__b"])
 def test_deblurring_network_gives_the_reference_outputs(shared, size):
     network = load_reference(build("umsn", "code").network, shared, "umsn_G")
@@ -44,6 +45,7 @@ def test_deblurring_network_gives_the_reference_outputs(shared, size):
         assert relative_error(found, arrays[f"y{number}"]) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["", "__b", "__batchstats"])
 def test_segmentation_gives_the_reference_outputs(shared, case):
     model = build("umsn", "code", sn_batch_stats=False)
@@ -68,6 +70,7 @@ def test_preset_code_segments_each_picture_with_its_own_statistics(tiny):
     assert build("umsn", "code").config.sn_batch_stats
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["", "__b"])
 def test_confidence_network_gives_the_reference_outputs(shared, size):
     network = load_reference(build("umsn", "code").network.conf_ker, shared, "umsn_CN")

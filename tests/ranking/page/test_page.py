@@ -12,6 +12,9 @@ from blurbench.files import write_bytes
 from blurbench.images import encode
 from blurbench.ranking.report import leaderboard
 
+# A browser starts for them: 19 s in all.
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<script>alert(1)</script>"
 MEANS = {"identity": 20, "zebra": 25, HOSTILE: 23, "=cmd()": 24, "m1": 11, "m2": 12, "m3": 13}
 BY_RANK = ["zebra", "=cmd()", HOSTILE, "identity", "m3", "m2", "m1"]
@@ -331,7 +334,6 @@ def test_without_script_the_tables_are_still_there(page):
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-@pytest.mark.slow
 def test_fifty_models_on_a_thousand_pictures_open_sort_and_filter_within_two_seconds(
     driver, make_result, tmp_path
 ):
