@@ -54,8 +54,10 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         write_pairs(root / "pictures", count)
+        recipe = load_any_recipe("pairs")
+        assert recipe.kind == "existing"
         files = sorted((root / "pictures").rglob("*.png"))
-        index(load_any_recipe("pairs"), str(root / "pictures"), root / "data")
+        index(recipe, str(root / "pictures"), root / "data")
         restorer = FolderRestorer(root / "pictures" / "restored", "restored")
 
         def score(name: str) -> None:

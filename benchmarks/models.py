@@ -156,7 +156,7 @@ def works(subject: Subject, options: argparse.Namespace) -> dict[str, Callable[[
         loss.backward()
         subject.network.zero_grad(set_to_none=True)
 
-    forward_only = {"forward": forward}
+    forward_only: dict[str, Callable[[], object]] = {"forward": forward}
     return forward_only if options.forward else {**forward_only, "forward + backward": both}
 
 

@@ -22,7 +22,7 @@ from blurbench.runs.load import load_run
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.nodes import node_accuracy
 from blurbench.scoring.photographs import open_data
-from blurbench.scoring.restorers import Identity, trained
+from blurbench.scoring.restorers import Identity, Restorer, trained
 from blurbench.training.train import train
 
 TREES = ("s3e", "s3e-frozen", "s3e-imc", "vp-tree")
@@ -84,7 +84,7 @@ def settings(run: Path) -> dict[str, Any]:
 
 def restored(asked: argparse.Namespace, runs: dict[str, Path]) -> dict[str, dict[str, float]]:
     """PSNR and SSIM of the test split."""
-    restorers = [Identity()]
+    restorers: list[Restorer] = [Identity()]
     restorers += [trained(runs[name], name, None) for name in ("s3e", "s3e-frozen")]
     found, pairs = {}, open_data(asked.data)
     for restorer in restorers:

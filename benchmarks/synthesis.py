@@ -17,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -71,7 +72,7 @@ class Row:
         return self.ours / self.theirs
 
 
-def medians(functions: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def medians(functions: Mapping[str, Callable[..., object]], repeats: int) -> dict[str, float]:
     """CPU ms of each, taken in turns so that neighbours disturb all alike."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     for function in functions.values():
@@ -115,7 +116,7 @@ def blur_rows(repeats: int) -> Iterator[Row]:
     flows["blur, as sev-blurdata, 31 px"] = motion_flow.round_flow(*severe_flow(31))
     functions: dict[str, Callable[[], object]] = {peer: lambda: cv2.filter2D(image, -1, box)}
     for name, flow in flows.items():
-        functions[name] = lambda flow=flow: motion_flow.blur(image, *flow)
+        functions[name] = partial(motion_flow.blur, image, *flow)
     times = medians(functions, repeats)
     for name, goal in zip(flows, ("<= 0.25", "<= 0.6", "<= 0.6"), strict=True):
         yield Row(name, times[name], peer, times[peer], "ms", goal)
@@ -209,7 +210,7 @@ def scaling_rows(repeats: int) -> Iterator[Row]:
     image = photo()
     for mean in (10, 20, 40, 80):
         flow = motion(mean).flow(HEIGHT, WIDTH)
-        lengths = {f"blur, {mean} px": lambda flow=flow: motion_flow.blur(image, *flow)}
+        lengths = {f"blur, {mean} px": partial(motion_flow.blur, image, *flow)}
         ms = medians(lengths, repeats)[f"blur, {mean} px"] / (WIDTH * HEIGHT / 1e6)
         if mean == 10:
             first = ms / mean
@@ -217,7 +218,7 @@ def scaling_rows(repeats: int) -> Iterator[Row]:
     for scale in (1, 1.8, 3.125, 6.25):
         width, height = int(WIDTH * scale), int(HEIGHT * scale)
         large, flow = photo(width, height), motion(20, width, height).flow(height, width)
-        sizes = {"blur": lambda large=large, flow=flow: motion_flow.blur(large, *flow)}
+        sizes = {"blur": partial(motion_flow.blur, large, *flow)}
         ms = medians(sizes, max(3, repeats // 3))["blur"] / (width * height / 1e6)
         if scale == 1:
             base = ms
@@ -237,7 +238,7 @@ def synthesize(source: Path, out: Path, workers: int, limit: int) -> float:
     """Peak memory of a process that makes the data set `out`, MiB."""
     script = out.with_suffix(".py")
     script.write_text(CHILD)
-    command = [sys.executable, script, source, out, str(workers), str(limit)]
+    command = [sys.executable, str(script), str(source), str(out), str(workers), str(limit)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout.split()[-1])
 

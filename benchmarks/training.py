@@ -94,7 +94,7 @@ def measure(name: str, changed: dict[str, Any], steps: int, repeats: int) -> dic
             torch.manual_seed(0)
             model = build(name, preset="tiny", **changed)
             model.prepare()
-            noise = Noise(2 * (model.config.crop_size or 64))
+            noise: Any = Noise(2 * (model.config.crop_size or 64))
             pairs = TrainingPairs(noise, model.config, seed=0)
             seconds = cpu_seconds(function, model, pairs, steps)
             if repeat:  # the first is for warming up
