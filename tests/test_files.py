@@ -8,7 +8,6 @@ import pytest
 from blurbench.errors import UserError
 from blurbench.files import (
     inside,
-    locked,
     read_json,
     read_jsonl,
     write_bytes,
@@ -70,11 +69,3 @@ def test_the_root_itself_may_be_a_symlink(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert inside(tmp_path / "link", "a/b.png") == tmp_path / "link" / "a" / "b.png"
-
-
-def test_a_locked_folder_has_one_writer_at_a_time(tmp_path):
-    folder = tmp_path / "deep" / "out"
-    with locked(folder), pytest.raises(UserError, match="another process is writing"):
-        locked(folder).__enter__()
-    with locked(folder):
-        pass

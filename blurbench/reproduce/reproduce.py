@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from blurbench.errors import UserError
-from blurbench.files import locked, read_json, write_json
+from blurbench.files import read_json, write_json
+from blurbench.locks import locked
 from blurbench.metrics import PROTOCOLS, make_ready
 from blurbench.out_folder import Claim, changed
 from blurbench.ranking.report import leaderboard

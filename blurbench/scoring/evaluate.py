@@ -11,7 +11,8 @@ from typing import Any
 from blurbench.datasets.format import Row
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError, one_line
-from blurbench.files import locked, sha256
+from blurbench.files import sha256
+from blurbench.locks import locked
 from blurbench.metrics import PLUG_INS, PROTOCOLS, find_metric, known, make_ready
 from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress

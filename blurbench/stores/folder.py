@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-from blurbench.files import inside, json_document, locked, sync, write_bytes, write_jsonl
+from blurbench.files import inside, json_document, sync, write_bytes, write_jsonl
+from blurbench.locks import locked
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import torch
 import blurbench
 from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.datasets.pairs import Pairs
-from blurbench.files import locked, sha256
+from blurbench.files import sha256
+from blurbench.locks import locked
 from blurbench.models import PLUG_INS, build
 from blurbench.models.base import Model, parameter_count
 from blurbench.models.parts.released import load_released

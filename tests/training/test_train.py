@@ -13,7 +13,7 @@ from blurbench.datasets.dataset import OnTheFlyDataset
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.pair import MadePair
 from blurbench.errors import UserError
-from blurbench.files import locked
+from blurbench.locks import locked
 from blurbench.models.parts.weights import load_tensors
 from blurbench.models.sp import model as sp
 from blurbench.models.umsn import UMSN

@@ -13,7 +13,8 @@ from blurbench.datasets.export.read import ExportPair, read_pairs
 from blurbench.datasets.format import Description, read_description
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError
-from blurbench.files import TEMPORARY, locked, read_json, sync, tell_unwritable, write_json
+from blurbench.files import TEMPORARY, read_json, sync, tell_unwritable, write_json
+from blurbench.locks import locked
 from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
 from blurbench.sources.open import in_order
