@@ -5,6 +5,8 @@ import sys
 import traceback
 from pathlib import Path
 
+# Where faults are told by file and line: here, and in packages that add to ours (plugins.py).
+PLACES: set[Path] = {Path(__file__).parent}
 DEBUG = "BLURBENCH_DEBUG"  # environment variable: worker processes inherit it
 
 
@@ -15,9 +17,9 @@ class UserError(Exception):
 def one_line(error: BaseException, where: str = "") -> str:
     """What went wrong, in one line that begins with `where`.
 
-    What nobody foresaw ends with the file and line of ours that it came from, such as
-    "ValueError: negative sigma (datasets/pair.py:88)"; when `debugging`, all of it goes to standard
-    error.
+    What nobody foresaw ends with the file and line of ours, or of a package that adds to ours, that
+    it came from, such as "ValueError: negative sigma (datasets/pair.py:88)"; when `debugging`, all
+    of it goes to standard error.
     """
     text = " ".join(str(error).split())
     if not isinstance(error, UserError):
@@ -48,10 +50,11 @@ def _show(error: BaseException) -> None:
 
 
 def _came_from(error: BaseException) -> str:
-    """The innermost line of this package that the error passed; empty where it passed none."""
-    root = Path(__file__).parent
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(root)]
-    if not ours:
-        return ""
-    return f" ({Path(ours[-1].filename).relative_to(root).as_posix()}:{ours[-1].lineno})"
+    """The innermost line in one of PLACES that the error passed; empty where it passed none."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        for place in PLACES:
+            if file.is_relative_to(place):
+                name = file.name if file == place else file.relative_to(place).as_posix()
+                return f" ({name}:{frame.lineno})"
+    return ""

@@ -6,9 +6,11 @@ One package with a fault costs one line, and only whoever names what it adds.
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from blurbench.errors import UserError, one_line
+from blurbench.errors import PLACES, UserError, one_line
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class PlugIns:
             both = " and ".join(map(_package, points))
             raise UserError(f"{self.kind} {name!r}: added by {both}; uninstall all but one")
         told = self._told(points[0])
+        _note_place(points[0])
         try:
             loaded = points[0].load()
         # Whatever a module does when it is imported; sys.exit() too must not end ours.
@@ -81,6 +84,16 @@ class PlugIns:
 
     def _told(self, point: EntryPoint) -> str:
         return f"{self.kind} {point.name!r} of {_package(point)} ({point.value})"
+
+
+def _note_place(point: EntryPoint) -> None:
+    """Let faults in the package be told by its own file and line."""
+    top = point.module.partition(".")[0]
+    spec = find_spec(top) if top else None  # of a package at the top, which imports nothing yet
+    if spec and spec.submodule_search_locations:
+        PLACES.update(map(Path, spec.submodule_search_locations))
+    elif spec and spec.origin:
+        PLACES.add(Path(spec.origin))
 
 
 def _package(point: EntryPoint) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_data
 
@@ -13,13 +14,14 @@ from blurbench.__main__ import run
 from blurbench.blurs.registry import PLUG_INS as FAMILIES
 from blurbench.datasets.dataset import OnTheFlyDataset
 from blurbench.datasets.make import synthesize
+from blurbench.datasets.pair import make_pair
 from blurbench.errors import UserError
 from blurbench.files import read_json
 from blurbench.metrics import PLUG_INS as METRICS
 from blurbench.metrics import compute, find_metric
 from blurbench.models import PLUG_INS as MODELS
 from blurbench.runs.load import load_run
-from blurbench.sources.open import open_source
+from blurbench.sources.open import Sharp, open_source
 
 COPY = """
 from blurbench.metrics import Metric
@@ -104,6 +106,35 @@ def test_what_is_no_family_is_told(install, code, wrong):
     assert f"(fogs:Fog): {wrong}; " in told(FAMILIES, "fog")
 
 
+def test_a_fault_is_told_by_the_line_of_the_package(install, data_set, tmp_path):
+    install("torn", "blurbench.metrics", "torn = torn:COPY", "\n\nimport no_such")
+    assert "(torn.py:3)" in told(METRICS, "torn")
+    code = COPY.replace("blurbench.metrics.distortion:psnr", "bad:score")
+    code += "def score(*_, **options):\n    return 1 / 0\n"
+    install("bad", "blurbench.metrics", "bad = bad:COPY", code)
+    words = ["--identity", "--metrics", "bad", "--out", str(tmp_path / "r")]
+    assert run(["evaluate", "--data", str(data_set), *words]) == 1
+    assert "(bad.py:5)" in (tmp_path / "r" / "failures.jsonl").read_text()
+
+
+def test_a_family_that_changes_the_size_makes_no_pair(install):
+    code = FOG.replace("scene.image //", "scene.image[1:] //")
+    install("fogs", "blurbench.kernels", "fog = fogs:Fog", code)
+    recipe = tiny_data.flow_recipe(blur={"family": "fog"}, crop__borders=False)
+    sharp = Sharp(np.zeros((40, 40, 3), np.uint8), None, "")
+    with pytest.raises(UserError, match=r"^a: family fog gives \(39, 40, 3\) for a picture of"):
+        make_pair(recipe, 0, "a", "train", 0, sharp)
+
+
+def test_a_metric_that_gives_no_number_is_told(install, data_set, tmp_path, capsys):
+    code = COPY.replace("blurbench.metrics.distortion:psnr", "nothing:score")
+    code += "def score(*_, **options):\n    return float('nan')\n"
+    install("nothing", "blurbench.metrics", "nothing = nothing:COPY", code)
+    words = ["--identity", "--metrics", "psnr,nothing", "--out", str(tmp_path / "r")]
+    assert run(["evaluate", "--data", str(data_set), *words]) == 0
+    assert "nothing applies to none of these pictures" in capsys.readouterr().out
+
+
 def test_what_is_no_metric_is_told(install):
     install("copies", "blurbench.metrics", "copy = copies:COPY", "def COPY(): pass")
     assert "(copies:COPY): is no blurbench.metrics.Metric; " in told(METRICS, "copy")
@@ -184,7 +215,9 @@ def test_pairs_blurred_on_the_fly_are_others_by_another_version(install, photos)
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_a_run_begun_with_another_version_is_not_continued(install, make_data_set, tmp_path):
+def test_a_run_begun_with_another_version_is_not_continued(
+    install, make_data_set, tmp_path, monkeypatch
+):
     code = "from blurbench.models.unet import UNet\nclass Mine(UNet): pass\n"
     data = make_data_set(tmp_path / "data", split="train")
 
@@ -197,6 +230,10 @@ def test_a_run_begun_with_another_version_is_not_continued(install, make_data_se
     assert train("1") == 0
     assert read_json(tmp_path / "run" / "config.json")["package"] == "nets 1"
     assert load_run(tmp_path / "run").provenance["package"] == "nets 1"
+    with monkeypatch.context() as gone:
+        gone.setattr("blurbench.plugins.entry_points", lambda **_: [])
+        with pytest.raises(UserError, match="its model mine is of nets 1, which is not installed"):
+            load_run(tmp_path / "run")
     assert train("2") == 2
     assert train("1") == 0
 
@@ -219,6 +256,21 @@ def test_a_result_begun_with_another_version_is_not_continued(scored, tmp_path, 
     assert scored("2") == 2
     assert "another plugins" in capsys.readouterr().err
     assert scored("1") == 0
+
+
+def test_a_board_takes_no_two_versions_of_a_metric(scored, tmp_path, capsys):
+    assert scored("1", "a") == scored("2", "b") == 0
+    folders = [str(tmp_path / name) for name in "ab"]
+    assert run(["leaderboard", *folders, "--out", str(tmp_path / "board")]) == 2
+    assert "were scored by copy of copies 1 and of copies 2; " in capsys.readouterr().err
+
+
+def test_a_result_of_a_package_that_is_gone_names_it(scored, monkeypatch, tmp_path, capsys):
+    assert scored("1") == 0
+    monkeypatch.setattr("blurbench.plugins.entry_points", lambda **_: [])
+    assert run(["leaderboard", str(tmp_path / "a"), "--out", str(tmp_path / "board")]) == 2
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'a'}: its metric copy is of copies 1, not installed here" in told
 
 
 def test_a_board_keeps_the_columns_of_a_plug_in_when_it_is_joined(scored, tmp_path):

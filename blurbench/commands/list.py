@@ -45,12 +45,12 @@ def listing(what: str) -> Listing:
 
 
 def as_text(what: str, rows: list[Listed]) -> str:
-    """The rows in columns; that of packages only where another than blurbench adds something."""
+    """The rows in columns, with the package behind each name that another than blurbench adds."""
     lines = [shown(what, row) for row in rows]
-    if any(row.get("package") for row in rows):
-        lines = [
-            {**line, "package": row["package"] or ""} for line, row in zip(lines, rows, strict=True)
-        ]
+    for line, row in zip(lines, rows, strict=True):
+        # No column of its own: beside six others it would leave 80 characters no room for names.
+        if package := row.get("package"):
+            line["name"] += f" ({package})"
     return as_table(lines, right=NUMBERS)
 
 

@@ -106,7 +106,12 @@ def _blur(recipe: Recipe, key: PairKey, sharp: Sharp, exposed: np.ndarray, light
     random = stream(*key, "kernel")
     bank = (key.recipe, key.seed, key.split)
     scene = Scene(key.source_id, exposed, sharp.frames, random, key.replica, bank, light)
-    return recipe.blur.blur(scene)
+    blurred = recipe.blur.blur(scene)
+    # A family of another package: its set would be whole and verified, and no pair of it one.
+    if blurred.image.shape != exposed.shape:
+        sizes = f"{blurred.image.shape} for a picture of {exposed.shape}"
+        raise UserError(f"{key.source_id}: family {blurred.family} gives {sizes}")
+    return blurred
 
 
 def _is_gallery(sharp: Sharp) -> bool:

@@ -106,6 +106,19 @@ def _refuse_other_tools(results: Sequence[Result]) -> None:
                 )
 
 
+def _refuse_other_packages(results: Sequence[Result]) -> None:
+    """A metric of another version may be another measure."""
+    seen: dict[str, Result] = {}
+    for result in results:
+        for metric, package in result.summary.plugins.items():
+            other = seen.setdefault(metric, result)
+            if (before := other.summary.plugins[metric]) != package:
+                raise UserError(
+                    f"{_place(other)} and {_place(result)} were scored by {metric} of {before} and "
+                    f"of {package}; evaluate one of them again, with the other's version"
+                )
+
+
 def _place(result: Result) -> Path:
     return result.folder / result.origin
 
@@ -113,6 +126,7 @@ def _place(result: Result) -> Path:
 def _board(key: BoardKey, results: list[Result]) -> Board:
     _refuse_twins(results)
     _refuse_other_tools(results)
+    _refuse_other_packages(results)
     found = {name for result in results for name in result.metrics}
     metrics = sorted(found, key=lambda name: ([*METRICS, name].index(name), name))
     scored = [result for result in results if not result.quoted]

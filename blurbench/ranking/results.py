@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from blurbench.errors import UserError
-from blurbench.metrics import PROTOCOLS, find_metric, known
+from blurbench.metrics import PLUG_INS, PROTOCOLS, find_metric, known
 from blurbench.ranking.statistics import Estimate
 from blurbench.scoring.result_folder import (
     FAILURES,
@@ -79,6 +79,16 @@ class Result:
         return BoardKey(data.recipe, data.split, data.digest, self.summary.protocol)
 
 
+def _find(metric: str, package: str | None, folder: Path) -> None:
+    """UserError for a metric that is unknown, or whose package is not there."""
+    if package and metric not in PLUG_INS.names():
+        mend = "install it, or leave this result out"
+        raise UserError(
+            f"{folder}: its metric {metric} is of {package}, not installed here; {mend}"
+        )
+    find_metric(metric)
+
+
 def read_result(folder: Path) -> Result:
     """A whole RESULT folder; UserError where it is none, unfinished, torn or mixed."""
     if not (folder / PICTURES).is_file():
@@ -88,7 +98,7 @@ def read_result(folder: Path) -> Result:
         raise UserError(f"{folder}: is not finished; run the same `blurbench evaluate` again")
     known(PROTOCOLS, summary.protocol, "protocol")
     for metric in summary.metrics:
-        find_metric(metric)
+        _find(metric, summary.plugins.get(metric), folder)
     result = Result(folder, summary, {metric: {} for metric in summary.metrics})
     for where, picture in read_pictures(folder):
         _take(result, picture, where)

@@ -11,7 +11,7 @@ from blurbench.models.base import Model
 from blurbench.models.parts.released import best_fit, read_checkpoint
 from blurbench.models.parts.weights import load_weights
 from blurbench.runs.devices import pick_device
-from blurbench.runs.folder import BEST, CONFIG, LAST, VOCABULARY, read_config, way_on
+from blurbench.runs.folder import BEST, CONFIG, LAST, VOCABULARY, RunConfig, read_config, way_on
 from blurbench.runs.trained import TrainedModel
 
 TOLD = ("model", "preset", "steps", "seed", "data")  # of a run's config.json, in its results
@@ -38,7 +38,7 @@ def load_run(run: Path, device: str | None = None) -> TrainedModel:
     # Written after the last step, hence the sign of a finished run.
     if not (run / LAST).is_file():
         raise UserError(f"{run}: this training is not finished; {way_on(run, config)}")
-    model = build(config["model"], preset=config["preset"], **config["config"])
+    model = _build(run, config)
     load_weights(model, run / BEST)
     model.load_language(run / VOCABULARY)
     held: Mapping[str, Any] = config
@@ -51,6 +51,14 @@ def load_run(run: Path, device: str | None = None) -> TrainedModel:
         "config": config["config"],
     }
     return _ready(config["model"], model, provenance, device)
+
+
+def _build(run: Path, config: RunConfig) -> Model:
+    """The untrained model of a run."""
+    name, package = config["model"], config.get("package")
+    if package and name not in PLUG_INS.names():
+        raise UserError(f"{run}: its model {name} is of {package}, which is not installed here")
+    return build(name, preset=config["preset"], **config["config"])
 
 
 def load_weights_file(

@@ -284,4 +284,7 @@ def _notes(summary: ResultSummary) -> list[str]:
     ]
     if summary.repeats > 1 and summary.images and not summary.spread:
         notes.append(f"{summary.model} draws no noise: every picture was restored once")
+    if summary.images:
+        none = [metric for metric, value in summary.means.items() if value is None]
+        notes += [f"{metric} applies to none of these pictures (it gave NaN)" for metric in none]
     return notes

@@ -90,5 +90,6 @@ def check_labels(name: str, model: Model, pairs: Pairs) -> None:
     for label in model.NEEDS:
         if not pairs.has(label):
             raise UserError(
-                f"{name} needs the {label} of every pair, and recipe {pairs.recipe_name} has none"
+                f"{name} needs the {label} of every pair, and this set of recipe "
+                f"{pairs.recipe_name} has none"
             )
