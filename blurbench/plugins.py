@@ -72,8 +72,8 @@ class PlugIns:
             both = " and ".join(map(_package, points))
             raise UserError(f"{self.kind} {name!r}: added by {both}; uninstall all but one")
         told = self._told(points[0])
-        _note_place(points[0])
         try:
+            _note_place(points[0])
             loaded = points[0].load()
         # Whatever a module does when it is imported; sys.exit() too must not end ours.
         except (Exception, SystemExit) as error:
