@@ -4,10 +4,28 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from blurbench.errors import UserError
 
 LOCK = ".lock"  # stays in a folder that was written to
+
+
+def try_lock(folder: Path) -> TextIO | None:
+    """The lock on `folder` (made if need be) until it is closed; None where another holds it."""
+    # Not by the package filelock: where flock is missing it falls back to a file that a killed run
+    # leaves behind, which would keep out the run that goes on.
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / LOCK).open("a+", encoding="utf-8")  # emptied, it would lose its holder's name
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    except BaseException:
+        lock.close()
+        raise
+    return lock
 
 
 @contextmanager
@@ -16,12 +34,8 @@ def locked(folder: Path) -> Iterator[None]:
 
     Its file .lock stays behind: a lock on a file that another process removes would guard nothing.
     """
-    # Not by the package filelock: where flock is missing it falls back to a file that a killed run
-    # leaves behind, which would keep out the run that goes on.
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{folder}: another process is writing here") from None
+    lock = try_lock(folder)
+    if lock is None:
+        raise UserError(f"{folder}: another process is writing here")
+    with lock:
         yield
