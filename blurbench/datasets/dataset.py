@@ -1,5 +1,6 @@
 """The only reader of a made data set; and the same pairs, blurred on the fly."""
 
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -14,12 +15,14 @@ from blurbench.datasets.format import (
     read_description,
     read_picture,
     read_rows,
+    source_hash,
 )
 from blurbench.datasets.pair import MadePair, make_pair, prepare
 from blurbench.datasets.splits import choose
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import decode, decode_labels, to_float
+from blurbench.progress import progress
 from blurbench.recipes.recipe import Recipe
 from blurbench.sources.labels.masks import CLASS_COUNT
 from blurbench.sources.open import Sharp, Source, in_order
@@ -94,6 +97,10 @@ class BlurDataset(Dataset[dict[str, Any]]):
     def captions(self) -> list[list[str]]:
         """The sentences of each pair, without its pictures."""
         return [row.get("captions") or [] for row in self.rows]
+
+    def sources(self) -> set[str]:
+        """SHA-256 of the file of each sharp picture, as the rows have it (`source_hash`)."""
+        return {found for row in self.rows if (found := source_hash(row))}
 
     def sizes(self) -> set[tuple[int, int]]:
         """(H, W) in px of the pairs."""
@@ -180,6 +187,16 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
         """The sentences of each source image, without reading it."""
         return [item.labels.get("captions") or [] for item in self.items]
 
+    def sources(self) -> set[str]:
+        """SHA-256 of each source image that can be read, as its rows would have it; reads all."""
+        found = set()
+        with progress(f"sources of {self.split}", len(self)) as advance:
+            for index, item in enumerate(self.items):
+                with suppress(UserError):  # of what cannot be read nothing is learnt
+                    found.add(item.file_hash() or self._sharp(index).sha256)
+                advance()
+        return found
+
     def sizes(self) -> None:
         """Not known before the pictures are read."""
 
@@ -214,8 +231,13 @@ def _item(
         "sharp": torch.from_numpy(to_float(sharp)),
     }
     if mask is not None:
-        classes = np.arange(CLASS_COUNT, dtype=np.uint8)[:, None, None]
-        item["mask"] = torch.from_numpy((mask == classes).astype(np.float32))
+        item["mask"] = one_hot(mask)
     if "captions" in row:
         item["captions"] = row["captions"]
     return item
+
+
+def one_hot(mask: np.ndarray) -> torch.Tensor:
+    """Labels 0 to 3, (H, W) uint8 -> float32 (4, H, W)."""
+    classes = np.arange(CLASS_COUNT, dtype=np.uint8)[:, None, None]
+    return torch.from_numpy((mask == classes).astype(np.float32))

@@ -4,11 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from blurbench.errors import UserError
@@ -26,6 +26,9 @@ Figures = dict[str, float]
 # What a model looked at while it restored one picture, by name: (3, H, W) in [0, 1], or
 # (T, 3, H, W) for an animation.
 Maps = dict[str, Tensor]
+# The true labels of one picture, as an item of a data set has them: "id"; and, where it has them,
+# "mask", (4, H, W) one-hot, and "captions", a list of sentences.
+Labels = dict[str, Any]
 # Progress through the stage, 0 to 1 -> factor on the learning rate.
 Schedule = Callable[[float], float]
 
@@ -40,14 +43,42 @@ class ModelConfig(BaseModel):
     crop_size: int | None = Field(
         None, gt=0, le=4096, description="training crop in px; none: whole image"
     )
+    crops: tuple[int, ...] = Field(
+        (), description="training crops in px, each for an equal part of its stage"
+    )
+    batches: tuple[int, ...] = Field((), description="batch sizes beside crops")
     flip: bool = Field(True, description="mirror half of the training pairs")
+    turns: bool = Field(False, description="turn training pairs by 0, 90, 180 or 270 degrees")
     accumulate: int = Field(
         1, gt=0, description="parts a batch is computed in, one after the other, to save memory"
     )
-    precision: Literal["fp32", "bf16"] = "fp32"
+    checkpointing: bool = Field(
+        False, description="compute blocks again in the backward pass, to save memory"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "fp32", description="auto: bf16 where the processor computes it, when a run begins"
+    )
     compile: bool = Field(False, description="torch.compile the losses, networks included")
     ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights")
+    patience: int | None = Field(
+        None, gt=0, description="validations without a better one that end the training"
+    )
+    sample_at: tuple[int, ...] = Field((), description="steps to keep sample pictures of")
     tensorboard: bool = Field(False, description="also write TensorBoard events")
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The fields that have a default, with it."""
+        return {n: f.default for n, f in cls.model_fields.items() if not f.is_required()}
+
+    @model_validator(mode="after")
+    def _crops_and_batches_fit(self) -> Self:
+        """Progressive training has a batch size for each crop, or one for all."""
+        if self.batches and len(self.batches) != len(self.crops):
+            raise ValueError("batches: give as many as crops, or none")
+        if not all(0 < crop <= 4096 for crop in self.crops) or any(b < 1 for b in self.batches):
+            raise ValueError("crops: each of 1 to 4096 px; batches: each of 1 or more")
+        return self
 
 
 @dataclass(frozen=True)
@@ -73,6 +104,9 @@ class Stage:
     name: str
     share: float  # weight of this stage in the total number of steps
     updates: tuple[Update, ...]
+    # It trains what a method needs beside the networks that restore (or describe): no part of the
+    # budget that compared models have in common.
+    beside: bool = False
 
 
 class Model(nn.Module, ABC):
@@ -96,6 +130,8 @@ class Model(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.multiple = 1  # height and width are padded to a multiple of this before `restore`
+        # "mask" or "captions" of the picture itself, that an oracle restores with.
+        self.restore_labels: tuple[str, ...] = ()
         # Frozen networks that only losses run, by name. nn.Module does not see into a dict, so that
         # they are no part of its weights, nor of a checkpoint.
         self.loss_networks: dict[str, Any] = {}
@@ -156,21 +192,45 @@ class Model(nn.Module, ABC):
         """`restore`, and what a model counts on the way, summed over the pictures."""
         return self.restore(blur), {}
 
+    def restore_labelled(self, blur: Tensor, labels: Sequence[Labels]) -> tuple[Tensor, Figures]:
+        """`restore_counted` of an oracle, with the labels of each picture of (N, 3, H, W).
+
+        Masks come in the size of the picture before it was padded to multiples.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: restore_labels without this")
+
+    def check_labels(self, labels: Sequence[Labels] = ()) -> None:
+        """UserError where it restores with true labels, and those of a picture are not there."""
+        wanted = self.restore_labels
+        if wanted and not (labels and all(name in each for each in labels for name in wanted)):
+            raise UserError(
+                f"this run restores with the true {' and '.join(wanted)} of each picture, an oracle"
+                " for studies; only `blurbench evaluate` on a data set that has them can run it"
+            )
+
     @torch.no_grad()
     def explain(self, blur: Tensor) -> Maps:  # noqa: ARG002
         """What to look at beside the restored picture; blur (1, 3, H, W) in [0, 1], any size."""
         return {}
 
     @torch.no_grad()
-    def deblur(self, blur: Tensor) -> Tensor:
-        """(N, 3, H, W) in [0, 1], any size -> restored, same shape, in [0, 1]."""
-        return self.deblur_counted(blur)[0]
+    def deblur(self, blur: Tensor, labels: Sequence[Labels] = ()) -> Tensor:
+        """(N, 3, H, W) in [0, 1], any size -> restored, same shape, in [0, 1].
+
+        `labels` of each picture are what an oracle asks for; it raises UserError without them.
+        """
+        return self.deblur_counted(blur, labels)[0]
 
     @torch.no_grad()
-    def deblur_counted(self, blur: Tensor) -> tuple[Tensor, Figures]:
+    def deblur_counted(self, blur: Tensor, labels: Sequence[Labels] = ()) -> tuple[Tensor, Figures]:
         """`deblur`, and what the model counted on the way."""
+        self.check_labels(labels)
         padded, (height, width) = pad(blur, self.multiple)
-        restored, figures = self.restore_counted(padded.contiguous(memory_format=self.LAYOUT))
+        padded = padded.contiguous(memory_format=self.LAYOUT)
+        if self.restore_labels:
+            restored, figures = self.restore_labelled(padded, labels)
+        else:
+            restored, figures = self.restore_counted(padded)
         return restored[..., :height, :width].clamp(0, 1), figures
 
 

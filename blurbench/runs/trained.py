@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blurbench.images import to_levels
-from blurbench.models.base import Figures, Model
+from blurbench.images import to_float, to_levels
+from blurbench.models.base import Figures, Labels, Model
 from blurbench.runs.ensemble import self_ensemble
 from blurbench.runs.memory import budget, bytes_per_pixel, out_of_memory
 from blurbench.runs.tiles import restore_in_tiles, tile_sides
@@ -51,8 +51,9 @@ class TrainedModel:
         """(H, W, 3) uint8 blurred -> restored, whole or in tiles.
 
         `advance` is told how many tiles of how many are done. Raises RuntimeError or MemoryError
-        where even the smallest tiles are too much.
+        where even the smallest tiles are too much, UserError for an oracle (`restore_labelled`).
         """
+        self.model.check_labels()
         sides = self.sides(*blur.shape[:2])
         for side in sides[:-1]:
             try:
@@ -62,6 +63,12 @@ class TrainedModel:
                     raise
             torch.cuda.empty_cache()  # only now, without the error, nothing holds the tensors
         return self._restore(blur, sides[-1], advance)
+
+    def restore_labelled(self, blur: np.ndarray, labels: Labels) -> Restored:
+        """`restore` of an oracle: whole, since the labels are of the whole picture."""
+        picture = torch.from_numpy(to_float(blur))[None].to(self.device)
+        values, figures = self.model.deblur_counted(picture, [labels])
+        return Restored(values[0].permute(1, 2, 0).float().cpu().numpy(), figures)
 
     def sides(self, height: int, width: int) -> list[int]:
         """Sides of tiles to try for a picture; the first may be the whole picture's."""

@@ -136,6 +136,7 @@ def evaluate(
     device = restore.provenance.get("device", "cpu")
     inputs = MetricInputs(data, metrics, using or {}, device)
     rows = to_score(data.rows)
+    restore.know(data)
     notes = restore.prepare(rows)
     head = _head(data, len(rows), restore, name, protocol, metrics)
     # Left out where there is nothing to say: as in results from before there was.

@@ -8,11 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from blurbench.datasets.dataset import one_hot
 from blurbench.datasets.format import Row
+from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import image_files, read_bytes, read_image
-from blurbench.runs.trained import Restored
+from blurbench.models.base import Labels
+from blurbench.runs.trained import Restored, TrainedModel
 
 
 class Restorer(ABC):
@@ -25,6 +28,9 @@ class Restorer(ABC):
         """`name` is what the leaderboard calls it, `provenance` how it was made."""
         self.name = name
         self.provenance = provenance or {}
+
+    def know(self, data: ScoredSplit) -> None:  # noqa: B027
+        """Be told whose rows will come; UserError where they lack the labels that it needs."""
 
     def prepare(self, rows: Sequence[Row]) -> list[str]:  # noqa: ARG002
         """Look at all rows before the first; returns what the user should know, a line each."""
@@ -68,6 +74,47 @@ class ModelRestorer(Restorer):
     def restore(self, blur: np.ndarray, row: Row) -> Restored:  # noqa: ARG002
         """Run the function."""
         return self.function(blur)
+
+
+class OracleRestorer(Restorer):
+    """A run that restores with the true labels of each picture."""
+
+    kind = "model"
+    timed = True
+
+    def __init__(self, name: str, run: TrainedModel, provenance: dict[str, Any]) -> None:
+        """`run` with `restore_labels`, which results tell."""
+        self.wanted = run.model.restore_labels
+        super().__init__(name, {**provenance, "restores_with": list(self.wanted)})
+        self.run = run
+        self.data: ScoredSplit | None = None
+
+    def know(self, data: ScoredSplit) -> None:
+        """Keep the split that the labels are of."""
+        for name in self.wanted:
+            if not all(row.get(name) or f"{name}_file_name" in row for row in data.rows):
+                raise UserError(
+                    f"{data.place}: no {name} of every picture, with which {self.name} restores;"
+                    " evaluate it on a data set that has them"
+                )
+        self.data = data
+
+    def prepare(self, rows: Sequence[Row]) -> list[str]:  # noqa: ARG002
+        """Say what the scores are."""
+        told = " and ".join(self.wanted)
+        return [f"{self.name} restores with the true {told} of each picture: an oracle, no rival"]
+
+    def restore(self, blur: np.ndarray, row: Row) -> Restored:
+        """Run the model on the whole picture."""
+        return self.run.restore_labelled(blur, self.labels(row))
+
+    def labels(self, row: Row) -> Labels:
+        """Those of a row, as an item of the data set has them."""
+        assert self.data is not None
+        found = {"id": row["id"], **({"captions": row["captions"]} if "captions" in row else {})}
+        if "mask" in self.wanted:
+            found["mask"] = one_hot(self.data.picture(row, "mask"))
+        return found
 
 
 class FolderRestorer(Restorer):
@@ -154,7 +201,7 @@ def trained(
     device: str | None,
     model: str | None = None,
     preset: str = "paper",
-) -> ModelRestorer:
+) -> ModelRestorer | OracleRestorer:
     """A finished run, or a file of weights of `model`; UserError where it is none."""
     from blurbench.models.base import parameter_count
     from blurbench.models.cost import gmacs
@@ -172,4 +219,6 @@ def trained(
         "params": parameter_count(*loaded.model.inference_modules()),
         "gmacs_256": round(gmacs(loaded.model), 3),
     }
+    if loaded.model.restore_labels:
+        return OracleRestorer(name or loaded.name, loaded, provenance)
     return ModelRestorer(name or loaded.name, loaded.restore, provenance)

@@ -14,6 +14,7 @@ from blurbench.errors import UserError
 from blurbench.models.base import Model
 from blurbench.runs.memory import out_of_memory
 from blurbench.training.batches import SEVERAL_SIZES
+from blurbench.training.schedule import largest_crop
 
 
 def check_model(name: str, model: Model, pairs: Pairs, processes: int) -> None:
@@ -28,19 +29,21 @@ def check_crop(name: str, model: Model, pairs: Pairs) -> None:
     """Refuse a crop that the network cannot halve, and pairs of several sizes without a crop."""
     if not model.RESTORES:
         return
-    crop = model.config.crop_size
-    if crop and crop % model.multiple:
-        raise UserError(f"crop_size={crop}: {name} needs a multiple of {model.multiple}")
-    if crop is None and model.config.batch_size > 1 and len(pairs.sizes() or ()) > 1:
+    c = model.config
+    for field, crop in (("crop_size", c.crop_size), *(("crops", each) for each in c.crops)):
+        if crop and crop % model.multiple:
+            raise UserError(f"{field}={crop}: {name} needs a multiple of {model.multiple}")
+    if largest_crop(c) is None and c.batch_size > 1 and len(pairs.sizes() or ()) > 1:
         raise UserError(SEVERAL_SIZES)
 
 
 def check_parts(model: Model, processes: int) -> None:
     """Refuse to cut a batch into more parts than it has pictures."""
     c = model.config
-    if processes * c.accumulate > c.batch_size:
+    field, least = ("batches", min(c.batches)) if c.batches else ("batch_size", c.batch_size)
+    if processes * c.accumulate > least:
         raise UserError(
-            f"batch_size={c.batch_size}: too small for {processes} processes and"
+            f"{field}={least}: too small for {processes} processes and"
             f" accumulate={c.accumulate}; each part of a batch needs a picture"
         )
 
@@ -87,7 +90,7 @@ def check_compiler(model: Model) -> None:
 
 def check_labels(name: str, model: Model, pairs: Pairs) -> None:
     """Refuse a data set without the labels that the model learns from."""
-    for label in model.NEEDS:
+    for label in dict.fromkeys((*model.NEEDS, *model.restore_labels)):
         if not pairs.has(label):
             raise UserError(
                 f"{name} needs the {label} of every pair, and this set of recipe "

@@ -30,9 +30,9 @@ def restore_item(model: Model, item: dict[str, Any]) -> np.ndarray:
     """(H, W, 3) uint8 restored from one item of a data set."""
     device = next(model.parameters()).device
     try:
-        return to_uint8(model.deblur(item["blur"][None].to(device))[0].cpu())
+        return to_uint8(model.deblur(item["blur"][None].to(device), [item])[0].cpu())
     except RuntimeError as error:
-        if not out_of_memory(error):
+        if not out_of_memory(error) or model.restore_labels:  # labels are of the whole picture
             raise
     # Beside crops, a GPU that trains may have no room for a whole picture: go on in tiles.
     torch.cuda.empty_cache()

@@ -1,5 +1,6 @@
 """A model and a data set small enough to train in milliseconds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -7,7 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from blurbench.models import build
-from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
+from blurbench.models.base import (
+    Batch,
+    Figures,
+    Labels,
+    Losses,
+    Model,
+    ModelConfig,
+    Stage,
+    Update,
+)
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.processes import find_world
 from blurbench.training.runner import Runner
@@ -79,6 +89,18 @@ class Judged(Toy):
     def stages(self) -> tuple[Stage, ...]:
         warm, gan = super().stages()
         return warm, Stage("judge", 1, gan.updates[:1])
+
+
+class Oracle(Toy):
+    """It adds the number of sentences of each picture, in hundredths, to the picture."""
+
+    def __init__(self, config: ModelConfig, poison: float = 0.0) -> None:
+        super().__init__(config, poison)
+        self.restore_labels = ("captions",)
+
+    def restore_labelled(self, blur: Tensor, labels: Sequence[Labels]) -> tuple[Tensor, Figures]:
+        counts = torch.tensor([len(each["captions"]) / 100 for each in labels])
+        return blur + counts[:, None, None, None], {"sentences": float(100 * counts.sum())}
 
 
 def make_runner(

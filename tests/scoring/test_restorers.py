@@ -1,10 +1,21 @@
 import numpy as np
 import pytest
+import torch
+from tiny_data import face_recipe, write_faces, write_photos
+from toy import Oracle
 
+from blurbench.datasets.dataset import BlurDataset
+from blurbench.datasets.make import synthesize
 from blurbench.errors import UserError
-from blurbench.files import write_bytes
+from blurbench.files import read_json, write_bytes
 from blurbench.images import encode
-from blurbench.scoring.restorers import FolderRestorer
+from blurbench.inference.files import deblur_files
+from blurbench.models.base import ModelConfig
+from blurbench.runs.trained import TrainedModel
+from blurbench.scoring.evaluate import evaluate
+from blurbench.scoring.photographs import open_data
+from blurbench.scoring.restorers import FolderRestorer, OracleRestorer
+from blurbench.sources.open import open_source
 
 BLUR = np.zeros((12, 16, 3), np.uint8)
 
@@ -89,3 +100,44 @@ def test_the_provenance_holds_what_the_paired_files_hold_and_nothing_else(tmp_pa
     changed = hash_now()
     (tmp_path / "a.png").rename(tmp_path / "b.png")
     assert len({first, changed, hash_now()}) == 3
+
+
+def oracle(name, labels):
+    """A run that restores with labels; it only notes which it was given."""
+    model = Oracle(ModelConfig(steps=1, batch_size=1))
+    model.restore_labels = labels
+    run = TrainedModel(name, model, torch.device("cpu"), {"run": "r"})
+    seen = []
+    model.restore_labelled = lambda blur, labels: (seen.extend(labels), (blur, {}))[1]
+    return OracleRestorer(name, run, run.provenance), seen
+
+
+def test_an_oracle_restores_each_row_with_its_own_labels(tmp_path):
+    source = open_source(str(write_faces(tmp_path / "faces", 4)), masks=True)
+    synthesize(face_recipe(), source, tmp_path / "set")
+    data = BlurDataset(tmp_path / "set", "train")
+    restorer, seen = oracle("umsn", ("mask",))
+    result = evaluate(data, tmp_path / "result", restore=restorer, name="umsn")
+    assert "true mask of each picture: an oracle" in str(result)
+    told = read_json(tmp_path / "result/summary.json")["provenance"]
+    assert told == {"run": "r", "restores_with": ["mask"]}
+    for row, labels in zip(data.rows, seen[1:], strict=True):  # the first was to warm up
+        assert labels["id"] == row["id"]
+        for part in range(4):
+            wanted = data.picture(row, "mask") == part
+            assert np.array_equal(labels["mask"][part].numpy(), wanted)
+
+
+def test_an_oracle_refuses_pictures_without_its_labels(data_set, tmp_path):
+    restorer, seen = oracle("s3e", ("captions",))
+    for data in (open_data(data_set), open_data(write_photos(tmp_path / "photos", 2))):
+        with pytest.raises(UserError, match="no captions of every picture, with which s3e"):
+            evaluate(
+                data, tmp_path / "result", restore=restorer, name="s3e", metrics=["blur-effect"]
+            )
+    assert not (tmp_path / "result").exists()
+    assert not seen
+    with pytest.raises(UserError, match="true captions"):
+        restorer.run.restore(BLUR)
+    with pytest.raises(UserError, match="true captions"):
+        deblur_files(tmp_path / "photos", restorer.run, tmp_path / "out", tta=True, tile=16)

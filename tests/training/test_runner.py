@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from toy import Judged, Toy, ToyPairs, make_runner, weights
+from toy import Judged, Oracle, Toy, ToyPairs, make_runner, weights
 
 from blurbench.errors import UserError
 from blurbench.files import read_jsonl
@@ -21,7 +21,8 @@ from blurbench.images import to_uint8
 from blurbench.models.base import Batch, Losses, ModelConfig, Stage
 from blurbench.models.parts.weights import load_tensors
 from blurbench.training.checkpoint import checkpoints
-from blurbench.training.runner import make_optimiser, set_modes, set_trainable, stage_bounds
+from blurbench.training.runner import make_optimiser, set_modes, set_trainable
+from blurbench.training.schedule import stage_bounds
 from blurbench.training.validation import restore_item
 
 
@@ -197,6 +198,14 @@ def test_what_is_too_large_beside_a_training_is_validated_in_tiles(tmp_path: Pat
     item = ToyPairs(1, 300)[0]
     restored = restore_item(runner.model, item)
     assert np.array_equal(restored, to_uint8(item["blur"]))
+
+
+def test_validation_hands_an_oracle_the_labels_of_the_pair() -> None:
+    oracle = Oracle(ModelConfig(steps=1, batch_size=1))
+    item = {"id": "a", "blur": torch.full((3, 8, 8), 0.5), "captions": ["x"] * 20}
+    assert np.array_equal(restore_item(oracle, item), to_uint8(item["blur"] + 0.2))
+    with pytest.raises(UserError, match="oracle"):
+        restore_item(oracle, {"id": "a", "blur": item["blur"]})
 
 
 def test_samples_are_pictures(tmp_path: Path) -> None:
