@@ -27,6 +27,7 @@ from blurbench.models import build
 from blurbench.models.base import Model
 from blurbench.training.batches import TrainingPairs, batches
 from blurbench.training.runner import Runner, make_optimiser, set_modes
+from blurbench.training.schedule import plan
 
 
 class Noise:
@@ -62,7 +63,8 @@ def bare(model: Model, pairs: TrainingPairs, steps: int) -> None:
     update = model.stages()[0].updates[0]
     set_modes(model, list(update.modules))
     optimiser = make_optimiser(update)
-    for batch in batches(pairs, 0, steps, 0, 1, 0):
+    whole = plan(model.config, [(0, steps)])
+    for batch in batches(pairs, whole, (0, steps), 0, 1, 0):
         laid = {name: value.to(memory_format=model.LAYOUT) for name, value in batch.items()}
         loss = update.loss(laid)["loss"]
         optimiser.zero_grad(set_to_none=True)

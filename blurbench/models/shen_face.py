@@ -219,7 +219,7 @@ class ShenFace(Model):
             last = [critic, update]
         found = (("parsing", (parse,)), ("content", (content,)), ("all", tuple(last)))
         return tuple(
-            Stage(name, share, parts)
+            Stage(name, share, parts, beside=name == "parsing")
             for share, (name, parts) in zip(c.shares, found, strict=True)
             if share
         )

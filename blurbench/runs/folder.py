@@ -15,7 +15,18 @@ CONFIG, LOG, VOCABULARY = "config.json", "log.jsonl", "vocabulary.json"  # the l
 # after the first look. The last weights, as trained, are there after the last step.
 BEST, LAST = "model.safetensors", "last.safetensors"
 CHECKPOINTS, SAMPLES, TENSORBOARD = "checkpoints", "samples", "tensorboard"  # folders
-CLAIM = Claim("a run", (CONFIG,))
+TABLES = ("config", "data")  # of config.json
+SOURCES = "sources.txt.gz"  # what its weights have seen; before config.json, which has its hash
+CLAIM = Claim("a run", (CONFIG,), frozenset({SOURCES}))
+
+
+class SourcesOfRun(TypedDict):
+    """What config.json tells of sources.txt.gz."""
+
+    sha256: str  # of its lines
+    train: int  # sharp sources that the run learnt from
+    val: int  # by which it chose its best weights alone
+    init: NotRequired[int | None]  # that the weights it began with learnt from; None: unknown
 
 
 class PairsOfRun(TypedDict):
@@ -23,6 +34,8 @@ class PairsOfRun(TypedDict):
 
     digest: str
     recipe: str
+    captions: NotRequired[str]  # hash of what a model that learns from captions read
+    sources: NotRequired[SourcesOfRun]
 
 
 class RunConfig(TypedDict):
@@ -40,8 +53,13 @@ class RunConfig(TypedDict):
     blurbench: NotRequired[str]  # version that began it; another may go on with it
 
 
-def start_run(folder: Path, config: RunConfig, resume: bool) -> None:
-    """Write config.json, or check that the run already there is the same one and may go on."""
+def start_run(
+    folder: Path, config: RunConfig, resume: bool, defaults: Mapping[str, Any] | None = None
+) -> None:
+    """Write config.json, or check that the run already there is the same one and may go on.
+
+    defaults: of the fields of its preset, which count where an older version had no such field.
+    """
     if CLAIM.find(Folder(folder)) is None:
         write_json(folder / CONFIG, config)
         return
@@ -49,7 +67,10 @@ def start_run(folder: Path, config: RunConfig, resume: bool) -> None:
         raise UserError(
             f"{folder}: already holds a run; add --resume to go on, or give another --out"
         )
-    CLAIM.refuse_other(Folder(folder), differing(read_config(folder), config))
+    old = read_config(folder)
+    old["config"] = {**(defaults or {}), **old["config"]}
+    old["data"] = config["data"] | old["data"]  # less is recorded in older ones
+    CLAIM.refuse_other(Folder(folder), differing(old, config))
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -58,15 +79,15 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     Versions aside.
     """
     # JSON has no tuples: compare what would be read back.
-    flat_old, flat_new = flat(old), flat(json.loads(json.dumps(new)))
+    flat_old, flat_new = (flat(json.loads(json.dumps(each))) for each in (old, new))
     names = [name for name in flat_old | flat_new if name != "blurbench"]
     return [name for name in names if flat_old.get(name) != flat_new.get(name)]
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A run configuration with the fields of the model's preset as `config.FIELD`."""
-    fields = {f"config.{name}": value for name, value in config["config"].items()}
-    return {name: value for name, value in config.items() if name != "config"} | fields
+    """A run configuration with the fields of its tables as `config.FIELD` and `data.FIELD`."""
+    fields = {f"{table}.{name}": value for table in TABLES for name, value in config[table].items()}
+    return {name: value for name, value in config.items() if name not in TABLES} | fields
 
 
 def read_config(run: Path) -> RunConfig:
@@ -75,7 +96,9 @@ def read_config(run: Path) -> RunConfig:
     if not path.is_file():
         raise UserError(f"{run}: not a run of blurbench train (no {CONFIG})")
     config: RunConfig = read_json(path)
-    if not isinstance(config, dict) or not RunConfig.__required_keys__ <= config.keys():
+    whole = isinstance(config, dict) and RunConfig.__required_keys__ <= config.keys()
+    held: Mapping[str, Any] = config if whole else {}
+    if not whole or not all(isinstance(held[table], dict) for table in TABLES):
         raise UserError(f"{path}: not written by blurbench train")
     return config
 

@@ -1,7 +1,7 @@
 """Training batches as a pure function of (seed, step): a resumed run needs no saved state."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -10,14 +10,16 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from blurbench.datasets.pairs import Pairs
 from blurbench.errors import UserError
 from blurbench.models.base import Batch, ModelConfig, Reader, read_pictures
+from blurbench.training.schedule import Bounds, Stretch, largest_crop
 
+Drawn = tuple[int, int | None]  # position in the sequence of pairs; crop in px, none: whole
 # Purposes of the random streams.
 ORDER, AUGMENT, STEP, LABEL = range(4)
 SEVERAL_SIZES = "crop_size=none: these pairs have several sizes; give a crop_size"
 
 
 class TrainingPairs(Dataset[Batch]):
-    """Position in the endless sequence of training pairs -> the cropped and mirrored pair."""
+    """Position in the endless sequence of training pairs -> the pair, cropped and mirrored."""
 
     def __init__(
         self, pairs: Pairs, config: ModelConfig, seed: int, read: Reader = read_pictures
@@ -26,8 +28,9 @@ class TrainingPairs(Dataset[Batch]):
         self.pairs, self.config, self.seed, self.read = pairs, config, seed, read
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
-    def __getitem__(self, position: int) -> Batch:
-        """The pair at `position`."""
+    def __getitem__(self, drawn: int | Drawn) -> Batch:
+        """The pair at a position, cut to a crop; without one, to the preset's largest."""
+        position, crop = (drawn, largest_crop(self.config)) if isinstance(drawn, int) else drawn
         epoch, rank = divmod(position, len(self.pairs))
         if epoch != self._epoch:
             rng = np.random.default_rng((self.seed, ORDER, epoch))
@@ -36,19 +39,25 @@ class TrainingPairs(Dataset[Batch]):
         rng = np.random.default_rng((self.seed, LABEL, position))
         images, labels = self.read(sample, epoch, rng)
         rng = np.random.default_rng((self.seed, AUGMENT, position))
-        return augment(images, self.config, rng) | labels
+        return augment(images, self.config, rng, crop) | labels
 
 
-def augment(images: Batch, config: ModelConfig, rng: np.random.Generator) -> Batch:
-    """The same random crop and mirror for every picture of a pair, each (C, H, W)."""
+def augment(
+    images: Batch, config: ModelConfig, rng: np.random.Generator, size: int | None
+) -> Batch:
+    """The same random crop, mirror and quarter turns for every picture of a pair, each (C, H, W).
+
+    size: of the crop in px; none: whole pictures.
+    """
     # All three are drawn, used or not: a setting moves no other draw.
     down, right, mirrored = rng.random(3)
-    if config.crop_size:
-        images = {
-            name: crop(value, config.crop_size, down, right) for name, value in images.items()
-        }
+    if size:
+        images = {name: crop(value, size, down, right) for name, value in images.items()}
     if config.flip and mirrored < 0.5:
         images = {name: value.flip(-1) for name, value in images.items()}
+    if config.turns:
+        turns = int(rng.integers(4))
+        images = {name: value.rot90(turns, (-2, -1)) for name, value in images.items()}
     return {name: value.contiguous() for name, value in images.items()}
 
 
@@ -76,21 +85,33 @@ def step_seed(seed: int, step: int, process: int) -> int:
     return int(np.random.default_rng((seed, STEP, step, process)).integers(2**62))
 
 
+def draws(plan: Iterable[Stretch], steps: Bounds) -> Iterator[list[Drawn]]:
+    """What the batch of each of some steps is made of: positions are the samples seen before."""
+    first, last = steps
+    seen = 0
+    for stretch in plan:
+        for step in range(max(first, stretch.first), min(last, stretch.last)):
+            start = seen + (step - stretch.first) * stretch.batch
+            yield [(position, stretch.crop) for position in range(start, start + stretch.batch)]
+        seen += stretch.samples
+
+
 def batches(
-    pairs: TrainingPairs, first: int, last: int, process: int, processes: int, workers: int
+    pairs: TrainingPairs,
+    plan: Iterable[Stretch],
+    steps: Bounds,
+    process: int,
+    processes: int,
+    workers: int,
 ) -> Iterator[Batch]:
-    """The batches of steps `first` to `last` that fall to one of the processes."""
+    """The batches of the steps that fall to one of the processes."""
     # Dealt out one by one: with any number of processes a step sees the same pairs.
-    size = pairs.config.batch_size
-    positions = (
-        list(range(step * size, (step + 1) * size))[process::processes]
-        for step in range(first, last)
-    )
+    drawn = (whole[process::processes] for whole in draws(plan, steps))
     # A worker that forks while OpenCV's threads run can hang; a spawned one starts clean.
     context = "spawn" if workers else None
     loader = DataLoader(
         pairs,
-        batch_sampler=positions,
+        batch_sampler=drawn,
         num_workers=workers,
         multiprocessing_context=context,
         collate_fn=stacked,
@@ -121,11 +142,11 @@ def stacked(items: list[Batch]) -> Batch:
     return batch
 
 
-def cut(batch: Batch, config: ModelConfig) -> list[tuple[float, Batch]]:
-    """What one process holds of a batch, in parts, each with its share of the whole batch.
+def cut(batch: Batch, whole: int, count: int) -> list[tuple[float, Batch]]:
+    """What one process holds of a batch, in parts, each with its share of the `whole` batch.
 
     Losses are means over pictures, so their sum weighted with the shares is that of the batch.
     """
-    pieces = zip(*(value.chunk(config.accumulate) for value in batch.values()), strict=True)
+    pieces = zip(*(value.chunk(count) for value in batch.values()), strict=True)
     parts = [dict(zip(batch, piece, strict=True)) for piece in pieces]
-    return [(len(next(iter(part.values()))) / config.batch_size, part) for part in parts]
+    return [(len(next(iter(part.values()))) / whole, part) for part in parts]

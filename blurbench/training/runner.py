@@ -4,7 +4,6 @@ import math
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -36,6 +35,7 @@ from blurbench.training.processes import (
     share_weights,
     wait_for_all,
 )
+from blurbench.training.schedule import plan, stage_bounds
 from blurbench.training.signals import stop_signals
 from blurbench.training.validation import judge, save_samples
 
@@ -71,6 +71,7 @@ class Runner:
         self.log_every = min(50, max(1, self.steps // 100))
         stages = self.model.stages()
         bounds = stage_bounds(stages, self.steps)
+        self.plan = plan(self.model.config, bounds)
         with stop_signals() as stop, self._progress() as advance:
             self.stop, self.advance = stop, advance
             for stage, (first, last) in zip(stages, bounds, strict=True):
@@ -99,7 +100,9 @@ class Runner:
         self.saved_at = self.logged_at = time.monotonic()
         look_every = max(LOOK_EVERY, (last - first) // LOOKS)
         world, workers = self.world, self.loader_workers
-        stream = batches(self.pairs, self.at.step, last, world.rank, world.size, workers)
+        stream = batches(
+            self.pairs, self.plan, (self.at.step, last), world.rank, world.size, workers
+        )
         for batch in stream:
             self._step(stage, optimisers, batch, (self.at.step - first) / (last - first))
             self.at.step += 1
@@ -133,7 +136,8 @@ class Runner:
         torch.manual_seed(step_seed(self.pairs.seed, self.at.step, self.world.rank))
         layout = self.model.LAYOUT
         batch = {name: value.to(self.device, memory_format=layout) for name, value in batch.items()}
-        parts = cut(batch, self.model.config)
+        whole = next(s.batch for s in self.plan if self.at.step < s.last)
+        parts = cut(batch, whole, self.model.config.accumulate)
         for update in stage.updates:
             if len(stage.updates) > 1:
                 set_trainable(stage, update)
@@ -225,22 +229,6 @@ class Runner:
         self.saved_at = time.monotonic()
         if self.world.first:
             save_checkpoint(self.folder, self.at, self.model, self.averaged, optimisers)
-
-
-def stage_bounds(stages: tuple[Stage, ...], steps: int) -> list[tuple[int, int]]:
-    """First and one-past-last step of each stage, in proportion to their shares."""
-    if steps < len(stages):
-        raise UserError(f"--steps {steps}: this model has {len(stages)} stages; give at least that")
-    shares = [stage.share for stage in stages]
-    total = sum(shares)
-    if not total or min(shares) < 0:
-        raise UserError("shares: none may be below 0, nor all of them 0")
-    ends, covered = [0], 0.0
-    for number, stage in enumerate(stages, start=1):
-        covered += stage.share
-        room = steps - (len(stages) - number)  # each later stage keeps at least one step
-        ends.append(min(room, max(ends[-1] + 1, round(steps * covered / total))))
-    return list(pairwise(ends))
 
 
 def set_modes(model: nn.Module, trained: list[nn.Module]) -> None:

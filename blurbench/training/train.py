@@ -18,7 +18,7 @@ from blurbench.models.base import Model, parameter_count
 from blurbench.models.parts.released import load_released
 from blurbench.recipes.recipe import load_recipe
 from blurbench.runs.devices import pick_device
-from blurbench.runs.folder import VOCABULARY, RunConfig, start_run, weights_file
+from blurbench.runs.folder import VOCABULARY, PairsOfRun, RunConfig, start_run, weights_file
 from blurbench.sources.open import open_for
 from blurbench.stores.open import Place
 from blurbench.training.batches import TrainingPairs
@@ -26,7 +26,9 @@ from blurbench.training.checkpoint import checkpoints, load_progress
 from blurbench.training.checks import check_devices, check_model, told_what_fits
 from blurbench.training.launch import child_arguments, launch
 from blurbench.training.processes import find_world, join, leave
-from blurbench.training.runner import Runner, stage_bounds
+from blurbench.training.runner import Runner
+from blurbench.training.schedule import stage_bounds
+from blurbench.training.sources import describe_pairs
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ def train(
     total = steps or model.config.steps
     make_ready(model, pairs, init, total)
     if world.first:
-        start_run(out, describe(name, preset, model, pairs, total, seed, init), resume)
+        told = describe_pairs(out, model, pairs, validation, init)
+        config = describe(name, preset, model, told, total, seed, init)
+        start_run(out, config, resume, model.Config.defaults())
         model.save_language(out / VOCABULARY)
     lock: AbstractContextManager[object] = nullcontext() if world.started else locked(out)
     with lock:
@@ -148,7 +152,7 @@ def describe(
     name: str,
     preset: str,
     model: Model,
-    pairs: Pairs,
+    data: PairsOfRun,
     steps: int,
     seed: int,
     init: Path | None,
@@ -161,7 +165,7 @@ def describe(
         "steps": steps,
         "seed": seed,
         "init": sha256(weights_file(init).read_bytes()) if init else None,
-        "data": {"digest": pairs.digest, "recipe": pairs.recipe_name},
+        "data": data,
     }
     if vocabulary := model.vocabulary_hash():
         config["vocabulary"] = vocabulary

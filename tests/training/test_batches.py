@@ -15,16 +15,18 @@ from blurbench.errors import UserError
 from blurbench.models.base import ModelConfig
 from blurbench.recipes.recipe import load_recipe
 from blurbench.sources.open import open_for
-from blurbench.training.batches import TrainingPairs, augment, batches, crop, step_seed
+from blurbench.training.batches import TrainingPairs, augment, batches, crop, draws, step_seed
+from blurbench.training.schedule import plan
 
 CONFIG = ModelConfig(steps=1, batch_size=4, crop_size=None, flip=False)
+PLAN = plan(CONFIG, [(0, 99)])
 
 
 def stream(
     first: int, last: int, rank: int = 0, ranks: int = 1, workers: int = 0
 ) -> list[torch.Tensor]:
     pairs = TrainingPairs(ToyPairs(), CONFIG, seed=3)
-    return [batch["sharp"] for batch in batches(pairs, first, last, rank, ranks, workers)]
+    return [batch["sharp"] for batch in batches(pairs, PLAN, (first, last), rank, ranks, workers)]
 
 
 def test_every_epoch_shows_every_pair_once() -> None:
@@ -59,13 +61,14 @@ class Unlike(ToyPairs):
 def test_what_a_worker_refuses_is_one_line() -> None:
     pairs = TrainingPairs(Unlike(), CONFIG, seed=3)
     with pytest.raises(UserError, match=r"^crop_size=none: these pairs have several sizes"):
-        next(batches(pairs, 0, 1, 0, 1, 1))
+        next(batches(pairs, PLAN, (0, 1), 0, 1, 1))
 
 
 @pytest.mark.slow
 def test_signals_to_the_group_of_the_trainer_do_not_reach_its_workers() -> None:
     pairs = TrainingPairs(Unlike(), CONFIG.model_copy(update={"batch_size": 1}), seed=3)
-    assert next(batches(pairs, 0, 1, 0, 1, 1))["group"][0, 0, 0, 0] != os.getpgrp()
+    one = plan(pairs.config, [(0, 1)])
+    assert next(batches(pairs, one, (0, 1), 0, 1, 1))["group"][0, 0, 0, 0] != os.getpgrp()
 
 
 def test_processes_share_a_batch_without_overlap() -> None:
@@ -82,8 +85,8 @@ def test_crop_has_its_size_and_keeps_pairs_aligned(
     height: int, width: int, size: int, seed: int
 ) -> None:
     image = torch.arange(height * width, dtype=torch.float32).reshape(1, height, width)
-    config = ModelConfig(steps=1, batch_size=1, crop_size=size)
-    cut = augment({"blur": image, "sharp": image + 1}, config, np.random.default_rng(seed))
+    config = ModelConfig(steps=1, batch_size=1)
+    cut = augment({"blur": image, "sharp": image + 1}, config, np.random.default_rng(seed), size)
     assert cut["blur"].shape == (1, size, size)
     assert torch.equal(cut["blur"] + 1, cut["sharp"])
 
@@ -117,8 +120,41 @@ def test_pairs_blurred_on_the_fly_are_the_same_with_workers_and_after_a_resume()
 
     def drawn(first: int, workers: int) -> list[torch.Tensor]:
         pairs = TrainingPairs(OnTheFlyDataset(recipe, source, "train"), config, seed=3)
-        return [batch["blur"] for batch in batches(pairs, first, 4, 0, 1, workers)]
+        steps = plan(config, [(0, 4)])
+        return [batch["blur"] for batch in batches(pairs, steps, (first, 4), 0, 1, workers)]
 
     whole, tail = drawn(0, 0), drawn(2, 2)
     assert all(torch.equal(a, b) for a, b in zip(whole[2:], tail, strict=True))
     assert not torch.equal(whole[0], whole[2])
+
+
+def test_quarter_turns_move_no_other_draw() -> None:
+    image = torch.arange(64.0).reshape(1, 8, 8)
+    turned = ModelConfig(steps=1, batch_size=1, turns=True)
+    plain = turned.model_copy(update={"turns": False})
+    seen = set()
+    for seed in range(40):
+        whole, cut = (
+            augment({"blur": image, "sharp": -image}, config, np.random.default_rng(seed), 4)
+            for config in (plain, turned)
+        )
+        (count,) = (n for n in range(4) if torch.equal(whole["blur"].rot90(n, (1, 2)), cut["blur"]))
+        assert torch.equal(cut["sharp"], -cut["blur"])
+        seen.add(count)
+    assert seen == {0, 1, 2, 3}
+
+
+def test_progressive_crops_go_on_in_the_sequence_of_pairs() -> None:
+    config = ModelConfig(steps=1, batch_size=9, crops=(4, 8), batches=(3, 2))
+    steps = plan(config, [(0, 1), (1, 6)])
+    drawn = list(draws(steps, (0, 6)))
+    assert [position for batch in drawn for position, _ in batch] == list(range(14))
+    assert [(len(batch), batch[0][1]) for batch in drawn] == [
+        *[(2, 8)],  # of one step, the parts of a stage round to the second
+        *[(3, 4)] * 2,
+        *[(2, 8)] * 3,
+    ]
+    assert list(draws(steps, (3, 6))) == drawn[3:]
+    pairs = TrainingPairs(ToyPairs(), config, seed=3)
+    shapes = [batch["blur"].shape for batch in batches(pairs, steps, (2, 4), 0, 1, 0)]
+    assert shapes == [(3, 3, 4, 4), (2, 3, 8, 8)]

@@ -166,7 +166,8 @@ class BRMR(IGAN):
         networks = self.patch_discriminator, self.patch_generator
         discriminator = adam("discriminator", networks[:1], self.patch_discriminator_losses)
         generator = adam("generator", networks[1:], self.patch_generator_losses)
-        return replace(igan, name="igan"), Stage("pgan", 1.0, (discriminator, generator))
+        pgan = Stage("pgan", 1.0, (discriminator, generator), beside=True)
+        return replace(igan, name="igan"), pgan
 
     @torch.no_grad()
     def mined(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -93,7 +93,8 @@ class TreeCaptioner(Captioner):
             "captions", learning, self.losses, c.rate, schedule=falling(0.5), clip=c.clip
         )
         shares = c.pretraining, 1 - c.pretraining
-        return Stage("tree", shares[0], (alone,)), Stage("captions", shares[1], (captions,))
+        tree = Stage("tree", shares[0], (alone,), beside=True)
+        return tree, Stage("captions", shares[1], (captions,))
 
     def tree_losses(self, batch: Batch) -> Losses:
         """Of the nodes' classes."""

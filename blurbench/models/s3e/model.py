@@ -14,7 +14,7 @@ from blurbench.models.base import Batch, Losses, Maps, Reader, Stage, Update, si
 from blurbench.models.captioners.base import Captioned
 from blurbench.models.captioners.decoders import Decoder, State
 from blurbench.models.captioners.reading import CaptionReader
-from blurbench.models.captioners.resnet import FrozenResNet, squared
+from blurbench.models.captioners.resnet import frozen_trunk, squared
 from blurbench.models.deblurgan import DeblurGAN
 from blurbench.models.parts.dropout import with_dropout
 from blurbench.models.parts.pix2pix import initialise
@@ -54,7 +54,7 @@ class S3E(Captioned, DeblurGAN):
             len(NODES) * c.node_width, c.width, c.blocks, c.dropout, c.embed_at, c.skips
         )
         initialise(self.generator)
-        self.resnet = FrozenResNet(c.resnet)
+        self.resnet = frozen_trunk(c.resnet)
         channels = self.resnet.channels
         self.tree = S3Tree(channels, c.node_width, c.entities, c.relations)
         self.captioner = LabelCaptioner(
@@ -112,7 +112,7 @@ class S3E(Captioned, DeblurGAN):
         learning = [self.generator, self.captioner, *([self.tree] if c.co_train else [])]
         both = replace(generator, modules=tuple(learning))
         return (
-            Stage("tree", c.pretraining, (alone,)),
+            Stage("tree", c.pretraining, (alone,), beside=True),
             Stage("gan", 1 - c.pretraining, (critic, both)),
         )
 

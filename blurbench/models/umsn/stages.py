@@ -109,7 +109,7 @@ class UMSN(BaseNetModel):
             ("network", restoring, self.network_losses, c.rate),
         )
         return tuple(
-            Stage(name, share, (self.update(name, modules, loss, rate),))
+            Stage(name, share, (self.update(name, modules, loss, rate),), beside=name != "network")
             for share, (name, modules, loss, rate) in zip(c.shares, updates, strict=True)
             if share and modules
         )
