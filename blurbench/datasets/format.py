@@ -149,6 +149,15 @@ def is_row(value: Any) -> bool:
     return all(isinstance(text, str) for text in texts)
 
 
+def source_hash(row: Row) -> str | None:
+    """SHA-256 of the file of the sharp picture behind a pair; of pixels where there was no file.
+
+    Of an indexed pair that of its sharp file; None where the row tells neither.
+    """
+    found = row.get("source_sha256") or row.get("sharp_sha256")
+    return found if isinstance(found, str) else None
+
+
 def file_names(row: Row) -> list[str]:
     """The pictures that a row names, as it names them: relative to the folder of its split."""
     return [row[name] for kind in PICTURES if (name := f"{kind}_file_name") in row]

@@ -38,6 +38,9 @@ class Pairs(Protocol):
     def captions(self) -> list[list[str]]:
         """The sentences of each pair, without its pictures."""
 
+    def sources(self) -> set[str]:
+        """SHA-256 of the file of each sharp picture; reads them where no row tells it."""
+
     def sizes(self) -> set[tuple[int, int]] | None:
         """(H, W) in px of the pairs; None where that is known only once they are made."""
 

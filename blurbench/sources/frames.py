@@ -15,7 +15,7 @@ import numpy as np
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import BadImage
-from blurbench.sources.items import Labels, PictureItem, Sharp, SourceItem
+from blurbench.sources.items import Labels, PictureItem, Sharp, SourceItem, refuse_problem
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"})
 NUMBER = re.compile(r"\d+(?=\D*$)")  # the last of a file's name
@@ -39,8 +39,7 @@ class FramesItem:
 
     def load(self) -> Sharp:
         """Read all frames; the hash is that of their hashes."""
-        if self.problem:
-            raise BadImage(f"{self.id}: {self.problem}")
+        refuse_problem(self.id, self.problem)
         loaded = [frame.load() for frame in self.frames]
         shapes = {
             each.image.shape: frame.id for each, frame in zip(loaded, self.frames, strict=True)
@@ -51,6 +50,11 @@ class FramesItem:
         frames = np.stack([each.image for each in loaded])
         middle = frames[len(frames) // 2]
         return Sharp(middle, None, sha256(hashes.encode()), frames, self.labels)
+
+    def file_hash(self) -> str:
+        """Of the hashes of its files."""
+        refuse_problem(self.id, self.problem)
+        return sha256("".join(frame.file_hash() for frame in self.frames).encode())
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ class VideoItem:
             raise BadImage(f"{self.id}: {self.group} ends before frame {self.start + self.count}")
         frames = np.stack(read)
         return Sharp(frames[self.count // 2], None, sha256(frames.tobytes()), frames, self.labels)
+
+    def file_hash(self) -> None:
+        """It is of several frames' pixels."""
 
 
 def folder_windows(pictures: Sequence[PictureItem], asked: WindowSize) -> list[SourceItem]:

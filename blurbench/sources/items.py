@@ -50,6 +50,9 @@ class SourceItem(Protocol):
     def load(self) -> Sharp:
         """Read or draw it; BadImage or UserError with one line that names the file."""
 
+    def file_hash(self) -> str | None:
+        """The `sha256` of `load`, undecoded; None where it takes decoding. Errors as of `load`."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -75,13 +78,17 @@ class FileItem:
 
     def load(self) -> Sharp:
         """Decode the file and its labels; errors name files relative to the root."""
-        if self.problem:
-            raise BadImage(f"{self.id}: {self.problem}")
+        refuse_problem(self.id, self.problem)
         try:
             return self._load()
         except UserError as error:
             root = str(self.path).removesuffix(self.id)
             raise BadImage(str(error).replace(root, "")) from None
+
+    def file_hash(self) -> str:
+        """Of the file's bytes."""
+        refuse_problem(self.id, self.problem)
+        return sha256(read_bytes(self.path))
 
     def _load(self) -> Sharp:
         data = read_bytes(self.path)
@@ -105,16 +112,28 @@ class StoredItem:
 
     def load(self) -> Sharp:
         """Fetch and decode it."""
-        if self.problem:
-            raise BadImage(f"{self.id}: {self.problem}")
+        data = self._read()
+        return Sharp(decode(data, self.id), None, sha256(data), labels=self.labels)
+
+    def file_hash(self) -> str:
+        """Of the object's bytes."""
+        return sha256(self._read())
+
+    def _read(self) -> bytes:
+        refuse_problem(self.id, self.problem)
         try:
-            data = self.store.read(self.id)
+            return self.store.read(self.id)
         except OSError as error:
             raise BadImage(f"{self.id}: cannot be read ({error.strerror})") from None
-        return Sharp(decode(data, self.id), None, sha256(data), labels=self.labels)
 
 
 PictureItem = FileItem | StoredItem
+
+
+def refuse_problem(id: str, problem: str | None) -> None:
+    """BadImage where it was known before reading that a picture cannot be used."""
+    if problem:
+        raise BadImage(f"{id}: {problem}")
 
 
 @dataclass(frozen=True)
@@ -133,3 +152,6 @@ class BuiltinItem:
         image, mask = self.read(self.id)
         masked = mask if self.masked else None
         return Sharp(image, masked, sha256(image.tobytes()), labels=self.labels)
+
+    def file_hash(self) -> None:
+        """It has no file."""

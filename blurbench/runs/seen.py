@@ -1,0 +1,66 @@
+"""What the weights of a run have seen: the sharp sources it learnt from, by hashes of files.
+
+RUN/sources.txt.gz has a line a source: its SHA-256, and how it was seen. config.json has the hash
+of these lines and their counts alone: it could not be read with 1.7 million of them, or 60 MB.
+"""
+
+import gzip
+import zlib
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from blurbench.errors import UserError
+from blurbench.files import sha256, write_bytes
+from blurbench.runs.folder import BEST, CONFIG, LAST, SOURCES, SourcesOfRun, read_config
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What some weights have seen."""
+
+    # SHA-256 -> "train": the run learnt from it; "init": the weights that it began with had;
+    # "val": the best weights were chosen by it.
+    sources: Mapping[str, str]
+    init_unknown: bool = False  # nobody knows what the weights that it began with had seen
+
+
+def seen_by(trained: Collection[str], validated: Collection[str], before: Seen | None) -> Seen:
+    """What a run sees; `before`: what the weights that it begins with had, where there are any."""
+    old = before.sources if before else {}
+    learnt = [source for source, how in old.items() if how != "val"]
+    # Of several ways the strongest is kept: it comes last.
+    sources = dict.fromkeys((*old, *validated), "val")
+    sources |= dict.fromkeys(learnt, "init") | dict.fromkeys(trained, "train")
+    return Seen(sources, before is not None and before.init_unknown)
+
+
+def write_seen(run: Path, seen: Seen) -> SourcesOfRun:
+    """Write RUN/sources.txt.gz; gives what config.json tells of it."""
+    text = "".join(f"{source} {how}\n" for source, how in sorted(seen.sources.items())).encode()
+    write_bytes(run / SOURCES, gzip.compress(text, mtime=0))  # no time: the same bytes again
+    counts = Counter(seen.sources.values())
+    # Of the text: the bytes of the file hang on the version of zlib.
+    told: SourcesOfRun = {"sha256": sha256(text), "train": counts["train"], "val": counts["val"]}
+    if seen.init_unknown or counts["init"]:
+        told["init"] = None if seen.init_unknown else counts["init"]
+    return told
+
+
+def read_seen(weights: Path) -> Seen:
+    """What a run, or a run's file of weights, has seen; UserError where that is not recorded."""
+    run = weights if weights.is_dir() else weights.parent
+    if not weights.is_dir() and (weights.name not in (BEST, LAST) or not (run / CONFIG).is_file()):
+        raise UserError(f"{weights}: weights of no run of blurbench, which tell no sources")
+    told = read_config(run)["data"].get("sources")
+    if told is None:
+        raise UserError(f"{run}: begun before runs recorded their sources")
+    try:
+        text = gzip.decompress((run / SOURCES).read_bytes())
+    except (OSError, EOFError, zlib.error):
+        text = b""
+    if not isinstance(told, dict) or sha256(text) != told.get("sha256"):
+        raise UserError(f"{run / SOURCES}: missing or damaged")
+    lines = text.decode(errors="replace").splitlines()
+    return Seen(dict(line.partition(" ")[::2] for line in lines), told.get("init", 0) is None)
