@@ -16,17 +16,19 @@ from blurbench.models.captioners.decoders import Decoder, State
 from blurbench.models.captioners.decoding import caption_loss, write
 from blurbench.models.captioners.language import Language, learn_language
 from blurbench.models.captioners.reading import CaptionReader, Input, Regions
-from blurbench.models.captioners.resnet import STRIDE, FrozenResNet, squared
+from blurbench.models.captioners.resnet import STRIDE, FrozenTrunk, frozen_trunk, squared
 from blurbench.models.parts.schedules import stepped
 
-ResNet = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+Trunk = Literal[
+    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "tf_efficientnet_lite0"
+]
 NO_PICTURES = "this model describes pictures and restores none: see `blurbench captions generate`"
 
 
 class CaptionConfig(ModelConfig):
     """What looks at the picture, and how captions are read and written."""
 
-    resnet: ResNet = Field("resnet152", description="the network V comes from; it never learns")
+    resnet: Trunk = Field("resnet152", description="the network V comes from; it never learns")
     resnet_weights: str = Field("imagenet", description="imagenet, random, or a file")
     side: int = Field(256, gt=0, multiple_of=STRIDE, description="px of the square V is made of")
     # As ImageCaptioning.pytorch: words found more than 5 times, captions cut at 16, 5 beams.
@@ -51,7 +53,7 @@ class Captioned(Model):
     DESCRIBES = True
 
     config: Any
-    resnet: FrozenResNet
+    resnet: FrozenTrunk
     language: Language | None = None
 
     @property
@@ -162,7 +164,7 @@ class Captioner(Captioned):
         """The frozen ResNet; a subclass adds what learns."""
         super().__init__(config)
         self.INPUT = config.input
-        self.resnet = FrozenResNet(config.resnet)
+        self.resnet = frozen_trunk(config.resnet)
 
     def restore(self, blur: Tensor) -> Tensor:  # noqa: ARG002
         """UserError."""

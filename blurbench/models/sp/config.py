@@ -8,6 +8,14 @@ from blurbench.models.base import ModelConfig
 
 Backbone = Literal["unet", "deepdeblur", "mprnet", "mimo-unet", "mimo-unet-plus", "mssnet"]
 Reading = Literal["mean", "printed", "reviewkd"]
+# Teacher -> channels of its maps at strides 4, 8, 16.
+CHANNELS: dict[str, tuple[int, ...]] = {
+    "tresnet_l": (76, 152, 1216),
+    "tf_efficientnet_lite0": (24, 40, 112),
+    "resnet18": (64, 128, 256),
+    "resnet50": (256, 512, 1024),
+    "deeplabv3_resnet101": (256, 512, 1024),
+}
 
 
 class SPConfig(ModelConfig):
@@ -39,8 +47,18 @@ class SPConfig(ModelConfig):
     teacher: str = Field("tresnet_l", description="a network of torchvision or timm")
     teacher_weights: str = Field("published", description="published, random, or a file")
     teacher_channels: tuple[int, ...] = Field(
-        (76, 152, 1216), description="of its maps at strides 4, 8, 16; or its number of classes"
+        CHANNELS["tresnet_l"],
+        description="of its maps at strides 4, 8, 16; or its number of classes",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _channels_follow(cls, stated: Any) -> Any:
+        # `--set teacher=` changes one field of a preset, whose channels are those of its own.
+        known = CHANNELS.get(stated.get("teacher", ""))
+        channels = tuple(stated.get("teacher_channels", CHANNELS["tresnet_l"]))
+        others = channels in CHANNELS.values()
+        return {**stated, "teacher_channels": known} if known and others else stated
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "SPConfig":

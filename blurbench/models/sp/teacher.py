@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torchvision import models
 
 from blurbench.errors import UserError
+from blurbench.models.parts import efficientnet
 from blurbench.models.parts.released import read_checkpoint, state_dicts
 from blurbench.models.parts.vgg import MEAN, STD
 from blurbench.models.parts.weights import differences
@@ -130,10 +131,13 @@ def timm_maps(name: str, weights: str) -> Teacher:
     network = seeded(lambda: timm.create_model(name, pretrained=False, num_classes=0))
     about = network.pretrained_cfg
     file = f"{about['architecture']}.{about['tag']}.safetensors"
-    origin = f"model.safetensors of huggingface.co/{about['hf_hub_id']}"
-    maps = TimmMaps(network, name)
+    published = file, f"put model.safetensors of huggingface.co/{about['hf_hub_id']} there"
     translate = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
-    fill(network, network.state_dict(), weights, (file, origin), translate)
+    if name == efficientnet.NAME:
+        path, mend = efficientnet.published()
+        published, translate = (str(path.absolute()), mend), efficientnet.by_order
+    maps = TimmMaps(network, name)
+    fill(network, network.state_dict(), weights, published, translate)
     return Teacher(maps, about["mean"], about["std"])
 
 
@@ -161,14 +165,14 @@ def load_classes(name: str, weights: str, classes: int) -> Teacher:
 
 
 def torchvision_network(name: str, classes: int | None = None) -> tuple[nn.Module, tuple[str, str]]:
-    """An untrained network, and the name and origin of its published weights."""
+    """An untrained network; the name of its published weights, and how they get there."""
     segments = name in torchvision_names(segmentation=True)
     options: dict[str, Any] = {"weights_backbone": None} if segments else {}
     if classes is not None:
         options["num_classes"] = classes
     network = seeded(lambda: models.get_model(name, weights=None, **options))
     url = models.get_model_weights(name).DEFAULT.url
-    return network, (url.rpartition("/")[2], url)
+    return network, (url.rpartition("/")[2], f"put {url} there")
 
 
 def seeded(make: Callable[[], Any]) -> Any:
@@ -237,12 +241,12 @@ def fill(
     """Load the tensors that are wanted, all of them; a file may hold others, of its classifier."""
     if weights == "random":
         return
-    name, origin = published
+    name, mend = published
     hub = Path(torch.hub.get_dir()) / "checkpoints" / name
     path = hub if weights == "published" else Path(weights)
     if not path.is_file():
         raise UserError(
-            f"teacher_weights={weights}: {path} is missing; put {origin} there, or opt in to an"
+            f"teacher_weights={weights}: {path} is missing; {mend}, or opt in to an"
             " untrained teacher with --set teacher_weights=random"
         )
     found = [

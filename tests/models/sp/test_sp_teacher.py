@@ -6,10 +6,13 @@ from torchvision import models
 
 from blurbench.errors import UserError
 from blurbench.models import build
+from blurbench.models.parts import efficientnet
 from blurbench.models.parts.vgg import MEAN, STD
+from blurbench.models.sp.config import CHANNELS, SPConfig
 from blurbench.models.sp.teacher import fill, load_classes, load_features, seeded
 
 RESNET18 = (64, 128, 256)
+TINY = {"steps": 1, "batch_size": 1}
 LRASPP = "lraspp_mobilenet_v3_large"
 
 
@@ -141,3 +144,36 @@ def test_names_of_other_releases_are_translated(tmp_path):
 
     fill(network, network.state_dict(), str(tmp_path / "w.pth"), ("w", "there"), translate)
     assert all(torch.equal(wanted[key], value) for key, value in network.state_dict().items())
+
+
+def test_efficientnet_lite0_takes_its_channels_by_itself_and_its_file_in_order(tmp_path):
+    for preset in ("paper", "tiny"):
+        with torch.device("meta"):
+            made = build("sp", preset, teacher=efficientnet.NAME)
+        assert made.config.teacher_channels == (24, 40, 112)
+        assert [head.out_channels for head in made.heads] == [24, 40, 112]
+    network = efficientnet.untrained()
+    held = [v + 0.01 for k, v in network.state_dict().items() if not k.endswith("tracked")]
+    held += [torch.zeros(shape) for shape in efficientnet.CLASSIFIER]
+    torch.save({f"t{number}": value for number, value in enumerate(held)}, tmp_path / "w.pth")
+    model = build("sp", "tiny", teacher=efficientnet.NAME, teacher_weights=str(tmp_path / "w.pth"))
+    model.prepare()
+    teacher = model.loss_networks["teacher"]
+    maps = teacher(torch.rand(1, 3, 32, 32))
+    assert [tuple(m.shape[1:]) for m in maps] == [(24, 16, 16), (40, 8, 8), (112, 4, 4)]
+    assert torch.equal(teacher.network.network.conv_stem.weight, held[0])
+    # Whoever has its tensors' names in another order has other tensors.
+    torch.save({f"t{n}": v for n, v in enumerate(held[1:] + held[:1])}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match="not weights of this teacher"):
+        model.prepare()
+
+
+def test_channels_follow_the_teacher_and_stated_ones_stay():
+    assert SPConfig(**TINY, teacher="resnet50").teacher_channels == (256, 512, 1024)
+    assert SPConfig(**TINY).teacher_channels == (76, 152, 1216)
+    stated = SPConfig(**TINY, teacher="resnet50", teacher_channels=(1, 2, 3))
+    assert stated.teacher_channels == (1, 2, 3)  # and is told what it needs
+    assert SPConfig(**TINY, teacher="resnet34", teacher_channels=(1, 2, 3)).teacher == "resnet34"
+    for name, channels in CHANNELS.items():
+        if name in ("resnet18", "resnet50", "deeplabv3_resnet101", efficientnet.NAME):
+            load_features(name, "random", channels)

