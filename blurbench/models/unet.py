@@ -86,6 +86,23 @@ class UNet(Model):
             warm_up=0.02,
             clip=1.0,
         ),
+        # An hour of one core. A fifth level of half the width costs a third of the four levels of
+        # (32, 64, 128, 256), and its blocks see 8 times as far as the picture's own.
+        "small": UNetConfig(
+            steps=6_000,
+            batch_size=4,
+            crops=(128, 192, 256),
+            batches=(4, 3, 2),
+            turns=True,
+            precision="auto",
+            ema=0.999,
+            widths=(16, 32, 64, 128, 256),
+            blocks=(1, 1, 2, 3, 4),
+            norm="instance",
+            rate=1e-3,
+            warm_up=0.02,
+            clip=1.0,
+        ),
     }
     PAPER = "Baseline of: Take a Prior from Other Tasks for Severe Blur Removal, arXiv, 2023"
     LICENCE = "no public code; network and recipe are ours"
