@@ -21,6 +21,7 @@ MODELS: dict[str, str] = {
     "mssnet": "blurbench.models.mssnet:MSSNet",
     "nafnet": "blurbench.models.nafnet:NAFNet",
     "restormer": "blurbench.models.restormer:Restormer",
+    "maxim": "blurbench.models.maxim:MAXIM",
     "udeconv": "blurbench.models.udeconv:UDeconv",
     "s3e": "blurbench.models.s3e:S3E",
     "s3e-imc": "blurbench.models.s3e:ImC",

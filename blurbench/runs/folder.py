@@ -15,6 +15,8 @@ CONFIG, LOG, VOCABULARY = "config.json", "log.jsonl", "vocabulary.json"  # the l
 # after the first look. The last weights, as trained, are there after the last step.
 BEST, LAST = "model.safetensors", "last.safetensors"
 CHECKPOINTS, SAMPLES, TENSORBOARD = "checkpoints", "samples", "tensorboard"  # folders
+# Where a package of weights for TF.js has its graph, which names the files of numbers beside it.
+GRAPHS = ("model.json", "models/model.json", "package/models/model.json")
 TABLES = ("config", "data")  # of config.json
 SOURCES = "sources.txt.gz"  # what its weights have seen; before config.json, which has its hash
 CLAIM = Claim("a run", (CONFIG,), frozenset({SOURCES}))
@@ -104,8 +106,10 @@ def read_config(run: Path) -> RunConfig:
 
 
 def weights_file(path: Path) -> Path:
-    """The weights in a run folder, or the file of weights itself."""
-    return path / BEST if path.is_dir() else path
+    """The weights in a run folder, the graph in a package's, or the file of weights itself."""
+    if not path.is_dir():
+        return path
+    return next((path / name for name in GRAPHS if (path / name).is_file()), path / BEST)
 
 
 def way_on(run: Path, config: RunConfig) -> str:

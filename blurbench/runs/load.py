@@ -8,10 +8,19 @@ from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.models import PLUG_INS, build
 from blurbench.models.base import Model
-from blurbench.models.parts.released import best_fit, read_checkpoint
+from blurbench.models.parts.released import best_fit, fingerprint, read_checkpoint
 from blurbench.models.parts.weights import load_weights
 from blurbench.runs.devices import pick_device
-from blurbench.runs.folder import BEST, CONFIG, LAST, VOCABULARY, RunConfig, read_config, way_on
+from blurbench.runs.folder import (
+    BEST,
+    CONFIG,
+    LAST,
+    VOCABULARY,
+    RunConfig,
+    read_config,
+    way_on,
+    weights_file,
+)
 from blurbench.runs.trained import TrainedModel
 
 TOLD = ("model", "preset", "steps", "seed", "data")  # of a run's config.json, in its results
@@ -21,11 +30,13 @@ def load_checkpoint(
     path: Path, device: str | None = None, name: str | None = None, preset: str = "paper"
 ) -> TrainedModel:
     """A run, or a public file of weights of model `name`; UserError where it is neither."""
-    if name is not None and path.is_dir():
+    weights = weights_file(path)
+    of_run = path.is_dir() and weights.name == BEST
+    if name is not None and of_run:
         raise UserError(f"{path}: a run knows its model; leave out --model and --preset")
     if name is not None:
-        return load_weights_file(path, name, preset, device)
-    if path.is_file():
+        return load_weights_file(weights, name, preset, device)
+    if weights.is_file() and not of_run:
         raise UserError(
             f"{path}: a file of weights, not a run; say whose: --model NAME [--preset NAME]"
         )
@@ -75,7 +86,7 @@ def load_weights_file(
     network.load_state_dict(tensors)
     provenance = {
         "run": path.name,
-        "weights": sha256(path.read_bytes())[:12],
+        "weights": fingerprint(path)[:12],
         "model": name,
         "preset": preset,
         "config": model.config.model_dump(mode="json"),

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from itertools import product
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from blurbench.errors import UserError
+from blurbench.files import sha256
 from blurbench.models.parts.weights import differences, load_tensors
 
 # Name -> module:attribute, which makes the released network.
@@ -19,6 +21,7 @@ RELEASED: dict[str, str] = {
     "deepdeblur_D": "blurbench.models.deepdeblur:Discriminator",
     "deepdeblur_rb19": "blurbench.models.deepdeblur:Network",
     "deepdeblur_rb6": "blurbench.models.deepdeblur:SixBlockNetwork",
+    "maxim_s3": "blurbench.models.maxim:Network",
     "mimounet": "blurbench.models.mimo_unet:Network",
     "mimounetplus": "blurbench.models.mimo_unet:PlusNetwork",
     "mprnet": "blurbench.models.mprnet:Network",
@@ -43,6 +46,13 @@ SETTINGS: dict[str, dict[str, int]] = {
     "mssnet_small": {"width": 20, "step": 40},
     "nafnet_w32": {"width": 32},
 }
+# Files of other makers than PyTorch, by their ending -> module:function, which gives the tensors
+# under our names.
+READERS: dict[str, str] = {
+    ".json": "blurbench.models.maxim.released:read_graph",
+    ".npz": "blurbench.models.maxim.released:read_flax",
+}
+SHARDS = "blurbench.models.maxim.released:graph_shards"  # that a .json names
 
 
 def load_network(name: str, source: Mapping[str, Any] | str | Path) -> nn.Module:
@@ -81,6 +91,9 @@ def read_checkpoint(source: Mapping[str, Any] | str | Path) -> Mapping[str, Any]
     path = Path(source)
     if path.suffix == ".safetensors":
         return load_tensors(path)
+    if path.suffix in READERS:
+        tensors: dict[str, Tensor] = resolve_name(READERS[path.suffix])(path)
+        return tensors
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except (FileNotFoundError, IsADirectoryError):
@@ -94,6 +107,12 @@ def read_checkpoint(source: Mapping[str, Any] | str | Path) -> Mapping[str, Any]
     if not isinstance(held, Mapping):
         raise UserError(f"{path}: holds no state dict but a {type(held).__name__}")
     return held
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file of weights, and of the files of numbers that it names."""
+    files = [path, *(resolve_name(SHARDS)(path) if path.suffix == ".json" else [])]
+    return sha256(b"".join(file.read_bytes() for file in files))
 
 
 def best_fit(

