@@ -63,7 +63,7 @@ def bare(model: Model, pairs: TrainingPairs, steps: int) -> None:
     update = model.stages()[0].updates[0]
     set_modes(model, list(update.modules))
     optimiser = make_optimiser(update)
-    whole = plan(model.config, [(0, steps)])
+    whole = plan(model.config, model.stages()[:1], steps)
     for batch in batches(pairs, whole, (0, steps), 0, 1, 0):
         laid = {name: value.to(memory_format=model.LAYOUT) for name, value in batch.items()}
         loss = update.loss(laid)["loss"]

@@ -24,6 +24,11 @@ def progress(label: str, total: int, start: int = 0) -> Iterator[Advance]:
         yield advance
 
 
+def tell(line: str) -> None:
+    """Say one line beside the progress, which a bar on a terminal lets pass above itself."""
+    print(line, file=sys.stderr)
+
+
 @contextmanager
 def _bar(label: str, total: int, start: int) -> Iterator[Advance]:
     from rich.console import Console

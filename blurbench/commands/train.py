@@ -14,7 +14,22 @@ from blurbench.commands.options import FOLDER, PLACE, parse_settings
 @click.option("--source", help="Folder of pictures, or builtin:NAME, for --recipe.")
 @click.option("--out", type=FOLDER, required=True, help="The run folder.")
 @click.option("--preset", default="paper", show_default=True)
-@click.option("--steps", type=click.IntRange(1), help="In total, over all stages.")
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    help="In total, over all stages; more than before extend a run where its rates are constant.",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="In place of --steps: a budget, turned into steps before the first. CPU time of all"
+    " threads on a CPU, wall time on a GPU.",
+)
+@click.option(
+    "--hold-out",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of the training sources to judge by, where the data has no val split.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--init", type=FOLDER, help="Start from the weights of this run or file.")
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
@@ -29,6 +44,8 @@ def train(
     out: Path,
     preset: str,
     steps: int | None,
+    minutes: float | None,
+    hold_out: float | None,
     seed: int,
     init: Path | None,
     device: str | None,
@@ -47,6 +64,8 @@ def train(
         out,
         preset=preset,
         steps=steps,
+        minutes=minutes,
+        hold_out=hold_out,
         seed=seed,
         init=init,
         device=device,

@@ -1,6 +1,8 @@
 """The only reader of a made data set; and the same pairs, blurred on the fly."""
 
+from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +20,7 @@ from blurbench.datasets.format import (
     source_hash,
 )
 from blurbench.datasets.pair import MadePair, make_pair, prepare
-from blurbench.datasets.splits import choose
+from blurbench.datasets.splits import choose, group_of, group_of_row
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import decode, decode_labels, to_float
@@ -101,6 +103,16 @@ class BlurDataset(Dataset[dict[str, Any]]):
     def sources(self) -> set[str]:
         """SHA-256 of the file of each sharp picture, as the rows have it (`source_hash`)."""
         return {found for row in self.rows if (found := source_hash(row))}
+
+    def groups(self) -> list[str]:
+        """Of each pair its sequence or person, else its folder of frames, else its source."""
+        return [group_of_row(self.recipe, row) for row in self.rows]
+
+    def only(self, indices: Sequence[int]) -> "BlurDataset":
+        """These pairs alone, in this order."""
+        other = copy(self)
+        other.rows = [self.rows[index] for index in indices]
+        return other
 
     def sizes(self) -> set[tuple[int, int]]:
         """(H, W) in px of the pairs."""
@@ -196,6 +208,18 @@ class OnTheFlyDataset(Dataset[dict[str, Any]]):
                     found.add(item.file_hash() or self._sharp(index).sha256)
                 advance()
         return found
+
+    def groups(self) -> list[str]:
+        """Of each source image its clip, person or folder, as the recipe has it; else itself."""
+        return [group_of(self.recipe, item) for item in self.items]
+
+    def only(self, indices: Sequence[int]) -> "OnTheFlyDataset":
+        """These pairs alone, in this order."""
+        other = copy(self)
+        other.items = [self.items[index] for index in indices]
+        other.__dict__.pop("digest", None)  # which was of all
+        other._cache, other._cached_bytes = {}, 0
+        return other
 
     def sizes(self) -> None:
         """Not known before the pictures are read."""

@@ -41,6 +41,12 @@ class Pairs(Protocol):
     def sources(self) -> set[str]:
         """SHA-256 of the file of each sharp picture; reads them where no row tells it."""
 
+    def groups(self) -> list[str]:
+        """Of each pair, what it must not be parted from: its clip or person, else its source."""
+
+    def only(self, indices: Sequence[int]) -> "Pairs":
+        """These pairs alone, in this order."""
+
     def sizes(self) -> set[tuple[int, int]] | None:
         """(H, W) in px of the pairs; None where that is known only once they are made."""
 

@@ -3,9 +3,10 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
@@ -110,7 +111,7 @@ def _refuse_shared(recipe: Recipe, spec: str, items: Iterable[Chosen]) -> None:
     """UserError where folders or lists put images of one group into two splits."""
     first: dict[str, Chosen] = {}
     for item, split in items:
-        group = _group(recipe, item)
+        group = group_of(recipe, item)
         other, its_split = first.setdefault(group, (item, split))
         if split != its_split:
             raise UserError(
@@ -159,16 +160,43 @@ def split_of(recipe: Recipe, item: SourceItem) -> str:
     """
     if item.split:
         return item.split
-    place = place_of("split", _group(recipe, item))
+    place = place_of("split", group_of(recipe, item))
     if place < recipe.splits.train:
         return "train"
     return "val" if place < recipe.splits.train + recipe.splits.val else "test"
 
 
-def _group(recipe: Recipe, item: SourceItem) -> str:
+def group_of(recipe: Recipe, item: SourceItem) -> str:
     """What shares a split; the id of an image of its own."""
     folder = item.id.rpartition("/")[0] if recipe.groups == "folder" else ""
     return item.group or folder or item.id
+
+
+def group_of_row(recipe: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """The same of a row of a stored data set, as far as it tells."""
+    source: str = row["source_id"]
+    folder = source.rpartition("/")[0]
+    frames = recipe.get("groups") == "folder" or PurePosixPath(folder).suffix  # of VIDEO.mp4
+    known = row.get("sequence") or row.get("identity") or (folder if frames else "")
+    return str(known or source)
+
+
+def held_out(groups: Sequence[str], share: float) -> set[int]:
+    """Which pairs are kept from a training: a share of the groups, at least one, by their hashes.
+
+    UserError where that leaves none to train on.
+    """
+    if not 0 < share < 1:
+        raise UserError(f"--hold-out {share}: give a share between 0 and 1")
+    places = {group: place_of("hold-out", group) for group in groups}
+    held = {group for group, place in places.items() if place < share}
+    held = held or {min(places, key=places.__getitem__)}
+    if held == set(groups):
+        raise UserError(
+            f"--hold-out {share}: leaves none of {len(held)} sources to train on; give a smaller"
+            " share, or more sources"
+        )
+    return {index for index, group in enumerate(groups) if group in held}
 
 
 def place_of(purpose: str, source_id: str) -> float:

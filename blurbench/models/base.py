@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from blurbench.errors import UserError
+from blurbench.models.parts.recompute import listed_blocks
 
 # blur, sharp: (N, 3, H, W) in [0, 1]; mask: (N, 4, H, W) one-hot, where the data set has masks.
 Batch = dict[str, Tensor]
@@ -142,6 +143,12 @@ class Model(nn.Module, ABC):
         Into `loss_networks`, on the CPU; or into a frozen part of the model itself.
         """
 
+    def init_parts(self) -> tuple[nn.Module, ...]:
+        """What `--init` may also fill, beside itself and its networks: parts of it that together
+        have the names of another model's file.
+        """
+        return ()
+
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
         """The training schedule, in order; it loads nothing."""
@@ -207,6 +214,15 @@ class Model(nn.Module, ABC):
                 f"this run restores with the true {' and '.join(wanted)} of each picture, an oracle"
                 " for studies; only `blurbench evaluate` on a data set that has them can run it"
             )
+
+    @torch.no_grad()
+    def sample_figures(self, blur: Tensor, sharp: Tensor) -> Figures:  # noqa: ARG002
+        """What a training logs of a pair at `sample_at`: two (1, 3, H, W) in [0, 1]."""
+        return {}
+
+    def blocks(self) -> list[nn.Module]:
+        """What gradient checkpointing computes again in the backward pass, one by one."""
+        return listed_blocks(self)
 
     @torch.no_grad()
     def explain(self, blur: Tensor) -> Maps:  # noqa: ARG002

@@ -40,6 +40,15 @@ class PairsOfRun(TypedDict):
     sources: NotRequired[SourcesOfRun]
 
 
+class MinutesOfRun(TypedDict):
+    """How minutes were turned into steps, once, before the first."""
+
+    minutes: float  # asked for
+    clock: str  # "cpu", of all threads together, or "wall"
+    seconds_per_step: float  # mean over all stages and crops
+    seconds_of_looks: float  # of all validations and sample pictures
+
+
 class RunConfig(TypedDict):
     """What config.json holds: everything that decides a run's weights."""
 
@@ -47,42 +56,65 @@ class RunConfig(TypedDict):
     preset: str
     config: dict[str, Any]  # all fields of the preset, with what --set changed
     steps: int  # of all stages together
+    extended: NotRequired[list[int]]  # the totals that it had before, each finished or not
+    stopped: NotRequired[int]  # the step at which its patience ended it
+    minutes: NotRequired[MinutesOfRun]  # that its steps were reckoned from
     seed: int
+    hold_out: NotRequired[float]  # share of the sources of train that judge it
     init: NotRequired[str | None]  # sha256 of the weights it began with
     data: PairsOfRun
     vocabulary: NotRequired[str]  # hash of a captioner's words
     package: NotRequired[str]  # of another package's model: that package and its version
-    blurbench: NotRequired[str]  # version that began it; another may go on with it
+    # What follows began it; others may go on with it.
+    processor: NotRequired[str]  # kind, as far as it decides how sums are rounded
+    blurbench: NotRequired[str]  # version
 
 
-def start_run(
-    folder: Path, config: RunConfig, resume: bool, defaults: Mapping[str, Any] | None = None
-) -> None:
-    """Write config.json, or check that the run already there is the same one and may go on.
+NO_PART = ("processor", "blurbench", "stopped")  # of what makes two runs the same
 
-    defaults: of the fields of its preset, which count where an older version had no such field.
+
+def begun(folder: Path, resume: bool) -> RunConfig | None:
+    """The config.json of a run that is to go on; None where the folder holds nothing yet.
+
+    UserError where it holds something else, or a run that nobody asked to go on with.
     """
     if CLAIM.find(Folder(folder)) is None:
-        write_json(folder / CONFIG, config)
-        return
+        return None
     if not resume:
         raise UserError(
             f"{folder}: already holds a run; add --resume to go on, or give another --out"
         )
-    old = read_config(folder)
-    old["config"] = {**(defaults or {}), **old["config"]}
-    old["data"] = config["data"] | old["data"]  # less is recorded in older ones
-    CLAIM.refuse_other(Folder(folder), differing(old, config))
+    return read_config(folder)
+
+
+def start_run(
+    folder: Path, config: RunConfig, old: RunConfig | None, defaults: Mapping[str, Any]
+) -> None:
+    """Write config.json, or check that the run begun there is the same one.
+
+    defaults: of the fields of its preset, which count where an older version had no such field.
+    """
+    if old is None:
+        write_json(folder / CONFIG, config)
+        return
+    # Less is recorded in older ones.
+    filled = {"config": {**defaults, **old["config"]}, "data": config["data"] | old["data"]}
+    CLAIM.refuse_other(Folder(folder), differing({**old, **filled}, config))
+
+
+def change_run(folder: Path, **changes: Any) -> None:
+    """Write config.json anew with some other entries."""
+    write_json(folder / CONFIG, {**read_config(folder), **changes})
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Names of the entries that two run configurations do not share, `seed` or `config.rate`.
 
-    Versions aside.
+    Aside from what another may go on with.
     """
     # JSON has no tuples: compare what would be read back.
     flat_old, flat_new = (flat(json.loads(json.dumps(each))) for each in (old, new))
-    names = [name for name in flat_old | flat_new if name != "blurbench"]
+    names = [name for name in flat_old | flat_new if name not in NO_PART]
     return [name for name in names if flat_old.get(name) != flat_new.get(name)]
 
 

@@ -25,6 +25,9 @@ class Progress:
     step: int = 0
     best_step: int = 0
     best_metric: float | None = None
+    blurred: float | None = None  # PSNR in dB of the validation split as it is
+    looks_since: int = 0  # validations since the best
+    stopped: bool = False  # ended by its patience
 
 
 def optimiser_tensors(optimisers: dict[str, Optimizer]) -> dict[str, Tensor]:

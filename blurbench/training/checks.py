@@ -14,6 +14,7 @@ from blurbench.errors import UserError
 from blurbench.models.base import Model
 from blurbench.runs.memory import out_of_memory
 from blurbench.training.batches import SEVERAL_SIZES
+from blurbench.training.length import Length
 from blurbench.training.schedule import largest_crop
 
 
@@ -22,7 +23,29 @@ def check_model(name: str, model: Model, pairs: Pairs, processes: int) -> None:
     check_labels(name, model, pairs)
     check_crop(name, model, pairs)
     check_parts(model, processes)
+    check_blocks(name, model)
     check_compiler(model)
+
+
+def check_looks(model: Model, judged: Pairs | None, length: Length) -> None:
+    """Refuse a patience that has nothing to look at, and samples of steps that will not be."""
+    c = model.config
+    if c.patience is not None and judged is None:
+        raise UserError(
+            f"patience={c.patience}: there is no val split to judge by; give --hold-out 0.05, or"
+            " leave patience out"
+        )
+    if late := [step for step in c.sample_at if not 0 < step <= length.steps]:
+        raise UserError(f"sample_at={late[0]}: this run has steps 1 to {length.steps}")
+
+
+def check_blocks(name: str, model: Model) -> None:
+    """Refuse gradient checkpointing of a model without blocks."""
+    if model.config.checkpointing and not model.blocks():
+        raise UserError(
+            f"checkpointing=true: {name} has no list of blocks to compute again; accumulate=2 saves"
+            " memory, too"
+        )
 
 
 def check_crop(name: str, model: Model, pairs: Pairs) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from torch.optim import Adam, AdamW, Optimizer
 from blurbench.datasets.pairs import Pairs
 from blurbench.errors import UserError
 from blurbench.models.base import Batch, Losses, Model, Stage, Update
+from blurbench.models.parts.recompute import compute_again
 from blurbench.models.parts.weights import save_tensors
-from blurbench.progress import Advance, progress
+from blurbench.progress import Advance, progress, tell
 from blurbench.runs.folder import BEST, LAST, SAMPLES
 from blurbench.training.averaging import evaluating, start_average, update_average
 from blurbench.training.batches import TrainingPairs, batches, cut, step_seed
@@ -37,7 +39,13 @@ from blurbench.training.processes import (
 )
 from blurbench.training.schedule import plan, stage_bounds
 from blurbench.training.signals import stop_signals
-from blurbench.training.validation import judge, save_samples
+from blurbench.training.validation import (
+    blurred_psnr,
+    judge,
+    sample_figures,
+    save_samples,
+    told_score,
+)
 
 LOOKS, LOOK_EVERY = 10, 25  # validations and sample pictures in the last stage: most, steps apart
 
@@ -56,30 +64,56 @@ class Runner:
     world: World = field(default_factory=World)
     loader_workers: int = 0
     checkpoint_seconds: float = 120.0
+    extended: tuple[int, ...] = ()  # totals of steps that the run had before
     at: Progress = field(default_factory=Progress)
 
     def run(self) -> None:
         """Train from the newest whole checkpoint, or from the start, to the last step."""
-        self.model.to(self.device).to(memory_format=self.model.LAYOUT)
-        for network in self.model.loss_networks.values():
-            network.to(self.device)
-        self.averaged = start_average(self.model) if self.model.config.ema else None
-        if checkpoints(self.folder):
+        self.set_up()
+        begun = bool(checkpoints(self.folder))
+        if begun:
             self.at = load_newest(self.folder, self.model, self.averaged)
         if self.world.first:
-            self.log = RunLog(self.folder, self.at.step, self.model.config.tensorboard)
+            # Without a checkpoint all is written again, step 0 too.
+            step = self.at.step if begun else -1
+            self.log = RunLog(self.folder, step, self.model.config.tensorboard)
+            self._judge_blurred()
         self.log_every = min(50, max(1, self.steps // 100))
-        stages = self.model.stages()
-        bounds = stage_bounds(stages, self.steps)
-        self.plan = plan(self.model.config, bounds)
+        bounds = stage_bounds(self.stages, self.steps, self.extended)
         with stop_signals() as stop, self._progress() as advance:
             self.stop, self.advance = stop, advance
-            for stage, (first, last) in zip(stages, bounds, strict=True):
-                if self.at.step < last:
+            for stage, (first, last) in zip(self.stages, bounds, strict=True):
+                if self.at.step < last and not self.at.stopped:
                     self._run_stage(stage, first, last, final=last == self.steps)
         self._save_weights(LAST, averaged=False)
         # No process may end before the last checkpoint is there.
         wait_for_all()
+
+    def set_up(self) -> None:
+        """The model on its device, and what it takes to train it."""
+        config = self.model.config
+        self.model.to(self.device).to(memory_format=self.model.LAYOUT)
+        for network in self.model.loss_networks.values():
+            network.to(self.device)
+        if config.checkpointing:
+            compute_again(self.model.blocks())
+        self.averaged = start_average(self.model) if config.ema else None
+        self.stages = self.model.stages()
+        self.plan = plan(config, self.stages, self.steps, self.extended)
+
+    def start_stage(self, stage: Stage) -> tuple[Stage, dict[str, Optimizer]]:
+        """The stage with compiled losses where they are asked for, and its fresh optimisers."""
+        set_modes(self.model, [module for update in stage.updates for module in update.modules])
+        share_weights(self.model)  # batch norm's running statistics are each process's own
+        if self.model.config.compile:
+            stage = compiled(stage)
+        self.totals: dict[str, Tensor] = {}
+        return stage, {update.name: make_optimiser(update) for update in stage.updates}
+
+    def stream(self, first: int, last: int) -> Iterator[Batch]:
+        """This process's batches of some steps."""
+        world, workers = self.world, self.loader_workers
+        return batches(self.pairs, self.plan, (first, last), world.rank, world.size, workers)
 
     def _progress(self) -> AbstractContextManager[Advance]:
         if self.world.first:
@@ -87,52 +121,51 @@ class Runner:
         return nullcontext(lambda _count=1, _note="": None)
 
     def _run_stage(self, stage: Stage, first: int, last: int, final: bool) -> None:
-        set_modes(self.model, [module for update in stage.updates for module in update.modules])
-        share_weights(self.model)  # batch norm's running statistics are each process's own
-        if self.model.config.compile:
-            stage = compiled(stage)
-        optimisers = {update.name: make_optimiser(update) for update in stage.updates}
+        stage, optimisers = self.start_stage(stage)
         # Optimisers are of one stage: at its first step they start empty.
         if self.at.step > first:
             load_optimisers(checkpoints(self.folder)[-1], optimisers)
-        self.totals: dict[str, Tensor] = {}
         self.counted = 0
         self.saved_at = self.logged_at = time.monotonic()
         look_every = max(LOOK_EVERY, (last - first) // LOOKS)
-        world, workers = self.world, self.loader_workers
-        stream = batches(
-            self.pairs, self.plan, (self.at.step, last), world.rank, world.size, workers
-        )
-        for batch in stream:
-            self._step(stage, optimisers, batch, (self.at.step - first) / (last - first))
+        for batch in self.stream(self.at.step, last):
+            self.step(stage, optimisers, batch, (self.at.step - first) / (last - first))
             self.at.step += 1
             self.counted += 1
             at_end = self.at.step == last
             look = final and ((self.at.step - first) % look_every == 0 or at_end)
+            sample = self.at.step in self.model.config.sample_at
             # Asked once a step: a signal that comes later is for the next one, in every process.
             stopping = any_process(self.stop.asked, self.device)
-            if not (look or at_end or stopping or self.at.step % self.log_every == 0):
+            log = self.at.step % self.log_every == 0
+            if not (look or sample or at_end or stopping or log):
                 continue
             self._report(stage)
             # By this process's own clock: nothing that the processes do together may hang on it.
             due = time.monotonic() - self.saved_at > self.checkpoint_seconds
             keep = due or at_end or stopping
-            if look or keep:
+            if look or sample or keep:
                 self._refuse_nan(optimisers)
             # Before the checkpoint, which states the best step: its weights then lie on disk.
             if look:
                 self._look()
-            if keep:
+            elif sample:
+                self._show()
+            self.at.stopped = look and not at_end and self._is_enough()
+            if keep or self.at.stopped:
                 self._keep(optimisers)
             self.logged_at = time.monotonic()  # looking and saving are no part of the steps' time
             if stopping:
                 # No process may end before the checkpoint is there.
                 wait_for_all()
                 raise KeyboardInterrupt
+            if self.at.stopped:
+                return
 
-    def _step(
+    def step(
         self, stage: Stage, optimisers: dict[str, Optimizer], batch: Batch, fraction: float
     ) -> None:
+        """One step of every update; `fraction` is how much of the stage lies before it."""
         torch.manual_seed(step_seed(self.pairs.seed, self.at.step, self.world.rank))
         layout = self.model.LAYOUT
         batch = {name: value.to(self.device, memory_format=layout) for name, value in batch.items()}
@@ -209,16 +242,46 @@ class Runner:
         if not self.world.first:
             return
         with evaluating(self.model, self.averaged):
-            path = self.folder / SAMPLES / f"{self.at.step:09d}.png"
-            save_samples(self.model, self.samples, path)
+            self._save_samples()
             if self.validation is not None:
                 name, metric = judge(self.model, self.validation)
                 self.log.add({"step": self.at.step, "stage": "validation", name: metric})
+                told = told_score(name, metric, self.at.blurred)
+                tell(f"{self.folder.name}, step {self.at.step}: validation {told}")
         if self.validation is None:
             self._save_weights(BEST)
         elif self.at.best_metric is None or metric >= self.at.best_metric:
             self.at.best_step, self.at.best_metric = self.at.step, metric
+            self.at.looks_since = 0
             self._save_weights(BEST)
+        else:
+            self.at.looks_since += 1
+
+    def _show(self) -> None:
+        if self.world.first:
+            with evaluating(self.model, self.averaged):
+                self._save_samples()
+
+    def _save_samples(self) -> None:
+        step = self.at.step
+        save_samples(self.model, self.samples, self.folder / SAMPLES / f"{step:09d}.png")
+        if step in self.model.config.sample_at:
+            for id, figures in sample_figures(self.model, self.samples):
+                self.log.add({"step": step, "stage": "sample", "id": id, **figures})
+
+    def _judge_blurred(self) -> None:
+        """How the validation split scores as it is, which a model has to beat."""
+        known = self.at.blurred is not None
+        if known or self.validation is None or not self.model.RESTORES:
+            return
+        self.at.blurred = blurred_psnr(self.validation)
+        self.log.add({"step": 0, "stage": "identity", "psnr": self.at.blurred})
+
+    def _is_enough(self) -> bool:
+        """Whether the validations have not become better for as long as the preset waits."""
+        patience = self.model.config.patience
+        enough = patience is not None and self.at.looks_since >= patience
+        return any_process(enough, self.device)
 
     def _save_weights(self, name: str, averaged: bool = True) -> None:
         if self.world.first:

@@ -1,7 +1,7 @@
 """Which steps belong to which stage, and how large their batches and crops are."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from blurbench.errors import UserError
@@ -63,9 +63,13 @@ def samples(config: ModelConfig, bounds: Bounds) -> int:
     return sum(stretch.samples for stretch in stretches(config, bounds))
 
 
-def plan(config: ModelConfig, bounds: Iterable[Bounds]) -> list[Stretch]:
-    """Every stretch of a run, in order."""
-    return [stretch for each in bounds for stretch in stretches(config, each)]
+def plan(
+    config: ModelConfig, stages: tuple[Stage, ...], steps: int, extended: Sequence[int] = ()
+) -> list[Stretch]:
+    """Every stretch of a run, in order; steps that were added later are like the last before."""
+    bounds = stage_bounds(stages, extended[0] if extended else steps)
+    found = [stretch for each in bounds for stretch in stretches(config, each)]
+    return [*found[:-1], replace(found[-1], last=steps)]
 
 
 def largest_crop(config: ModelConfig) -> int | None:

@@ -11,24 +11,38 @@ import torch
 import blurbench
 from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.datasets.pairs import Pairs
-from blurbench.files import sha256
+from blurbench.datasets.splits import held_out
+from blurbench.errors import UserError
 from blurbench.locks import locked
 from blurbench.models import PLUG_INS, build
 from blurbench.models.base import Model, parameter_count
-from blurbench.models.parts.released import load_released
+from blurbench.models.parts.released import fingerprint, load_released
+from blurbench.progress import tell
 from blurbench.recipes.recipe import load_recipe
 from blurbench.runs.devices import pick_device
-from blurbench.runs.folder import VOCABULARY, PairsOfRun, RunConfig, start_run, weights_file
+from blurbench.runs.folder import (
+    VOCABULARY,
+    PairsOfRun,
+    RunConfig,
+    begun,
+    change_run,
+    start_run,
+    weights_file,
+)
 from blurbench.sources.open import open_for
 from blurbench.stores.open import Place
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import checkpoints, load_progress
-from blurbench.training.checks import check_devices, check_model, told_what_fits
+from blurbench.training.checks import check_devices, check_looks, check_model, told_what_fits
 from blurbench.training.launch import child_arguments, launch
+from blurbench.training.length import Length, extend, length_of
+from blurbench.training.minutes import reckoned
+from blurbench.training.precision import processor, resolved
 from blurbench.training.processes import find_world, join, leave
 from blurbench.training.runner import Runner
 from blurbench.training.schedule import stage_bounds
 from blurbench.training.sources import describe_pairs
+from blurbench.training.validation import told_score
 
 
 @dataclass(frozen=True)
@@ -39,14 +53,17 @@ class Trained:
     steps: int
     parameters: int
     best_metric: float | None  # of the validation split, where there is one
-    metric: str = "PSNR"  # in dB; of captioners CIDEr
+    metric: str = "psnr"  # in dB; of captioners cider
+    blurred: float | None = None  # PSNR in dB of the validation split as it is
+    stopped: bool = False  # by its patience
 
     def __str__(self) -> str:
         """One line."""
-        unit = " dB" if self.metric == "PSNR" else ""
-        best = f", validation {self.metric} {self.best_metric or 0:.2f}{unit}"
-        best = "" if self.best_metric is None else best
-        return f"{self.folder}: {self.steps} steps, {self.parameters:,} parameters{best}"
+        early = ", ended by its patience" if self.stopped else ""
+        best = ""
+        if self.best_metric is not None:
+            best = f", validation {told_score(self.metric, self.best_metric, self.blurred)}"
+        return f"{self.folder}: {self.steps} steps{early}, {self.parameters:,} parameters{best}"
 
 
 def train(
@@ -56,6 +73,8 @@ def train(
     *,
     preset: str = "paper",
     steps: int | None = None,
+    minutes: float | None = None,
+    hold_out: float | None = None,
     seed: int = 0,
     init: Path | None = None,
     device: str | None = None,
@@ -67,58 +86,122 @@ def train(
     """Train model `name` on the train split of `data`; UserError for whatever does not fit.
 
     `data` is a made data set, or (recipe, source) to blur on the fly, anew in every epoch.
+    `minutes` in place of `steps` are turned into steps before the first (`reckoned`); `hold_out`
+    is a share of the training sources that judges in place of a val split.
     """
+    if minutes is not None and (steps is not None or max(processes, find_world().size) > 1):
+        raise UserError("--minutes is a budget of one process, and excludes --steps")
     # Before the model is built: first weights are drawn from it.
     torch.manual_seed(seed)
     model = build(name, preset=preset, **(overrides or {}))
     world, target = find_world(), pick_device(device)
-    pairs, validation = open_pairs(data, seed)
+    old = begun(out, resume)
+    model.config = resolved(model.config, target, old and old["config"]["precision"])
+    pairs, validation = open_pairs(data, seed, hold_out)
     # Of several processes, the one that starts the others checks and locks for all.
     check_model(name, model, pairs, world.size if world.started else processes)
     check_devices(target, world.local_size if world.started else processes)
-    total = steps or model.config.steps
-    make_ready(model, pairs, init, total)
+    length = length_of(out, model, steps, old)
+    make_ready(model, pairs, init, length)
+    training = TrainingPairs(pairs, model.config, seed, model.reader())
+    judged = judging(model, validation)
+    shown = judged or pairs
+    runner = Runner(out, model, training, judged, shown, length.steps, target, world)
+    runner = replace(runner, loader_workers=loaders(target), checkpoint_seconds=checkpoint_seconds)
+    if minutes is not None and old is None:
+        with told_what_fits(out):
+            length = reckoned(runner, minutes)
+    check_looks(model, judged, length)
     if world.first:
         told = describe_pairs(out, model, pairs, validation, init)
-        config = describe(name, preset, model, told, total, seed, init)
-        start_run(out, config, resume, model.Config.defaults())
-        model.save_language(out / VOCABULARY)
+        config = describe(name, preset, model, told, seed, init, hold_out, target)
+        begin(runner, length, config, old)
+    runner = replace(runner, steps=length.steps, extended=length.extended)
+    options = {"preset": preset, "steps": length.steps, "seed": seed, "init": init, "out": out}
+    options |= {"model": name, "device": device, "hold-out": hold_out}
+    words = child_arguments(data, overrides or {}, **options)
+    more = length if old and length.steps > old["steps"] else None
+    take_steps(runner, more, processes, words)
+    return finished(out, model)
+
+
+def take_steps(runner: Runner, more: Length | None, processes: int, words: list[str]) -> None:
+    """The steps that are left, here or in several processes; `more` than the run had before."""
+    world, out = runner.world, runner.folder
     lock: AbstractContextManager[object] = nullcontext() if world.started else locked(out)
     with lock:
+        if more and world.first:
+            extend(out, more)
         if processes > 1:
-            options = {"preset": preset, "steps": steps, "seed": seed, "init": init, "out": out}
-            words = child_arguments(data, overrides or {}, model=name, device=device, **options)
             launch(processes, out, words)
         else:
-            training = TrainingPairs(pairs, model.config, seed, model.reader())
-            judged = judging(model, validation)
-            shown = judged or pairs
-            runner = Runner(out, model, training, judged, shown, total, target, world)
-            run_here(runner, checkpoint_seconds)
-    best = load_progress(checkpoints(out)[-1]).best_metric
-    return Trained(out, total, parameter_count(model), best, "PSNR" if model.RESTORES else "CIDEr")
+            run_here(runner)
 
 
-def run_here(runner: Runner, checkpoint_seconds: float) -> None:
+def begin(runner: Runner, length: Length, config: RunConfig, old: RunConfig | None) -> None:
+    """Write what decides the run's weights, or see that it is the same; and say what is to know."""
+    out, model = runner.folder, runner.model
+    start_run(out, length.told(config), old and length.grown(old), model.Config.defaults())
+    model.save_language(out / VOCABULARY)
+    if runner.validation is None:
+        tell(
+            f"{out}: no val split: the last weights are what it keeps; --hold-out 0.05 would judge"
+            " by a share of the training sources"
+        )
+    there, here = old.get("processor") if old else None, processor(runner.device)
+    if there is not None and there != here:
+        tell(
+            f"{out}: begun on {there}, goes on with {here}: its bytes may differ from those of a"
+            " run that stayed there"
+        )
+
+
+def finished(out: Path, model: Model) -> Trained:
+    """What a run that has ended came to."""
+    at = load_progress(checkpoints(out)[-1])
+    if at.stopped:
+        change_run(out, stopped=at.step)
+    metric = "psnr" if model.RESTORES else "cider"
+    parameters = parameter_count(model)
+    return Trained(out, at.step, parameters, at.best_metric, metric, at.blurred, at.stopped)
+
+
+def run_here(runner: Runner) -> None:
     """The loop in this process, alone or as one of several."""
     device = join(runner.world, runner.device)
-    # On the CPU the processors have the network to compute.
-    workers = 0 if device.type == "cpu" else min(4, os.cpu_count() or 1)
     with told_what_fits(runner.folder):
-        replace(
-            runner,
-            device=device,
-            loader_workers=workers,
-            checkpoint_seconds=checkpoint_seconds,
-        ).run()
+        replace(runner, device=device).run()
     leave()
 
 
-def open_pairs(data: Place | tuple[str, str], seed: int) -> tuple[Pairs, Pairs | None]:
-    """The train split, and the val split where there is one."""
-    if not isinstance(data, tuple):
-        stored = BlurDataset(data, "train")
-        return stored, stored.other("val") if "val" in stored.splits else None
+def loaders(device: torch.device) -> int:
+    """How many processes load batches."""
+    # On the CPU the processors have the network to compute.
+    return 0 if device.type == "cpu" else min(4, os.cpu_count() or 1)
+
+
+def open_pairs(
+    data: Place | tuple[str, str], seed: int, hold_out: float | None = None
+) -> tuple[Pairs, Pairs | None]:
+    """The train split, and the val split where there is one, or what is held out for it."""
+    pairs, validation = stored_pairs(data) if not isinstance(data, tuple) else fly(data, seed)
+    if hold_out is None:
+        return pairs, validation
+    if validation is not None:
+        raise UserError("--hold-out: this data has a val split, which judges; leave it out")
+    held = held_out(pairs.groups(), hold_out)
+    rest = [index for index in range(len(pairs)) if index not in held]
+    return pairs.only(rest), pairs.only(sorted(held))
+
+
+def stored_pairs(data: Place) -> tuple[Pairs, Pairs | None]:
+    """Of a made data set."""
+    stored = BlurDataset(data, "train")
+    return stored, stored.other("val") if "val" in stored.splits else None
+
+
+def fly(data: tuple[str, str], seed: int) -> tuple[Pairs, Pairs | None]:
+    """Of a recipe and a source, blurred anew in every epoch."""
     recipe = load_recipe(data[0])
     source = open_for(recipe, data[1])
     pairs = OnTheFlyDataset(recipe, source, "train", seed)
@@ -126,7 +209,7 @@ def open_pairs(data: Place | tuple[str, str], seed: int) -> tuple[Pairs, Pairs |
     return pairs, OnTheFlyDataset(recipe, source, "val", seed) if has_val else None
 
 
-def make_ready(model: Model, pairs: Pairs, init: Path | None, steps: int) -> None:
+def make_ready(model: Model, pairs: Pairs, init: Path | None, length: Length) -> None:
     """Words, first weights, and what else training loads, before a run is begun.
 
     UserError where weights are missing or do not fit, or there are too few steps.
@@ -137,7 +220,7 @@ def make_ready(model: Model, pairs: Pairs, init: Path | None, steps: int) -> Non
         model.learn_language(pairs.captions())
     if init is not None:
         load_released(model, weights_file(init))
-    stage_bounds(model.stages(), steps)
+    stage_bounds(model.stages(), length.steps, length.extended)
     model.prepare()
 
 
@@ -153,23 +236,25 @@ def describe(
     preset: str,
     model: Model,
     data: PairsOfRun,
-    steps: int,
     seed: int,
     init: Path | None,
+    hold_out: float | None,
+    target: torch.device,
 ) -> RunConfig:
-    """Everything that decides a run's weights."""
+    """Everything that decides a run's weights, but for its steps."""
     config: RunConfig = {
         "model": name,
         "preset": preset,
         "config": model.config.model_dump(mode="json"),
-        "steps": steps,
+        "steps": 0,  # a place for them
         "seed": seed,
-        "init": sha256(weights_file(init).read_bytes()) if init else None,
+        "init": fingerprint(weights_file(init)) if init else None,
         "data": data,
     }
+    if hold_out is not None:
+        config["hold_out"] = hold_out
     if vocabulary := model.vocabulary_hash():
         config["vocabulary"] = vocabulary
     if package := PLUG_INS.origin(name):
         config["package"] = package
-    config["blurbench"] = blurbench.__version__
-    return config
+    return {**config, "processor": processor(target), "blurbench": blurbench.__version__}

@@ -1,6 +1,6 @@
 """How a run is doing: PSNR or CIDEr on the validation split, and samples to look at."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from blurbench.drawing import below
 from blurbench.files import write_bytes, write_text
 from blurbench.images import encode, to_uint8
 from blurbench.metrics import compute
-from blurbench.models.base import Model
+from blurbench.models.base import Figures, Model
 from blurbench.runs.memory import out_of_memory
 from blurbench.runs.trained import TrainedModel
 
 VALIDATION_PAIRS = 50
 SAMPLE_PAIRS = 4
+FOLLOWED_PAIRS = 2  # of them, whose figures are logged
+NAMES = {"psnr": "PSNR", "cider": "CIDEr"}
 
 
 def spread(count: int, wanted: int) -> list[int]:
@@ -44,6 +46,20 @@ def mean_psnr(model: Model, pairs: Pairs) -> float:
     items = (pairs[index] for index in spread(len(pairs), VALIDATION_PAIRS))
     scores = [compute("psnr", restore_item(model, item), to_uint8(item["sharp"])) for item in items]
     return float(np.mean(scores))
+
+
+def blurred_psnr(pairs: Pairs) -> float:
+    """`mean_psnr` of the blurred pictures themselves."""
+    items = (pairs[index] for index in spread(len(pairs), VALIDATION_PAIRS))
+    scores = [compute("psnr", to_uint8(item["blur"]), to_uint8(item["sharp"])) for item in items]
+    return float(np.mean(scores))
+
+
+def told_score(name: str, metric: float, blurred: float | None) -> str:
+    """A validation score in words: "PSNR 28.10 dB, +0.41 dB over blurred"."""
+    unit = " dB" if name == "psnr" else ""
+    over = "" if blurred is None else f", {metric - blurred:+.2f}{unit} over blurred"
+    return f"{NAMES[name]} {metric:.2f}{unit}{over}"
 
 
 def caption_items(
@@ -82,6 +98,16 @@ def save_samples(model: Model, pairs: Pairs, path: Path) -> None:
         save_rows(model, pairs, path)
     else:
         save_sentences(model, pairs, path.with_suffix(".txt"))
+
+
+def sample_figures(model: Model, pairs: Pairs) -> Iterator[tuple[str, Figures]]:
+    """What the model tells of each of the first two sample pairs, by id."""
+    device = next(model.parameters()).device
+    for index in spread(len(pairs), SAMPLE_PAIRS)[:FOLLOWED_PAIRS]:
+        item = pairs[index]
+        blur, sharp = (item[name][None].to(device) for name in ("blur", "sharp"))
+        if figures := model.sample_figures(blur, sharp):
+            yield item["id"], figures
 
 
 def save_sentences(model: Model, pairs: Pairs, path: Path) -> None:

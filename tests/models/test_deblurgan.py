@@ -263,13 +263,13 @@ def make_runner(folder: Path, **config: int) -> Runner:
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
     make_runner(tmp_path / "whole").run()
     broken = make_runner(tmp_path / "broken")
-    one_step = broken._step
+    one_step = broken.step
 
     def step_then_stop(*arguments):
         one_step(*arguments)
         broken.stop.asked = broken.at.step + 1 == 5
 
-    broken._step = step_then_stop
+    broken.step = step_then_stop
     with pytest.raises(KeyboardInterrupt):
         broken.run()
     make_runner(tmp_path / "broken").run()

@@ -12,14 +12,15 @@ from toy import ToyPairs
 
 from blurbench.datasets.dataset import OnTheFlyDataset
 from blurbench.errors import UserError
-from blurbench.models.base import ModelConfig
+from blurbench.models.base import ModelConfig, Stage
 from blurbench.recipes.recipe import load_recipe
 from blurbench.sources.open import open_for
 from blurbench.training.batches import TrainingPairs, augment, batches, crop, draws, step_seed
 from blurbench.training.schedule import plan
 
 CONFIG = ModelConfig(steps=1, batch_size=4, crop_size=None, flip=False)
-PLAN = plan(CONFIG, [(0, 99)])
+ONE = (Stage("one", 1, ()),)
+PLAN = plan(CONFIG, ONE, 99)
 
 
 def stream(
@@ -67,7 +68,7 @@ def test_what_a_worker_refuses_is_one_line() -> None:
 @pytest.mark.slow
 def test_signals_to_the_group_of_the_trainer_do_not_reach_its_workers() -> None:
     pairs = TrainingPairs(Unlike(), CONFIG.model_copy(update={"batch_size": 1}), seed=3)
-    one = plan(pairs.config, [(0, 1)])
+    one = plan(pairs.config, ONE, 1)
     assert next(batches(pairs, one, (0, 1), 0, 1, 1))["group"][0, 0, 0, 0] != os.getpgrp()
 
 
@@ -120,7 +121,7 @@ def test_pairs_blurred_on_the_fly_are_the_same_with_workers_and_after_a_resume()
 
     def drawn(first: int, workers: int) -> list[torch.Tensor]:
         pairs = TrainingPairs(OnTheFlyDataset(recipe, source, "train"), config, seed=3)
-        steps = plan(config, [(0, 4)])
+        steps = plan(config, ONE, 4)
         return [batch["blur"] for batch in batches(pairs, steps, (first, 4), 0, 1, workers)]
 
     whole, tail = drawn(0, 0), drawn(2, 2)
@@ -146,7 +147,7 @@ def test_quarter_turns_move_no_other_draw() -> None:
 
 def test_progressive_crops_go_on_in_the_sequence_of_pairs() -> None:
     config = ModelConfig(steps=1, batch_size=9, crops=(4, 8), batches=(3, 2))
-    steps = plan(config, [(0, 1), (1, 6)])
+    steps = plan(config, (Stage("a", 1, ()), Stage("b", 5, ())), 6)
     drawn = list(draws(steps, (0, 6)))
     assert [position for batch in drawn for position, _ in batch] == list(range(14))
     assert [(len(batch), batch[0][1]) for batch in drawn] == [

@@ -50,13 +50,13 @@ def test_stopped_anywhere_it_ends_with_the_same_bits(
     make(tmp_path / "whole", name).run()
     for stop_at in (1, 4, 7, STEPS):  # 4 is the end of a stage
         broken = make(tmp_path / "broken", name)
-        step = broken._step
+        step = broken.step
 
         def step_then_stop(*given: Any, run: Runner = broken, step: Any = step) -> None:
             step(*given)
             run.stop.asked = run.at.step + 1 == stop_at  # noqa: B023
 
-        broken._step = step_then_stop  # type: ignore[method-assign]
+        broken.step = step_then_stop  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
             broken.run()
         assert int(checkpoints(tmp_path / "broken")[-1].name) == stop_at

@@ -1,5 +1,7 @@
 """Which steps belong to which stage, and what they see."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
@@ -14,7 +16,7 @@ def test_samples_of_a_stage_are_those_of_its_batches() -> None:
     assert [samples(config, each) for each in stage_bounds(TWO, 40)] == [50, 150]
     growing = ModelConfig(steps=1, batch_size=5, crops=(8, 16), batches=(4, 1))
     assert [samples(growing, each) for each in stage_bounds(TWO, 40)] == [25, 75]
-    assert sum(stretch.samples for stretch in plan(growing, stage_bounds(TWO, 40))) == 100
+    assert sum(stretch.samples for stretch in plan(growing, TWO, 40)) == 100
 
 
 def test_crops_share_out_every_step_of_a_stage() -> None:
@@ -28,6 +30,9 @@ def test_crops_share_out_every_step_of_a_stage() -> None:
 
 def test_steps_added_later_belong_to_the_last_stage() -> None:
     assert stage_bounds(TWO, 80, extended=(40, 60)) == [(0, 10), (10, 80)]
+    config = ModelConfig(steps=1, batch_size=2, crops=(8, 16))
+    before, after = plan(config, TWO, 40), plan(config, TWO, 80, extended=(40, 60))
+    assert after == [*before[:-1], replace(before[-1], last=80)]
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def test_a_step_that_takes_too_much_memory_names_the_mends(
     def step(*_: Any) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(Runner, "_step", step)
+    monkeypatch.setattr(Runner, "step", step)
     with pytest.raises(UserError, match="accumulate=2"):
         train("unet", data, tmp_path / "run", **OPTIONS)
 

@@ -1,0 +1,34 @@
+"""Which processor trains, and what `precision=auto` means on it."""
+
+import torch
+
+from blurbench.models.base import ModelConfig
+
+# Units that multiply bfloat16, by what torch.cpu asks the processor. Without one of them bfloat16
+# is emulated, and takes longer than float32. A PyTorch that cannot tell (2.4, and on ARM) trains in
+# float32.
+UNITS = {"amx": "_is_amx_tile_supported", "avx512_bf16": "_is_avx512_bf16_supported"}
+
+
+def bf16_unit(device: torch.device) -> str | None:
+    """What of a device multiplies bfloat16, such as "amx"; None: nothing."""
+    if device.type == "cuda":
+        return "cuda" if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    told = (name for name, asked in UNITS.items() if getattr(torch.cpu, asked, bool)())
+    return next(told, None)
+
+
+def resolved(config: ModelConfig, device: torch.device, recorded: str | None) -> ModelConfig:
+    """The preset with bf16 or fp32 in place of auto; `recorded`: what its run began in, if any."""
+    if config.precision != "auto":
+        return config
+    precision = recorded or ("bf16" if bf16_unit(device) else "fp32")
+    return config.model_copy(update={"precision": precision})
+
+
+def processor(device: torch.device) -> str:
+    """The kind of processor, as far as it decides how sums are rounded: for the record."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    unit = bf16_unit(device)
+    return f"cpu {torch.backends.cpu.get_cpu_capability()}" + (f" {unit}" if unit else "")
