@@ -15,6 +15,7 @@ from blurbench.metrics import METRICS, PLUG_INS, PROTOCOLS, find_metric, known
 from blurbench.ranking.results import BoardKey, Result, sort_scores
 from blurbench.ranking.statistics import Estimate
 from blurbench.scoring.result_folder import LARGEST, ResultSummary, ScoredData
+from blurbench.words import counted
 
 SHORTEST_DIGEST = 8  # digits, as many as the name of a board has
 BY_PICTURE = {"model", "id"}
@@ -143,7 +144,9 @@ def _quoted(path: Path, row: CsvLine, where: str) -> Result:
     if not quoted:
         raise UserError(f"{where}: has no mean of a metric that is known here")
     key = BoardKey(row["recipe"], row["split"], row["digest"], row["protocol"])
-    result = _empty(path, row["model"], key, (), QUOTED, int(images))
+    seen = _number(row.get("seen_in_training") or "0", f"{where}: seen_in_training")
+    saw = f"; its training saw the sources of {counted(int(seen), 'picture')}" if seen else ""
+    result = _empty(path, row["model"], key, (), QUOTED + saw, int(images))
     result.quoted.update(quoted)
     return result
 

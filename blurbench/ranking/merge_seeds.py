@@ -9,7 +9,7 @@ from itertools import takewhile
 from blurbench.ranking.results import Result
 
 # What of a run's provenance makes it another model; the seed, and what follows from it, does not.
-SAME = ("model", "preset", "steps", "config", "data", "init")
+SAME = ("model", "preset", "steps", "config", "init")  # and of its data what `_identity` takes
 OWN = ("run", "run_hash", "weights", "seed")
 
 
@@ -44,7 +44,9 @@ def mean_of(runs: Sequence[Result]) -> Result:
     times = [run.summary.milliseconds_median for run in runs]
     known_times = [time for time in times if time is not None]
     provenance = first.summary.provenance
+    leaks = (run.summary.leaks for run in runs if run.summary.leaks)
     merged = {
+        "leaks": max(leaks, key=lambda found: found.pictures, default=None),
         "model": _common_name([run.model for run in runs]) or first.summary.made_by.model,
         "milliseconds_median": statistics.median(known_times) if known_times else None,
         "provenance": {key: value for key, value in provenance.items() if key not in OWN},
@@ -57,6 +59,7 @@ def mean_of(runs: Sequence[Result]) -> Result:
         first.severity,
         first.groups,
         first.sources,
+        unranked=next((run.unranked for run in runs if run.unranked), ""),
         runs=tuple(runs),
     )
 
@@ -78,8 +81,10 @@ def _identity(result: Result) -> str | None:
     if made_by.seed is None or made_by.model is None or made_by.data is None:
         return None
     same = {key: result.summary.provenance.get(key) for key in SAME}
-    if str(made_by.data.get("digest")).startswith("recipe:"):
-        same["data"] = made_by.data.get("recipe")  # blurred anew: its digest has the seed
+    # Blurred anew, its digest has the seed. Older runs do not tell their sources.
+    fresh = str(made_by.data.get("digest")).startswith("recipe:")
+    same["data"] = [made_by.data.get(key) for key in ("recipe", "captions")]
+    same["digest"] = None if fresh else made_by.data.get("digest")
     return json.dumps([result.summary.metrics, same], sort_keys=True)
 
 

@@ -12,6 +12,7 @@ from blurbench.ranking.csv_files import csv_text
 from blurbench.ranking.page import pictures
 from blurbench.ranking.page.duel import duel
 from blurbench.ranking.page.render import costs, printed_values, render_page
+from blurbench.scoring.result_folder import Leaks
 from blurbench.words import counted
 
 
@@ -25,11 +26,15 @@ class Leaderboard:
 
     def __str__(self) -> str:
         """One line a board, then where the files are."""
-        lines = [
-            f"{board.recipe} {board.split} {board.protocol}: "
-            f"{counted(len(board.entries), 'model')}, {counted(board.images, 'picture')}"
-            for board in self.boards
-        ]
+        lines = []
+        for board in self.boards:
+            counts = f"{counted(len(board.entries), 'model')}, {counted(board.images, 'picture')}"
+            lines.append(f"{board.recipe} {board.split} {board.protocol}: {counts}")
+            lines += [
+                f"  not ranked: {one.result.model} ({one.result.unranked})"
+                for one in board.entries
+                if one.result.unranked and not one.result.origin
+            ]
         return "\n".join([*lines, str(self.csv), str(self.page)])
 
 
@@ -86,7 +91,14 @@ def _csv_row(board: Board, entry: Entry) -> dict[str, Any]:
         "run_hash": made_by.run_hash,
         "seeds": len(entry.result.runs) or None,
         "taken_from": entry.result.origin,
+        # No column where nothing was looked for: as in boards of 0.1.0.
+        **({"seen_in_training": seen_in_training(summary.leaks)} if summary.leaks else {}),
     }
+
+
+def seen_in_training(leaks: Leaks) -> int | None:
+    """Pictures of sources that the training saw; None for none where that is not sure."""
+    return leaks.pictures if leaks.pictures or not leaks.unchecked else None
 
 
 def _csv_score(metric: str, board: Board, entry: Entry) -> list[tuple[str, Any]]:

@@ -99,7 +99,8 @@ def read_result(folder: Path) -> Result:
     known(PROTOCOLS, summary.protocol, "protocol")
     for metric in summary.metrics:
         _find(metric, summary.plugins.get(metric), folder)
-    result = Result(folder, summary, {metric: {} for metric in summary.metrics})
+    scores: dict[str, dict[str, float]] = {metric: {} for metric in summary.metrics}
+    result = Result(folder, summary, scores, unranked=str(summary.leaks or ""))
     for where, picture in read_pictures(folder):
         _take(result, picture, where)
     if not result.images:

@@ -49,18 +49,18 @@ def write_seen(run: Path, seen: Seen) -> SourcesOfRun:
 
 
 def read_seen(weights: Path) -> Seen:
-    """What a run, or a run's file of weights, has seen; UserError where that is not recorded."""
+    """What a run, or a run's file of weights, has seen; UserError with no path where unknown."""
     run = weights if weights.is_dir() else weights.parent
     if not weights.is_dir() and (weights.name not in (BEST, LAST) or not (run / CONFIG).is_file()):
-        raise UserError(f"{weights}: weights of no run of blurbench, which tell no sources")
+        raise UserError("a file of weights that is in no run tells no sources")
     told = read_config(run)["data"].get("sources")
     if told is None:
-        raise UserError(f"{run}: begun before runs recorded their sources")
+        raise UserError("its run was begun before runs recorded their sources")
     try:
         text = gzip.decompress((run / SOURCES).read_bytes())
     except (OSError, EOFError, zlib.error):
         text = b""
     if not isinstance(told, dict) or sha256(text) != told.get("sha256"):
-        raise UserError(f"{run / SOURCES}: missing or damaged")
+        raise UserError(f"{SOURCES} of its run is missing or damaged")
     lines = text.decode(errors="replace").splitlines()
     return Seen(dict(line.partition(" ")[::2] for line in lines), told.get("init", 0) is None)

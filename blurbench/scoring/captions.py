@@ -12,6 +12,7 @@ from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
 from blurbench.runs.load import load_run
 from blurbench.runs.trained import TrainedModel
+from blurbench.scoring.leaks import find_leaks, tell_leaks
 from blurbench.scoring.result_folder import CaptionSummary, ScoredData, write_summary
 from blurbench.stores.folder import Folder
 
@@ -46,10 +47,12 @@ def caption_split(
         means={key.lower(): value for key, value in found.scores.items()},
         missing={key.lower(): why for key, why in found.missing.items()},
         tokenizer=found.tokenizer,
+        leaks=find_leaks([row for row in pairs.rows if row["id"] in references], run),
     )
     write_summary(folder, summary)
     told = [f"{key} {value:.3f}" for key, value in summary.means.items() if value is not None]
-    return f"{name}: {', '.join(told)} over {found.images} pictures ({folder})"
+    line = f"{name}: {', '.join(told)} over {found.images} pictures ({folder})"
+    return "\n".join([line, *tell_leaks(summary)])
 
 
 def _sentences(

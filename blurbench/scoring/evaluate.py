@@ -17,6 +17,7 @@ from blurbench.metrics import PLUG_INS, PROTOCOLS, find_metric, known, make_read
 from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
 from blurbench.scoring.environment import environment, forget_peaks, peak_memory
+from blurbench.scoring.leaks import find_leaks, tell_leaks
 from blurbench.scoring.restorers import Restorer, trained
 from blurbench.scoring.result_folder import (
     FAILURES,
@@ -140,8 +141,12 @@ def evaluate(
     notes = restore.prepare(rows)
     head = _head(data, len(rows), restore, name, protocol, metrics)
     # Left out where there is nothing to say: as in results from before there was.
-    more = {"repeats": repeats if repeats > 1 else None, "using": inputs.provenance}
-    more["plugins"] = PLUG_INS.origins(metrics)
+    more: dict[str, Any] = {
+        "repeats": repeats if repeats > 1 else None,
+        "using": inputs.provenance,
+        "plugins": PLUG_INS.origins(metrics),
+        "leaks": find_leaks(rows, restore.checkpoint),
+    }
     head = head.model_copy(update={key: value for key, value in more.items() if value})
     scorer = Scorer(data, restore, inputs, head)
     forget_peaks(device)
@@ -279,7 +284,8 @@ def _summarise(
 
 def _notes(summary: ResultSummary) -> list[str]:
     """What the user should know of how the pictures were restored, a line each."""
-    notes = [
+    notes = tell_leaks(summary)
+    notes += [
         f"{counted(count, 'picture')} restored in tiles of {side} px: too large for the memory"
         for side, count in summary.tiles.items()
     ]

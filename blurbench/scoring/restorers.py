@@ -23,6 +23,7 @@ class Restorer(ABC):
 
     kind: ClassVar[str]
     timed: ClassVar[bool] = False  # whether the time that `restore` takes means anything
+    checkpoint: Path | None = None  # the run or file of the weights that restore
 
     def __init__(self, name: str, provenance: dict[str, Any] | None = None) -> None:
         """`name` is what the leaderboard calls it, `provenance` how it was made."""
@@ -219,6 +220,10 @@ def trained(
         "params": parameter_count(*loaded.model.inference_modules()),
         "gmacs_256": round(gmacs(loaded.model), 3),
     }
+    restorer: ModelRestorer | OracleRestorer
     if loaded.model.restore_labels:
-        return OracleRestorer(name or loaded.name, loaded, provenance)
-    return ModelRestorer(name or loaded.name, loaded.restore, provenance)
+        restorer = OracleRestorer(name or loaded.name, loaded, provenance)
+    else:
+        restorer = ModelRestorer(name or loaded.name, loaded.restore, provenance)
+    restorer.checkpoint = checkpoint
+    return restorer

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 from blurbench.errors import UserError
 from blurbench.files import inside, jsonl_line, write_bytes, write_json, write_jsonl
 from blurbench.images import encode
+from blurbench.words import counted
 
 FORMAT: Literal["blurbench result 2"] = "blurbench result 2"
 SUMMARY, PICTURES, FAILURES = "summary.json", "results.jsonl", "failures.jsonl"
@@ -79,6 +80,31 @@ class Provenance(JsonObject):
     gmacs_256: Annotated[float, Field(ge=0)] | None = None
 
 
+class Leaks(JsonObject):
+    """How many pictures are of sharp sources that the weights have seen, by the way they did."""
+
+    train: Count = 0  # trained on
+    init: Count = 0  # trained on by the weights that the run began with
+    val: Count = 0  # the best weights were chosen by them
+    first: str = ""  # id of the first of them
+    unchecked: str = ""  # why there may be more
+
+    @property
+    def pictures(self) -> int:
+        """All of them."""
+        return self.train + self.init + self.val
+
+    def __str__(self) -> str:
+        """Such as "trained on the sources of 3 pictures"; empty for none."""
+        ways = {
+            "trained on": self.train,
+            "began with weights trained on": self.init,
+            "chose its weights by": self.val,
+        }
+        found = [(way, counted(count, "picture")) for way, count in ways.items() if count]
+        return ", ".join(f"{way} the sources of {count}" for way, count in found)
+
+
 class Measured(JsonObject):
     """What the summaries of restored pictures and of captions share."""
 
@@ -91,6 +117,7 @@ class Measured(JsonObject):
     missing: dict[str, str] = {}  # metric -> why it could not be measured
     milliseconds_median: float | None = None  # of one picture
     figures: dict[str, float] = {}  # what the model counted, means over pictures
+    leaks: Leaks | None = None  # None: not looked for, as by 0.1.0, or there is no training
 
 
 class CaptionSummary(Measured):

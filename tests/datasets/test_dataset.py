@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import torch
 from blurbench.datasets import BlurDataset, OnTheFlyDataset
 from blurbench.datasets.make import synthesize
 from blurbench.errors import UserError
-from blurbench.sources.open import open_source
+from blurbench.files import sha256
+from blurbench.recipes.recipe import load_recipe
+from blurbench.sources.open import open_for, open_source
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,32 @@ def test_on_the_fly_pairs_are_the_stored_pairs(faces):
     assert live.pair(0, 5).id not in by_id
     assert live.has("mask")
     assert live.digest != OnTheFlyDataset(tiny_data.face_recipe(), faces[0], "train", 1).digest
+
+
+def test_on_the_fly_sources_are_those_that_the_rows_record(faces, tmp_path):
+    sources = {"faces": (tiny_data.face_recipe(), faces[0], faces[1])}
+    demo = load_recipe("demo")
+    sources["built-in"] = (demo, open_source("builtin:photos"), tmp_path / "photos")
+    average = {"family": "frame_average", "frames": [3, 5]}
+    clips = tiny_data.flow_recipe(blur=average, crop={}, images={})
+    tiny_data.write_photos(tmp_path / "clips" / "train" / "a", 12)
+    sources["frames"] = (clips, open_for(clips, str(tmp_path / "clips")), tmp_path / "frames")
+    for recipe, source, out in sources.values():
+        synthesize(recipe, source, out)
+        stored = BlurDataset(out, "train")
+        found = OnTheFlyDataset(recipe, source, "train").sources()
+        assert found == stored.sources() == {row["source_sha256"] for row in stored.rows}
+        assert 1 < len(found) <= len(stored)
+
+
+def test_nothing_is_learnt_from_what_cannot_be_read_or_used(tmp_path):
+    folder = tiny_data.write_photos(tmp_path / "train", 3)
+    source = open_source(str(tmp_path))
+    (folder / "000.png").unlink()
+    unusable = replace(source.items[1], problem="has no captions")
+    source = replace(source, items=(source.items[0], unusable, source.items[2]))
+    found = OnTheFlyDataset(tiny_data.flow_recipe(), source, "train").sources()
+    assert found == {sha256((folder / "002.png").read_bytes())}
 
 
 def test_sharp_images_are_read_once_while_the_cache_has_room(faces, monkeypatch):

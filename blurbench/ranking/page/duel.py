@@ -25,6 +25,7 @@ def duel(board: Board, compare: tuple[str, str] | None, out: Path) -> dict[str, 
     gaps = _gaps(metric, first, second)
     return {
         "models": compare,
+        "unranked": [(name, by_name[name].result.unranked) for name in compare],
         "labels": [label(first), label(second)],
         "lines": told,
         "metric": metric,

@@ -117,6 +117,7 @@ def made(entry: Entry) -> list[tuple[str, str]]:
         "data": {**summary.data.written(), "folder": summary.data_folder},
         "protocol": summary.protocol,
         "provenance": summary.provenance,
+        "sources that its training saw": summary.leaks.written() if summary.leaks else None,
         "seeds": {run.model: run.summary.provenance for run in entry.result.runs},
         "using": summary.using,
         "of other packages": summary.plugins,
