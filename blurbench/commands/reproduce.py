@@ -1,6 +1,7 @@
-"""`blurbench reproduce`: the papers' tables made again."""
+"""`blurbench reproduce`: the papers' tables made again, and studies of one question each."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -9,16 +10,31 @@ from blurbench.commands.options import FOLDER
 
 @click.command()
 @click.argument("table", required=False)
-@click.option("--scale", type=click.Choice(["demo", "paper"]), default="demo", show_default=True)
-@click.option("--data-root", type=FOLDER, help="Your data, one folder a recipe: for --scale paper.")
+@click.option(
+    "--scale", type=click.Choice(["demo", "small", "paper"]), default="demo", show_default=True
+)
+@click.option("--data-root", type=FOLDER, help="Your data, one folder a recipe; not for demo.")
 @click.option("--out", type=FOLDER, help="Where data, runs, results and the table go.")
-@click.option("--device", help="cpu, cuda or cuda:N; default: a GPU for --scale paper.")
+@click.option("--device", help="cpu, cuda or cuda:N; default: a GPU, but for --scale demo.")
+@click.option("--seeds", type=click.IntRange(1, 20), help="Runs of each; default 3 for small.")
+@click.option(
+    "--minutes", type=click.FloatRange(0, min_open=True), help="Upper bound; small is cut to fit."
+)
+@click.option("--plan", is_flag=True, help="Tell runs, minutes and disk; write nothing.")
 def reproduce(
-    table: str | None, scale: str, data_root: Path | None, out: Path | None, device: str | None
+    table: str | None,
+    scale: Literal["demo", "small", "paper"],
+    data_root: Path | None,
+    out: Path | None,
+    device: str | None,
+    seeds: int | None,
+    minutes: float | None,
+    plan: bool,
 ) -> int:
     """Make a TABLE of the papers again: printed and measured side by side.
 
-    Without a TABLE: what there is. A second call with the same --out goes on.
+    Without a TABLE: what there is. A second call with the same --out goes on; several at a time
+    share the work.
     """
     if table is None:
         from blurbench.commands.list import as_text
@@ -28,10 +44,26 @@ def reproduce(
         return 0
     if out is None:
         raise click.UsageError("Missing option '--out'.")
-    if (scale == "paper") != (data_root is not None):
-        raise click.UsageError("--scale paper and --data-root go together.")
+    if scale == "paper" and data_root is None:
+        raise click.UsageError("--scale paper needs --data-root.")
+    if scale == "demo" and data_root is not None:
+        raise click.UsageError("--data-root goes with --scale small or paper.")
+    from blurbench.reproduce.reproduce import plan_of
     from blurbench.reproduce.reproduce import reproduce as run
+    from blurbench.reproduce.scales import SEEDS, Scale
 
-    done = run(table, out, data_root=data_root, device=device, tell=click.echo)
+    wanted = Scale(scale, seeds or (SEEDS if scale == "small" else 1))
+    if plan:
+        click.echo(plan_of(table, out, wanted, data_root, device, minutes, click.echo))
+        return 0
+    done = run(
+        table,
+        out,
+        scale=wanted,
+        data_root=data_root,
+        device=device,
+        minutes=minutes,
+        tell=click.echo,
+    )
     click.echo(done)
     return 1 if done.failed else 0

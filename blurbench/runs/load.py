@@ -29,13 +29,18 @@ TOLD = ("model", "preset", "steps", "seed", "data")  # of a run's config.json, i
 def load_checkpoint(
     path: Path, device: str | None = None, name: str | None = None, preset: str = "paper"
 ) -> TrainedModel:
-    """A run, or a public file of weights of model `name`; UserError where it is neither."""
+    """A run, or a public file of weights of model `name`; UserError where it is neither.
+
+    A file of weights inside a run is that run with these weights, such as RUN/last.safetensors.
+    """
     weights = weights_file(path)
     of_run = path.is_dir() and weights.name == BEST
     if name is not None and of_run:
         raise UserError(f"{path}: a run knows its model; leave out --model and --preset")
     if name is not None:
         return load_weights_file(weights, name, preset, device)
+    if path.is_file() and path.name in (BEST, LAST) and (path.parent / CONFIG).is_file():
+        return load_run(path.parent, device, path.name)
     if weights.is_file() and not of_run:
         raise UserError(
             f"{path}: a file of weights, not a run; say whose: --model NAME [--preset NAME]"
@@ -43,20 +48,23 @@ def load_checkpoint(
     return load_run(path, device)
 
 
-def load_run(run: Path, device: str | None = None) -> TrainedModel:
-    """The trained model of a run folder; UserError where it is none, or not finished."""
+def load_run(run: Path, device: str | None = None, weights: str = BEST) -> TrainedModel:
+    """The trained model of a run folder; UserError where it is none, or not finished.
+
+    `weights`: the file of the two that a finished run has, BEST or LAST.
+    """
     config = read_config(run)
     # Written after the last step, hence the sign of a finished run.
     if not (run / LAST).is_file():
         raise UserError(f"{run}: this training is not finished; {way_on(run, config)}")
     model = _build(run, config)
-    load_weights(model, run / BEST)
+    load_weights(model, run / weights)
     model.load_language(run / VOCABULARY)
     held: Mapping[str, Any] = config
     provenance: dict[str, Any] = {
         "run": run.name,
         "run_hash": sha256((run / CONFIG).read_bytes())[:12],
-        "weights": sha256((run / BEST).read_bytes())[:12],
+        "weights": sha256((run / weights).read_bytes())[:12],
         **{key: held[key] for key in TOLD},
         **({"init": config["init"]} if config.get("init") else {}),
         "config": config["config"],

@@ -1,0 +1,1 @@
+"""Studies: one question each, asked with equal budgets, several seeds and controls."""

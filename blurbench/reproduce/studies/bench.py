@@ -1,0 +1,266 @@
+"""Where a study is worked on: its data set, its runs, and the records that stay of them.
+
+OUT/records, study.csv and study.html are small and meant for a repository; OUT/work is not.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from blurbench.datasets.dataset import BlurDataset
+from blurbench.datasets.format import DATASET
+from blurbench.datasets.make import synthesize
+from blurbench.errors import UserError
+from blurbench.files import sha256, write_text
+from blurbench.ranking.statistics import Scores
+from blurbench.recipes.recipe import Recipe, load_recipe
+from blurbench.reproduce.studies.records import (
+    Recorded,
+    RunRecord,
+    read_record,
+    write_record,
+)
+from blurbench.reproduce.studies.study import PREPARED, Arm, Study
+from blurbench.scoring.evaluate import evaluate
+from blurbench.scoring.restorers import Identity, Restorer
+from blurbench.scoring.result_folder import read_pictures
+from blurbench.sources.open import Source, open_for
+
+PROTOCOL, METRICS = "wang-rgb", ("psnr", "ssim")
+WEIGHTS = "last"  # as trained, after the last step: no choice is left to a validation split
+TEST = "test"
+
+Run = tuple[Arm, int]  # with its seed
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One study in one folder."""
+
+    study: Study
+    out: Path
+    root: Path | None  # of the user's data
+    stand_in: bool = False  # built-in pictures in place of the user's
+    device: str = "cpu"
+    tell: Callable[[str], object] = print
+
+    @property
+    def work(self) -> Path:
+        """What may be lost: data, runs, results, claims."""
+        return self.out / "work"
+
+    @property
+    def data_folder(self) -> Path:
+        """Of the data set."""
+        return self.work / "data"
+
+    def run_folder(self, arm: Arm, seed: int) -> Path:
+        """Of a training."""
+        return self.work / "runs" / arm.name / str(seed)
+
+    def weights(self, arm: Arm, seed: int) -> Path:
+        """What restores: a trained run's last weights, or a public file."""
+        if arm.weights:
+            return self.file(arm.weights)
+        return self.run_folder(arm, seed) / f"{WEIGHTS}.safetensors"
+
+    def file(self, name: str) -> Path:
+        """A file below the data root; UserError where it is not there."""
+        if self.root is None:
+            raise UserError(f"{name}: lies below --data-root, and has no stand-in")
+        path = self.root / name
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; put it there, see docs/studies.md")
+        return path
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The shipped recipe with what the study changes."""
+        data, name = self.study.data, f"{self.study.name}{'-stand-in' * self.stand_in}"
+        return load_recipe(data.recipe).model_copy(
+            update={"name": name, "title": f"{self.study.title}: its pairs", **data.changes}
+        )
+
+    def source(self) -> Source:
+        """The sharp pictures."""
+        data = self.study.data
+        if self.stand_in:
+            return open_for(self.recipe, data.stand_in)
+        if self.root is None:
+            raise UserError(f"{self.out}: was begun with a --data-root; give it to go on")
+        return open_for(self.recipe, str(self.root / data.folder))
+
+    def make_data(self) -> None:
+        """The data set, or what is missing of it; `work` is kept out of git."""
+        write_text(self.work / ".gitignore", "*\n")
+        self.tell(f"Blurring the pictures of {self.study.name}")
+        self.tell(str(synthesize(self.recipe, self.source(), self.data_folder)))
+
+    def has_data(self) -> bool:
+        """Whether the data set is whole."""
+        return (self.data_folder / DATASET).is_file()
+
+    def config(self, arm: Arm, seed: int) -> dict[str, Any]:
+        """All that the study says of a run."""
+        data = self.study.data
+        told = {
+            "study": self.study.name,
+            "arm": arm.name,
+            "seed": seed,
+            "model": arm.model,
+            "preset": arm.preset,
+            "settings": dict(arm.settings),
+            "steps": arm.steps,
+            "begins_with": arm.begins_with,
+            "weights": arm.weights,
+            "files": dict(arm.files),
+            "data": {
+                "pictures": data.stand_in if self.stand_in else data.folder,
+                "recipe": data.recipe,
+                "changes": {name: plain(value) for name, value in data.changes.items()},
+            },
+            "scored": {"weights": WEIGHTS, "protocol": PROTOCOL, "metrics": METRICS},
+        }
+        as_read: dict[str, Any] = json.loads(json.dumps(told))
+        return as_read
+
+    def record_folder(self, arm: Arm, seed: int) -> Path:
+        """Of what stays of a run."""
+        return self.out / "records" / arm.name / str(seed)
+
+    def recorded(self, arm: Arm, seed: int) -> Recorded | None:
+        """A finished run; None where it is missing; UserError where it is none of this study's."""
+        folder = self.record_folder(arm, seed)
+        found = read_record(folder, self.config(arm, seed))
+        if found and self.has_data() and found.run.digest != self.digest:
+            raise UserError(
+                f"{folder}: was scored on another data set than {self.data_folder}"
+                f" ({found.run.digest[:12]}, not {self.digest[:12]}); give another --out"
+            )
+        return found
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the data set, once it is made."""
+        return self.split().digest
+
+    def split(self, name: str = TEST) -> BlurDataset:
+        """A split of the data set."""
+        return BlurDataset(self.data_folder, name)
+
+    def train(self, arm: Arm, seed: int) -> float:
+        """Train a run to its end; CPU minutes, reckoned from the steps that were left here."""
+        from blurbench.training.train import train
+
+        folder = self.run_folder(arm, seed)
+        if not arm.steps or self.weights(arm, seed).is_file():
+            return 0.0
+        begun, before = steps_done(folder), time.process_time()
+        init = self.weights(self.study.arm(arm.begins_with), PREPARED) if arm.begins_with else None
+        files = {field: str(self.file(name)) for field, name in arm.files.items()}
+        done = train(
+            arm.model,
+            self.data_folder,
+            folder,
+            preset=arm.preset,
+            steps=arm.steps,
+            seed=seed,
+            init=init,
+            device=self.device,
+            overrides={**arm.settings, **files},
+            resume=True,
+        )
+        self.tell(str(done))
+        return (time.process_time() - before) / 60 * arm.steps / max(1, arm.steps - begun)
+
+    def score(self, arm: Arm, seed: int) -> tuple[Path, float]:
+        """Score the test pictures; the result folder, and CPU minutes."""
+        from blurbench.scoring.restorers import trained
+
+        before = time.process_time()
+        named = (arm.model, arm.preset) if arm.weights else (None, "paper")
+        restorer = trained(self.weights(arm, seed), arm.name, self.device, *named)
+        folder = self.evaluate(restorer, f"{arm.name}-{seed}")
+        return folder, (time.process_time() - before) / 60
+
+    def evaluate(self, restorer: Restorer, name: str) -> Path:
+        """A result folder of the test pictures."""
+        folder = self.work / "results" / name
+        done = evaluate(
+            self.split(),
+            folder,
+            restore=restorer,
+            name=restorer.name,
+            protocol=PROTOCOL,
+            metrics=METRICS,
+        )
+        if done.failed:
+            raise UserError(f"{done}")
+        return folder
+
+    def identity(self) -> Scores:
+        """PSNR of the blurred pictures, dB."""
+        folder = self.evaluate(Identity(), "identity")
+        return {each.id: each.metrics["psnr"] or 0.0 for _, each in read_pictures(folder)}
+
+    def perform(self, arm: Arm, seed: int) -> None:
+        """Train, score and record one run."""
+        self.tell(f"\n{self.study.name}: {arm.name}, seed {seed} ({arm.what})")
+        minutes = self.train(arm, seed)
+        folder, scoring = self.score(arm, seed)
+        record = self.record(arm, seed, minutes, scoring)
+        pictures = [each for _, each in read_pictures(folder)]
+        place = self.record_folder(arm, seed)
+        write_record(place, self.config(arm, seed), pictures, self.identity(), record)
+
+    def record(self, arm: Arm, seed: int, minutes: float, scoring: float) -> RunRecord:
+        """run.json."""
+        from blurbench.models import build
+        from blurbench.models.base import parameter_count
+        from blurbench.reproduce.studies.machine import machine
+        from blurbench.runs.folder import read_config
+        from blurbench.training.budget import spent
+
+        if arm.weights:
+            settings: dict[str, Any] = {}
+        else:
+            settings = read_config(self.run_folder(arm, seed))["config"] | dict(arm.files)
+        model = build(arm.model, arm.preset, **settings)
+        budget = spent(model, arm.steps) if arm.steps else None
+        return RunRecord(
+            digest=self.digest,
+            pairs={name: len(self.split(name)) for name in ("train", TEST)},
+            steps=arm.steps,
+            samples=budget.restoring if budget else 0,
+            beside=budget.beside if budget else {},
+            parameters=parameter_count(*model.inference_modules()),
+            model=model.config.model_dump(mode="json"),
+            files={name: sha256(self.file(name).read_bytes()) for name in public_files(arm)},
+            minutes=round(minutes, 3),
+            scoring_minutes=round(scoring, 3),
+            environment=machine(self.device),
+        )
+
+
+def public_files(arm: Arm) -> list[str]:
+    """Files below the data root that an arm needs."""
+    return [*arm.files.values(), *([arm.weights] if arm.weights else [])]
+
+
+def plain(value: Any) -> Any:
+    """A field of a recipe as JSON has it."""
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def steps_done(run: Path) -> int:
+    """Where the newest checkpoint of a run stands."""
+    from blurbench.training.checkpoint import checkpoints
+
+    found = checkpoints(run)
+    return int(found[-1].name) if found else 0

@@ -1,0 +1,136 @@
+"""What stays of a run of a study: its settings, the scores of each picture, what it took.
+
+Small enough for a repository, and enough for every number on the page.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from blurbench.errors import UserError
+from blurbench.files import read_json, write_json, write_text
+from blurbench.ranking.csv_files import csv_text
+from blurbench.ranking.statistics import Scores, Sources
+from blurbench.scoring.result_folder import JsonObject, ScoredPicture
+
+# The last one is written last: where it lies, the others are whole.
+CONFIG, SCORES, RUN = "config.json", "scores.csv", "run.json"
+COLUMNS = ("id", "source", "severity", "psnr", "ssim", "identity")
+
+
+class RunRecord(JsonObject):
+    """run.json: what a run took, and on what."""
+
+    digest: str  # of the data set
+    pairs: dict[str, int]  # that were trained on and tested
+    steps: int = Field(ge=0)
+    samples: int = Field(ge=0)  # that the restoring stages saw
+    beside: dict[str, int]  # samples of each other stage
+    parameters: int = Field(ge=0)  # of what restores
+    model: dict[str, Any]  # all settings, also those that the study leaves as they are
+    minutes: float = Field(ge=0)  # CPU time of the training
+    scoring_minutes: float = Field(ge=0)
+    files: dict[str, str]  # public files that it took -> their SHA-256
+    environment: dict[str, str]  # without names of machines, or places
+
+
+@dataclass(frozen=True)
+class RunScores:
+    """scores.csv: numbers of the test pictures, by id."""
+
+    psnr: Scores  # dB
+    ssim: Scores
+    identity: Scores  # PSNR of the blurred pictures, dB
+    sources: Sources
+    severity: Scores  # mean length of the blur, px; {} where it is not known
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A finished run."""
+
+    scores: RunScores
+    run: RunRecord
+
+
+def write_record(
+    folder: Path,
+    config: dict[str, Any],
+    pictures: Iterable[ScoredPicture],
+    identity: Scores,
+    run: RunRecord,
+) -> None:
+    """All three files."""
+    write_json(folder / CONFIG, config)
+    write_text(folder / SCORES, csv_text([_row(each, identity) for each in pictures]))
+    write_json(folder / RUN, run.written())
+
+
+def _row(picture: ScoredPicture, identity: Scores) -> dict[str, Any]:
+    values = (
+        picture.id,
+        picture.source or picture.id,
+        picture.severity,
+        picture.metrics["psnr"],
+        picture.metrics["ssim"],
+        identity[picture.id],
+    )
+    # Eight digits: what a study says does not hang on rounding.
+    told = [f"{value:.8g}" if isinstance(value, float) else value for value in values]
+    return dict(zip(COLUMNS, told, strict=True))
+
+
+def read_record(folder: Path, config: dict[str, Any]) -> Recorded | None:
+    """A finished run; None where there is none.
+
+    UserError where its settings are not `config` any more, or a file is damaged.
+    """
+    if not (folder / RUN).is_file():
+        return None
+    if others := sorted(differing(read_json(folder / CONFIG), config)):
+        raise UserError(
+            f"{folder}: was run with another {', '.join(others)} than the study has now; remove"
+            " that folder to run it again, or give another --out"
+        )
+    try:
+        run = RunRecord.model_validate_json((folder / RUN).read_bytes())
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors()[0]["loc"])) or "the whole"
+        raise UserError(f"{folder / RUN}: {field} is damaged; remove {folder}") from None
+    return Recorded(read_scores(folder / SCORES), run)
+
+
+def differing(there: Any, wanted: dict[str, Any]) -> set[str]:
+    """Names of what two settings do not share; a dot leads into a table."""
+    if not isinstance(there, dict):
+        return {"config"}
+    found = set()
+    for name in there.keys() | wanted.keys():
+        old, new = there.get(name), wanted.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found |= {f"{name}.{inner}" for inner in differing(old, new)}
+        elif old != new:
+            found.add(name)
+    return found
+
+
+def read_scores(path: Path) -> RunScores:
+    """UserError where a line is damaged, or there is none."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        tables: dict[str, dict[str, float]] = {
+            name: {row["id"]: float(row[name]) for row in rows if row[name] != ""}
+            for name in ("psnr", "ssim", "identity", "severity")
+        }
+        sources = {row["id"]: row["source"] for row in rows}
+    except (OSError, KeyError, ValueError, TypeError):
+        raise UserError(f"{path}: is missing or damaged; remove {path.parent}") from None
+    if not rows:
+        raise UserError(f"{path}: holds no pictures; remove {path.parent}")
+    severity = tables.pop("severity")
+    return RunScores(**tables, sources=sources, severity=severity)
