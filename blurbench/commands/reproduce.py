@@ -6,6 +6,7 @@ from typing import Literal
 import click
 
 from blurbench.commands.options import FOLDER
+from blurbench.reproduce.studies.study import PREFIX
 
 
 @click.command()
@@ -31,19 +32,22 @@ def reproduce(
     minutes: float | None,
     plan: bool,
 ) -> int:
-    """Make a TABLE of the papers again: printed and measured side by side.
+    """Make a TABLE of the papers again: printed and measured side by side; or run a study.
 
     Without a TABLE: what there is. A second call with the same --out goes on; several at a time
     share the work.
     """
     if table is None:
         from blurbench.commands.list import as_text
+        from blurbench.reproduce.studies import registry
         from blurbench.reproduce.suites import rows
 
-        click.echo(as_text("suites", rows()))
+        click.echo(f"{as_text('suites', rows())}\n\n{as_text('studies', registry.rows())}")
         return 0
     if out is None:
         raise click.UsageError("Missing option '--out'.")
+    if table.startswith(PREFIX):
+        return study(table, out, data_root, device, seeds, minutes, plan)
     if scale == "paper" and data_root is None:
         raise click.UsageError("--scale paper needs --data-root.")
     if scale == "demo" and data_root is not None:
@@ -65,5 +69,30 @@ def reproduce(
         minutes=minutes,
         tell=click.echo,
     )
+    click.echo(done)
+    return 1 if done.failed else 0
+
+
+def study(
+    name: str,
+    out: Path,
+    data_root: Path | None,
+    device: str | None,
+    seeds: int | None,
+    minutes: float | None,
+    plan: bool,
+) -> int:
+    """Run what is missing of a study, or tell what that would take."""
+    from blurbench.reproduce.studies.registry import find_study
+
+    found = find_study(name)  # before torch is loaded
+    from blurbench.reproduce.studies.perform import begin
+    from blurbench.reproduce.studies.plan import plan_study
+
+    course = begin(found, out, data_root, device=device, seeds=seeds, tell=click.echo)
+    if plan:
+        click.echo(plan_study(course))
+        return 0
+    done = course.perform(minutes)
     click.echo(done)
     return 1 if done.failed else 0

@@ -138,6 +138,11 @@ class Bench:
         """A finished run; None where it is missing; UserError where it is none of this study's."""
         folder = self.record_folder(arm, seed)
         found = read_record(folder, self.config(arm, seed))
+        if found and (others := moved(arm, found.run.model)):
+            raise UserError(
+                f"{folder}: was run when preset {arm.preset} of {arm.model} had another"
+                f" {', '.join(others)}; remove that folder to run it again, or give another --out"
+            )
         if found and self.has_data() and found.run.digest != self.digest:
             raise UserError(
                 f"{folder}: was scored on another data set than {self.data_folder}"
@@ -251,6 +256,19 @@ class Bench:
 def public_files(arm: Arm) -> list[str]:
     """Files below the data root that an arm needs."""
     return [*arm.files.values(), *([arm.weights] if arm.weights else [])]
+
+
+def moved(arm: Arm, then: dict[str, Any]) -> list[str]:
+    """Settings of an arm that its preset has changed since a run; new ones leave it as it was."""
+    from blurbench.models import model_class
+
+    kind = model_class(arm.model)
+    now = kind.Config(**{**kind.PRESETS[arm.preset].model_dump(), **arm.settings, **arm.files})
+    told: dict[str, Any] = now.model_dump(mode="json")
+    # The arm states its steps; auto stands for what the processor computes.
+    return [
+        n for n in sorted(told.keys() & then.keys() - {"steps", "precision"}) if told[n] != then[n]
+    ]
 
 
 def plain(value: Any) -> Any:
