@@ -79,6 +79,32 @@ def test_pairs_blurred_anew_from_another_seed_are_the_same_data(make):
     assert names(board) == ["r"]
 
 
+def test_what_older_runs_do_not_tell_of_their_data_keeps_no_seeds_apart(make):
+    data = {"digest": "t" * 64, "recipe": "demo"}
+    told = {**data, "sources": {"sha256": "s" * 64, "train": 4, "val": 1}}
+    [board] = make_boards([make("r0", 0, psnr(20), data=data), make("r1", 1, psnr(20), data=told)])
+    assert names(board) == ["r"]
+    captions = [{**data, "captions": letter * 64} for letter in "ab"]
+    folders = [make(f"c{seed}", seed, psnr(20), data=captions[seed]) for seed in (0, 1)]
+    [board] = make_boards(folders)
+    assert names(board) == ["c0", "c1"]
+
+
+def test_seeds_of_which_one_saw_the_pictures_are_not_ranked(make_result, tmp_path):
+    saw = {"leaks": {"train": 3, "first": "id00"}}
+    folders = [
+        make_result(
+            tmp_path / f"r{seed}", f"r{seed}", psnr(20), provenance=provenance(seed), **more
+        )
+        for seed, more in ((0, {}), (1, saw), (2, {"leaks": {"unchecked": "old"}}))
+    ]
+    [board] = make_boards([*folders, make_result(tmp_path / "other", "other", psnr(19))])
+    assert names(board) == ["other", "r"]
+    assert [entry.scores["psnr"].rank for entry in board.entries] == [1, None]
+    assert board.entries[1].result.unranked == "trained on the sources of 3 pictures"
+    assert board.entries[1].result.summary.leaks.pictures == 3
+
+
 def test_the_same_seed_twice_stays_two_rows(make, make_result, tmp_path):
     [board] = make_boards([make("one", 0, psnr(20)), make("two", 0, psnr(21))])
     assert names(board) == ["two", "one"]

@@ -1,4 +1,4 @@
-"""What a result says of pictures whose sharp sources the training saw, and what boards make of it."""
+"""What a result says of pictures whose sources the training saw, and what boards make of it."""
 
 import csv
 import shutil
@@ -110,7 +110,7 @@ def test_boards_show_it_and_do_not_rank_it(results, tmp_path):
     assert [line["seen_in_training"] for line in lines] == ["", "", seen]
     assert "not ranked: leaky (trained on the sources of " in str(made)
     page = made.page.read_text()
-    assert "unranked: trained on the sources of" in page
+    assert f"unranked: training saw {seen} of {board.images}" in page
     assert "leaky is not ranked: trained on" in page
     assert "leaky" not in {model for one in board.comparisons.values() for model in one.models}
 

@@ -308,6 +308,29 @@ def test_on_a_phone_nothing_sticks_out_and_all_text_can_be_read(page, dark):
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+def test_a_row_whose_training_saw_the_pictures_is_marked_in_light_and_dark(
+    driver, make_result, tmp_path
+):
+    values = {f"id{number}": 20.0 + number for number in range(8)}
+    leaks = {"train": 2, "val": 1, "first": "id3"}
+    folders = [
+        make_result(tmp_path / "a", "a", values),
+        make_result(tmp_path / "b", "b", values, leaks=leaks),
+    ]
+    driver.get(leaderboard(folders, tmp_path / "out", ("a", "b")).page.as_uri())
+    tags = driver.find_elements("css selector", "tr[data-model='b'] .tag.warn")
+    assert [tag.text for tag in tags] == ["unranked: training saw 3 of 8"]
+    assert "id3" in tags[0].get_attribute("title")
+    assert not driver.find_elements("css selector", "tr[data-model='a'] .tag.warn")
+    told = "trained on the sources of 2 pictures, chose its weights by the sources of 1 picture"
+    assert one(driver, ".story .caution").text == f"b is not ranked: {told}."
+    for scheme in ("light", "dark"):
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        assert min(driver.execute_script(CONTRASTS).values()) >= 4.5
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
 def test_every_control_has_a_name(page):
     for control in page.find_elements("css selector", "button, input, select, a, [tabindex], svg"):
         hidden = control.find_elements("xpath", "ancestor-or-self::*[@aria-hidden='true']")
