@@ -10,24 +10,27 @@ from blurbench.datasets.index import index
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError, one_line
+from blurbench.files import read_json
 from blurbench.metrics import find_metric
-from blurbench.models import build, model_class
+from blurbench.models import build
 from blurbench.recipes.existing import Existing
 from blurbench.recipes.recipe import load_any_recipe
+from blurbench.reproduce.planned import fields, planned
+from blurbench.reproduce.scales import DEMO, Scale
+from blurbench.reproduce.sharing import Sharing
 from blurbench.reproduce.stand_ins import stand_in
 from blurbench.reproduce.suites import BLUR, Scoring, Training
+from blurbench.runs.folder import LAST
 from blurbench.runs.trained import Restored
 from blurbench.scoring.captions import caption_split
 from blurbench.scoring.evaluate import Evaluation, evaluate
 from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import Identity, Restorer, trained
+from blurbench.scoring.result_folder import SUMMARY
 from blurbench.sources.open import open_for
 from blurbench.training.train import train
 
-DEMO_STEPS = 80
-DEMO_CROP = 64  # px
-# Fields that say how large a network is or how long it learns: those of `tiny` stay at demo scale.
-OF_SIZE = {"steps", "batch_size", "crop_size", "inner", "blocks", "backbone_preset"}
+CLAIMS = ".claims"
 # Tool of a metric -> its file below the data root, without suffix.
 WEIGHTS = {"features": "weights/vgg-face", "embedding": "weights/embedding"}
 SUFFIXES = (".pt2", ".pth", ".pt")
@@ -56,28 +59,38 @@ class Builder:
     """Makes what tables need in the folder `out`, at one scale, and finds again what is made."""
 
     out: Path
-    root: Path | None  # of the user's data; None at demo scale
+    root: Path | None = None  # of the user's data; None: stand-ins
+    scale: Scale = DEMO
     device: str | None = None
-    steps: int = DEMO_STEPS  # of each training at demo scale
     tell: Callable[[str], object] = print
     failed: dict[str, str] = field(default_factory=dict)  # folder -> why it could not be made
+    over: str = ""  # why nothing more is begun; empty while there is time
 
-    @property
-    def is_demo(self) -> bool:
-        """Whether pictures, networks and steps are stand-ins."""
-        return self.root is None
+    def __post_init__(self) -> None:
+        """Open what shares the work with other processes."""
+        self.sharing = Sharing(self.out / CLAIMS, self.tell)
 
     def source(self, recipe: str, data: str) -> Path:
         """Where the user's pictures, pairs or made data set for a recipe lie."""
         folder = (self.root or Path()) / recipe
         return folder / data if recipe in SHARED else folder
 
+    def data_folder(self, recipe: str, data: str = "") -> Path:
+        """Where a data set is, or goes."""
+        source = self.source(recipe, data)
+        if self.root is not None and (source / DATASET).is_file():
+            return source
+        name = f"{recipe}-{data.lower()}" if recipe in SHARED else recipe
+        return self.out / "data" / name
+
     def data(self, recipe: str, data: str = "") -> Path:
         """The data set, made if need be."""
-        name = f"{recipe}-{data.lower()}" if recipe in SHARED else recipe
-        folder = self.out / "data" / name
-        if self.is_demo:
-            made, of = stand_in(recipe)
+        folder = self.data_folder(recipe, data)
+        name, source = folder.name, self.source(recipe, data)
+        if self.root is not None and folder == source:
+            return folder
+        if self.root is None:
+            made, of = stand_in(recipe, all_there_are=self.scale.name == "small")
             return self.once(
                 folder,
                 f"Making {name}: a stand-in, {of.describe()}",
@@ -85,9 +98,6 @@ class Builder:
                     made, open_for(made, of.source), folder, seed=SEEDS.get(data, 0)
                 ),
             )
-        source = self.source(recipe, data)
-        if (source / DATASET).is_file():
-            return source
         loaded = load_any_recipe(recipe)
         if isinstance(loaded, Existing):
             return self.once(
@@ -102,20 +112,22 @@ class Builder:
     def run(self, training: Training) -> Path:
         """The finished run, trained if need be."""
         folder = self.run_folder(training)
+        init = self.run(training.init) if training.init else None
         data = self.data(training.recipe)
-        preset, settings = self.settings(training)
-        steps = self.steps if self.is_demo else training.steps
+        wanted = planned(training, self.scale)
         return self.once(
             folder,
-            f"Training {training.name} on {training.recipe}, preset {preset}",
+            f"Training {training.name} on {training.recipe}, preset {wanted.preset}",
             lambda: train(
                 training.model,
                 data,
                 folder,
-                preset=preset,
-                steps=steps,
+                preset=wanted.preset,
+                steps=wanted.steps,
+                seed=training.seed,
+                init=init,
                 device=self.device,
-                overrides=settings,
+                overrides=wanted.settings,
                 resume=True,
             ),
         )
@@ -123,23 +135,6 @@ class Builder:
     def run_folder(self, training: Training) -> Path:
         """Where a run goes."""
         return self.out / "runs" / training.recipe / training.name
-
-    def settings(self, training: Training) -> tuple[str, dict[str, Any]]:
-        """The preset that is trained, and what differs from it."""
-        if not self.is_demo:
-            return training.preset, dict(training.settings)
-        presets = model_class(training.model).PRESETS
-        if "tiny" not in presets:
-            raise UserError(f"{training.model} has no preset tiny, which demo scale trains")
-        paper, wanted = (presets[name].model_dump() for name in ("paper", training.preset))
-        tiny = presets["tiny"].model_dump()
-        changed = {key: wanted[key] for key in wanted if wanted[key] != paper[key]}
-        settings = {key: changed[key] for key in changed.keys() - OF_SIZE}
-        # Averaged weights would still be those of the start after so few steps.
-        settings |= {"ema": None, "batch_size": min(4, tiny["batch_size"])}
-        if tiny["crop_size"]:
-            settings["crop_size"] = min(DEMO_CROP, tiny["crop_size"])
-        return "tiny", settings | dict(training.settings)
 
     def score(
         self, scoring: Scoring, metrics: list[str], folder: Path, protocol: str, repeats: int
@@ -212,23 +207,48 @@ class Builder:
         """
         key = str(folder)
         if key not in self.failed:
-            self.tell(f"\n{what}")
-            try:
-                self.tell(str(make()))
-            except (UserError, ValueError, RuntimeError) as error:
-                self.failed[key] = one_line(error)
-                self.tell(f"not made: {self.failed[key]}")
-            else:
-                self.failed[key] = ""
+            with self.sharing.claimed(self.name_of(folder)):
+                self.failed[key] = self._made(folder, what, make)
         if self.failed[key]:
             raise UserError(self.failed[key])
         return folder
 
+    def _made(self, folder: Path, what: str, make: Callable[[], object]) -> str:
+        """Why a folder could not be made; empty where it is."""
+        if elsewhere := self.sharing.failed(self.name_of(folder)):
+            return elsewhere
+        if self.over and not finished(folder):
+            return self.over
+        self.tell(f"\n{what}")
+        try:
+            self.tell(str(make()))
+        except (UserError, ValueError, RuntimeError) as error:
+            why = one_line(error)
+            self.tell(f"not made: {why}")
+            self.sharing.fail(self.name_of(folder), why)
+            return why
+        return ""
 
-def lacking(builder: Builder, training: Training) -> str:
+    def owns(self, folder: Path) -> bool:
+        """Whether a folder is made here, and not the user's."""
+        return folder.is_relative_to(self.out)
+
+    def name_of(self, folder: Path) -> str:
+        """A folder as a job is called."""
+        return folder.relative_to(self.out).as_posix()
+
+
+def finished(folder: Path) -> bool:
+    """Whether a data set, run or result is whole."""
+    if (folder / SUMMARY).is_file():  # which a result that is begun has, too
+        return bool(read_json(folder / SUMMARY).get("images"))
+    return any((folder / name).is_file() for name in (DATASET, LAST))
+
+
+def lacking(training: Training, scale: Scale) -> str:
     """What a training needs and cannot find, in one line; empty where it could start."""
     try:
-        preset, settings = builder.settings(training)
+        preset, settings = fields(training, scale)
         build(training.model, preset, **settings).prepare()
     except UserError as error:
         # The opt-in that messages offer is for `train`: random features would be another table.

@@ -1,19 +1,20 @@
 """`blurbench reproduce`: a printed table made again, printed and measured side by side."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from blurbench.errors import UserError
-from blurbench.files import read_json, write_json
-from blurbench.locks import locked
 from blurbench.metrics import PROTOCOLS, make_ready
-from blurbench.out_folder import Claim, changed
 from blurbench.ranking.report import leaderboard
-from blurbench.reproduce.build import DEMO_STEPS, Builder, lacking
-from blurbench.reproduce.confidences import confidence_table
-from blurbench.reproduce.side_by_side import Outcome, write
+from blurbench.reproduce.build import Builder, finished, lacking
+from blurbench.reproduce.outcomes import Made, Outcome, Scored, outcome
+from blurbench.reproduce.plan import Plan, begin, make_plan, take_up, time_limit
+from blurbench.reproduce.planned import without_preset
+from blurbench.reproduce.scales import DEMO, Scale
+from blurbench.reproduce.side_by_side import write
 from blurbench.reproduce.suites import (
     BLUR,
     CAPTIONS,
@@ -25,14 +26,8 @@ from blurbench.reproduce.suites import (
     metric_of,
     trainings,
 )
-from blurbench.scoring.result_folder import Measured, read_caption_summary, read_summary
-from blurbench.stores.folder import Folder
+from blurbench.scoring.result_folder import read_caption_summary, read_summary
 from blurbench.words import counted
-
-Scale = Literal["demo", "paper"]
-SCALE = "scale.json"
-CLAIM = Claim("a reproduction", (SCALE,))
-CONFIDENCE_STEPS = 100_000  # of the paper's last row of confidences
 
 
 @dataclass(frozen=True)
@@ -55,61 +50,200 @@ def reproduce(
     name: str,
     out: Path,
     *,
+    scale: Scale = DEMO,
     data_root: Path | None = None,
     device: str | None = None,
-    steps: int = DEMO_STEPS,
+    minutes: float | None = None,
     tell: Callable[[str], object] = print,
 ) -> Reproduced:
-    """Make what table `name` measured again, below `out`; a second call goes on.
+    """Make table `name` measured again, below `out`; a second call goes on.
 
-    With `data_root` at paper scale: the paper's presets on the user's data in `data_root`/RECIPE;
-    all that is missing there is told, and a UserError, before anything starts. Else at demo scale:
-    tiny networks, `steps` steps each, stand-in pictures, on the CPU unless told otherwise. Several
-    tables of one scale share `out`.
+    At paper scale the paper's presets on the user's data in `data_root`/RECIPE; at the smaller ones
+    small networks, on the user's data or on built-in stand-ins. All that is missing is told, and a
+    UserError, before anything starts. Several tables of one scale share `out`, and so do several
+    processes: none does what another does. `minutes` bounds this call: at a new `out` the samples
+    of all rows are cut to fit, and when it is over the table is written with what there is.
     """
-    of_table = cells(name)
-    scale: Scale = "paper" if data_root else "demo"
-    builder = Builder(out, data_root, device or ("cpu" if scale == "demo" else None), steps, tell)
+    builder = builder_for(name, out, scale, data_root, device, tell)
+    begin(name, builder, minutes)
+    with time_limit(builder, minutes):
+        make_all(name, builder)
+    return finish(name, builder)
+
+
+def plan_of(
+    name: str,
+    out: Path,
+    scale: Scale,
+    root: Path | None,
+    device: str | None,
+    minutes: float | None,
+    tell: Callable[[str], object],
+) -> Plan:
+    """What table `name` will cost; nothing is written below `out`. UserError as for making it."""
+    builder = builder_for(name, out, scale, root, device, tell)
+    take_up(builder)
+    return make_plan(name, builder, minutes)
+
+
+def builder_for(
+    name: str,
+    out: Path,
+    scale: Scale,
+    root: Path | None,
+    device: str | None,
+    tell: Callable[[str], object],
+) -> Builder:
+    """What makes a table; UserError, after all that is missing was told, where something is."""
+    builder = Builder(out, root, scale, device or ("cpu" if scale.name == "demo" else None), tell)
+    for line in dict.fromkeys(without_preset(one, scale) for one in trainings(cells(name))):
+        if line:
+            tell(f"left out: {line}")
     if found := missing(name, builder):
         for line in found:
             tell(f"missing: {line}")
         raise UserError(f"{name}: {len(found)} missing, as listed; nothing was started")
-    keep_to_scale(out, scale, steps if builder.is_demo else None)
-    with locked(out):
-        scored = score_all(name, of_table, builder)
-        outcomes = [outcome(cell, scored, builder) for cell in of_table]
-        results = [made.folder for one, made in scored.made.items() if ranked(one, made)]
-        board = out / "leaderboards" / name
-        if results:
-            tell("\nRanking")
-            tell(str(leaderboard(results, board)))
-        csv, page = write(name, scale, builder, outcomes, board if results else None)
-    failed = [f"{Path(key).relative_to(out)}: {why}" for key, why in builder.failed.items() if why]
-    return Reproduced(csv, page, outcomes, failed)
+    return builder
 
 
 def missing(name: str, builder: Builder) -> list[str]:
     """What table `name` needs and is not there, a line each: pictures, weights, tools."""
-    if builder.is_demo:
+    if builder.scale.name == "demo":
         return []
     of_table = cells(name)
     learnt = trainings(of_table)
-    wanted = {(one.recipe, "") for one in learnt}
-    wanted |= {(one.recipe, one.data) for one in scorings(of_table)}
-    folders = {builder.source(*each): each[0] for each in sorted(wanted)}
-    lines = [
-        f"{folder}: no such folder; put the pictures of recipe {recipe} there"
-        for folder, recipe in folders.items()
-        if not folder.is_dir()
-    ]
-    lines += [line for training in learnt if (line := lacking(builder, training))]
+    lines = []
+    if builder.root is not None:
+        wanted = {(one.recipe, "") for one in learnt}
+        wanted |= {(one.recipe, one.data) for one in scorings(of_table)}
+        folders = {builder.source(*each): each[0] for each in sorted(wanted)}
+        lines = [
+            f"{folder}: no such folder; put the pictures of recipe {recipe} there"
+            for folder, recipe in folders.items()
+            if not folder.is_dir()
+        ]
+    # What has no preset for the scale costs its rows alone.
+    told = (lacking(one, builder.scale) for one in learnt if not without_preset(one, builder.scale))
+    lines += dict.fromkeys(line for line in told if line)
     for metric in dict.fromkeys(metric for cell in of_table if (metric := measured_by(cell))):
         try:
-            make_ready(metric)
             builder.tools([metric])
+            if builder.scale.name == "paper":
+                make_ready(metric)
         except UserError as error:
             lines.append(f"{metric}: {error}")
     return lines
+
+
+def make_all(name: str, builder: Builder) -> None:
+    """Data sets, then runs, then results: each that no other process makes, or has made."""
+    of_table, numbers = cells(name), builder.scale.numbers
+    learnt, tested = trainings(of_table), scorings(of_table)
+    data = [(one.recipe, "") for one in learnt] + [(one.recipe, one.data) for one in tested]
+    share(builder, {builder.data_folder(*each): partial(builder.data, *each) for each in data})
+    # All rows of a seed before the next seed: what there is when time ends can be compared.
+    runs = [one.seeded(number) for number in numbers for one in learnt]
+    # Those that begin with another's weights come after all that begin with none.
+    for later in (False, True):
+        own = [one for one in runs if bool(one.init) == later]
+        share(builder, {builder.run_folder(one): partial(builder.run, one) for one in own})
+    scorer = Scorer(name, of_table, builder)
+    share(builder, {scorer.folder(one): partial(scorer.score, one) for one in scorer.all()})
+
+
+def share(builder: Builder, jobs: Mapping[Path, Callable[[], object]]) -> None:
+    """Do the jobs that are not done, with other processes; what fails is noted."""
+    # What the user made lies elsewhere, and is no job.
+    own = {builder.name_of(place): make for place, make in jobs.items() if builder.owns(place)}
+
+    def done(key: str) -> bool:
+        return finished(builder.out / key)
+
+    with closing(builder.sharing.each(list(own), str, done)) as left:
+        for key in left:
+            if builder.over:
+                break
+            try:
+                own[key]()
+            except UserError as error:
+                builder.sharing.fail(key, str(error))
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The results of one table."""
+
+    name: str
+    cells: list[Cell]
+    builder: Builder
+    scored: Scored = field(default_factory=lambda: Scored({}, {}, {}))
+
+    def all(self) -> list[Scoring]:
+        """Every scoring of every seed, blurred pictures first; the log of a run is none."""
+        numbers, found = self.builder.scale.numbers, with_baselines(self.cells)
+        logged = {cell.scoring for cell in self.cells if cell.printed.metric.startswith(CONFIDENCE)}
+        kept = [one for one in found if one not in logged]
+        return [*dict.fromkeys(one.seeded(number) for number in numbers for one in kept)]
+
+    def folder(self, scoring: Scoring) -> Path:
+        """Where a result goes."""
+        called = scoring.name.replace(" ", "-")
+        return self.builder.out / "results" / self.name / place(scoring) / called
+
+    def score(self, scoring: Scoring) -> Made:
+        """A result, made if need be; UserError where it cannot be."""
+        folder, plain = self.folder(scoring), scoring.seeded(0)
+        own = [cell for cell in self.cells if plain in (cell.scoring, cell.baseline)]
+        if any(cell.printed.metric in CAPTIONS for cell in own):
+            self.builder.describe(scoring, folder)
+            return Made(folder, read_caption_summary(folder))
+        wanted = (measured_by(cell) for cell in own or self.of_same_data(scoring))
+        metrics = [*dict.fromkeys(metric for metric in wanted if metric and self.ready(metric))]
+        suite = SUITES[self.name]
+        self.builder.score(scoring, metrics or ["psnr"], folder, suite.protocol, suite.repeats)
+        return Made(folder, read_summary(folder))
+
+    def note(self, scoring: Scoring) -> None:
+        """Score, and keep what it came to, or why it is not there."""
+        try:
+            self.scored.made[scoring] = self.score(scoring)
+        except UserError as error:
+            self.scored.reasons[scoring] = str(error)
+
+    def of_same_data(self, scoring: Scoring) -> list[Cell]:
+        """The cells that are measured on the data of a scoring."""
+        return [c for c in self.cells if c.scoring and place(c.scoring) == place(scoring)]
+
+    def ready(self, metric: str) -> bool:
+        """Whether a metric can be measured on this machine; what it lacks is noted."""
+        unready = self.scored.unready
+        if metric not in unready:
+            try:
+                make_ready(metric)
+                unready[metric] = ""
+            except UserError as error:
+                unready[metric] = str(error)
+        return not unready[metric]
+
+
+def finish(name: str, builder: Builder) -> Reproduced:
+    """The table and its board of all that could be made."""
+    of_table = cells(name)
+    scorer = Scorer(name, of_table, builder)
+    with builder.sharing.claimed(f"tables/{name}"):
+        for scoring in scorer.all():
+            scorer.note(scoring)
+        scored = scorer.scored
+        outcomes = [outcome(cell, scored, builder) for cell in of_table]
+        results = [made.folder for one, made in scored.made.items() if ranked(one, made)]
+        board = builder.out / "leaderboards" / name
+        if results:
+            builder.tell("\nRanking")
+            builder.tell(str(leaderboard(results, board)))
+        csv, page = write(name, builder, outcomes, board if results else None)
+    why = {builder.name_of(Path(key)): told for key, told in builder.failed.items() if told}
+    failed = [f"{key}: {told}" for key, told in why.items()]
+    return Reproduced(csv, page, outcomes, failed)
 
 
 def scorings(of_table: list[Cell]) -> list[Scoring]:
@@ -124,49 +258,6 @@ def measured_by(cell: Cell) -> str:
     return metric if cell.scoring and metric not in CAPTIONS else ""
 
 
-@dataclass(frozen=True)
-class Made:
-    """A result of a table, its summary read."""
-
-    folder: Path
-    summary: Measured
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What was evaluated for a table."""
-
-    made: dict[Scoring, Made]
-    reasons: dict[Scoring, str]  # why one was not made
-    unready: dict[str, str]  # metric -> why it cannot be measured here
-
-
-def score_all(name: str, of_table: list[Cell], builder: Builder) -> Scored:
-    """Make everything the cells need, one after the other; what fails is noted."""
-    suite, scored = SUITES[name], Scored({}, {}, {})
-    for scoring in [*with_baselines(of_table)]:
-        own = [cell for cell in of_table if scoring in (cell.scoring, cell.baseline)]
-        if any(cell.printed.metric.startswith(CONFIDENCE) for cell in own):
-            continue  # read from the log of the run
-        metrics = dict.fromkeys(
-            metric
-            for cell in own or [c for c in of_table if same_data(c, scoring)]
-            if (metric := measured_by(cell)) and ready(metric, scored)
-        )
-        folder = builder.out / "results" / name / place(scoring) / scoring.name.replace(" ", "-")
-        try:
-            if any(cell.printed.metric in CAPTIONS for cell in own):
-                builder.describe(scoring, folder)
-                scored.made[scoring] = Made(folder, read_caption_summary(folder))
-                continue
-            asked = list(metrics) or ["psnr"]
-            builder.score(scoring, asked, folder, suite.protocol, suite.repeats)
-            scored.made[scoring] = Made(folder, read_summary(folder))
-        except UserError as error:
-            scored.reasons[scoring] = str(error)
-    return scored
-
-
 def with_baselines(of_table: list[Cell]) -> list[Scoring]:
     """The scorings of a table, after the blurred pictures of each data set that is restored."""
     pictured = [c for c in of_table if not c.printed.metric.startswith((CONFIDENCE, *CAPTIONS))]
@@ -175,87 +266,11 @@ def with_baselines(of_table: list[Cell]) -> list[Scoring]:
     return [*dict.fromkeys([*blurred, *scorings(of_table)])]
 
 
-def same_data(cell: Cell, scoring: Scoring) -> bool:
-    """Whether a cell is measured on the data of a scoring."""
-    return bool(cell.scoring) and place(cell.scoring) == place(scoring)
-
-
-def place(scoring: Scoring | None) -> str:
+def place(scoring: Scoring) -> str:
     """The folder of a data set among results."""
-    return f"{scoring.recipe}-{scoring.data.lower()}".replace(" ", "-") if scoring else ""
-
-
-def ready(metric: str, scored: Scored) -> bool:
-    """Whether a metric can be measured on this machine; what it lacks is noted."""
-    if metric not in scored.unready:
-        try:
-            make_ready(metric)
-            scored.unready[metric] = ""
-        except UserError as error:
-            scored.unready[metric] = str(error)
-    return not scored.unready[metric]
-
-
-def outcome(cell: Cell, scored: Scored, builder: Builder) -> Outcome:
-    """A cell and what was measured for it, in the unit that is printed."""
-    if not cell.scoring:
-        return Outcome(cell, None, cell.reason)
-    if cell.printed.metric.startswith(CONFIDENCE):
-        return confidence(cell, builder)
-    reason = scored.reasons.get(cell.scoring) or scored.unready.get(metric_of(cell), "")
-    if cell.baseline:
-        reason = reason or scored.reasons.get(cell.baseline, "")
-    if reason:
-        return Outcome(cell, None, f"not available: {reason}")
-    made = scored.made[cell.scoring]
-    value = read(cell, made.summary)
-    if cell.baseline and value is not None:
-        before = scored.made[cell.baseline].summary.means["psnr"]
-        value = None if before is None else value - before
-    if value is None:
-        why = made.summary.missing.get(metric_of(cell), "no picture has a value")
-        return Outcome(cell, None, f"not available: {why}", made.folder)
-    if cell.printed.unit == "%":
-        value *= 100
-    return Outcome(cell, value, "", made.folder, made.summary)
-
-
-def read(cell: Cell, summary: Measured) -> float | None:
-    """A cell's number in a summary."""
-    metric = cell.printed.metric
-    if metric == "seconds":
-        median = summary.milliseconds_median
-        return None if median is None else median / 1000
-    if metric == "iterations":
-        return summary.figures.get("iterations")
-    return summary.means.get(metric_of(cell))
-
-
-def confidence(cell: Cell, builder: Builder) -> Outcome:
-    """A confidence in a face class, from the log of UMSN's own stage."""
-    printed, training = cell.printed, cell.scoring.training if cell.scoring else None
-    if training is None:
-        return Outcome(cell, None, cell.reason)
-    try:
-        logged = confidence_table(run := builder.run(training))
-    except UserError as error:
-        return Outcome(cell, None, f"not available: {error}")
-    wanted = int(printed.subset.split(", ")[1].split(" ")[0]) / CONFIDENCE_STEPS
-    at = max(0, int(logged.index.searchsorted(wanted * logged.index[-1], side="right")) - 1)
-    classes = ("background", "skin", "parts", "hair")
-    number = classes.index(printed.metric.removeprefix(CONFIDENCE))
-    return Outcome(cell, float(logged.iloc[at, number]), "", run)
+    return f"{scoring.recipe}-{scoring.data.lower()}".replace(" ", "-")
 
 
 def ranked(scoring: Scoring, made: Made) -> bool:
     """Whether a result can stand on a board: not captions, nor what a tool of its own measured."""
     return not scoring.tool and bool(made.summary.images) and made.summary.protocol in PROTOCOLS
-
-
-def keep_to_scale(out: Path, scale: Scale, steps: int | None) -> None:
-    """Note in `out` at which scale it is made; UserError where it is another."""
-    wanted = {"scale": scale, "steps": steps}
-    if CLAIM.find(Folder(out)):
-        CLAIM.refuse_other(Folder(out), changed(read_json(out / SCALE), wanted))
-    else:
-        write_json(out / SCALE, wanted)

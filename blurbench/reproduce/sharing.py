@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -37,7 +37,7 @@ class Sharing:
 
     def each(
         self, jobs: Sequence[Job], name: Callable[[Job], str], done: Callable[[Job], bool]
-    ) -> Iterator[Job]:
+    ) -> Generator[Job, None, None]:
         """Each job that is neither done nor failed, its claim held until the next is asked for.
 
         Those that others hold come last: they are waited for, and taken over where their process

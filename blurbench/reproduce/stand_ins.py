@@ -24,6 +24,7 @@ class StandIn:
     source: str
     blur: str = "its own"  # in words, of the kind of blur
     replicas: tuple[int, int] = (2, 1)  # of a picture: train, test
+    more: int = 4  # times as many of a picture to train, where all pictures there are count
     images: tuple[int, int] = (TRAIN, TEST)
     severity: tuple[float, float] | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)  # other fields of the recipe
@@ -41,7 +42,7 @@ STAND_INS: dict[str, StandIn] = {
     "gopro": StandIn("demo", PHOTOS, MOVED),
     "hide": StandIn("demo", PHOTOS, f"{MOVED}; longer than for GoPro", severity=(0.5, 0.9)),
     "realblur-j": StandIn("realistic", PHOTOS, "camera shake in linear light, saturation, noise"),
-    "concert": StandIn("concert", PHOTOS, replicas=(7, 7)),
+    "concert": StandIn("concert", PHOTOS, replicas=(7, 7), more=1),
     "concert-partial": StandIn("concert-partial", PHOTOS, images=(0, TEST)),
     "umsn-faces": StandIn("umsn-faces", FACES, images=(TRAIN, 0)),
     "umsn-faces-test": StandIn("umsn-faces-test", FACES, images=(0, TEST)),
@@ -52,22 +53,27 @@ STAND_INS: dict[str, StandIn] = {
         changes={"recognition": Recognition(probes=12, gallery=3)},
     ),
     "pubfig": StandIn(
-        "umsn-faces-test", FACES, "trajectories, as in umsn-faces-test", (1, 2), (0, TEST)
+        "umsn-faces-test", FACES, "trajectories, as in umsn-faces-test", (1, 2), images=(0, TEST)
     ),
 }
 
 
-def stand_in(name: str) -> tuple[Recipe, StandIn]:
-    """The recipe that stands in for `name`, and what it is; UserError where there is none."""
+def stand_in(name: str, all_there_are: bool = False) -> tuple[Recipe, StandIn]:
+    """The recipe that stands in for `name`, and what it is; UserError where there is none.
+
+    A handful of pictures, or all that the built-in source has.
+    """
     if name not in STAND_INS:
         raise UserError(f"recipe {name} has no stand-in on built-in pictures")
     made = STAND_INS[name]
     recipe = load_recipe(made.recipe)
+    train, test = (None if all_there_are and count else count for count in made.images)
+    replicas = made.replicas[0] * (made.more if all_there_are else 1)
     changes: dict[str, Any] = {
         "name": f"{name}-stand-in",
         "title": f"Stand-in for {name}: {made.describe()}",
-        "images": Images(train=made.images[0], val=0, test=made.images[1]),
-        "replicas": Replicas(train=made.replicas[0], test=made.replicas[1]),
+        "images": Images(train=train, val=0, test=test),
+        "replicas": Replicas(train=replicas, test=made.replicas[1]),
         **made.changes,
     }
     if made.severity:

@@ -5,11 +5,12 @@ VARIANTS say the rest.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from blurbench.errors import UserError
 from blurbench.ranking.printed import Printed, PrintedTable, table, tables
+from blurbench.reproduce.scales import BRMR, BUDGETS, Samples
 
 Settings = tuple[tuple[str, Any], ...]  # fields of a preset that differ
 # The pictures themselves, where nothing is restored.
@@ -26,14 +27,23 @@ class Training:
     preset: str
     recipe: str
     settings: Settings = ()
-    steps: int | None = None  # of preset `paper`, where the settings leave stages out
+    steps: int | None = None  # of preset `paper`, where no stage of it restores
+    samples: Samples | None = None  # that its restoring stages see; None: as its preset says
+    init: "Training | None" = None  # whose weights it begins with
+    seed: int = 0
 
     @property
     def name(self) -> str:
         """What it is called: on boards, and as a folder."""
         changed = [f"{key}-{_plain(value)}" for key, value in self.settings]
         preset = [] if self.preset == "paper" else [self.preset]
-        return "_".join([self.model, *preset, *changed])
+        seed = [f"seed-{self.seed}"] if self.seed else []
+        return "_".join([self.model, *preset, *changed, *seed])
+
+    def seeded(self, seed: int) -> "Training":
+        """The same with another seed, as are the first weights that it begins with."""
+        init = self.init.seeded(seed) if self.init else None
+        return replace(self, seed=seed, init=init)
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,15 @@ class Scoring:
         restored = by.name if isinstance(by, Training) else PICTURES[by]
         return f"{self.tool[1].name} on {restored}" if self.tool else restored
 
+    def seeded(self, seed: int) -> "Scoring":
+        """The same with what was trained from another seed."""
+        by, tool = self.restored_by, self.tool
+        return replace(
+            self,
+            restored_by=by.seeded(seed) if isinstance(by, Training) else by,
+            tool=(tool[0], tool[1].seeded(seed)) if tool else None,
+        )
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -81,6 +100,9 @@ class Suite:
     protocol: str = "wang-rgb"
     repeats: int = 1  # evaluations to average, of a model that draws noise
     note: str = ""  # what is our choice, or known to differ
+    unread: Mapping[str, str] = field(default_factory=dict)  # how a subset begins -> why it is none
+    # Method that goes on from another row's -> that row's, and why it may end below it.
+    first_stages: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,6 +113,7 @@ class Variant:
     model: str = ""  # in place of the row's
     preset: str = ""  # in place of the row's
     steps: int | None = None
+    init: tuple[str, str] | None = None  # model and preset whose trained weights it begins with
     tool: str = ""  # what its network is used as; the pictures are not restored then
     restored_by: Literal["", "blur", "sharp"] = ""
 
@@ -103,7 +126,11 @@ FACES = {
 }
 UNSTATED = "The paper does not state its SSIM."
 GOPRO_SSIM = f"{UNSTATED} gopro-matlab is that of the numbers which it quotes from other papers."
-TUNED = "MIMO-UNetPlus+SP is printed after fine-tuning; here it is trained from the start."
+TUNED = (
+    "MIMO-UNetPlus+SP begins with the trained weights of MIMO-UNetPlus, as the paper says, and "
+    "so has seen as many samples again before."
+)
+NET0 = "UNet is sp:net0, with the perceptual loss that UNet+SP has: SP's table 4 prints it so."
 
 SUITES: dict[str, Suite] = {
     "s3e-1": Suite(note=UNSTATED),
@@ -115,19 +142,20 @@ SUITES: dict[str, Suite] = {
     "s3e-3": Suite(
         trained_on={"": "lesssev-blurdata"},
         note="Sharp photographs: those of LessSev-BlurData, in training too. METEOR and SPICE need "
-        "Java.",
+        "Java. S3E-Deblur (ImC) is s3e-imc, which never learns together with deblurring.",
     ),
     "sp-1": Suite(
         protocol="gopro-matlab",
-        note=f"{GOPRO_SSIM} {TUNED} Seconds are of this machine, on its pictures; printed: an RTX "
-        "3090.",
+        note=f"{GOPRO_SSIM} {NET0} {TUNED} Seconds are of this machine, on its pictures; printed: "
+        "an RTX 3090.",
     ),
     "sp-2": Suite(
         trained_on={"hide": "gopro"},
         protocol="gopro-matlab",
-        note=f"{GOPRO_SSIM} {TUNED} Whether RealBlur-J was aligned is not stated: here it is not.",
+        note=f"{GOPRO_SSIM} {NET0} {TUNED} Whether RealBlur-J was aligned is not stated: here it "
+        "is not.",
     ),
-    "sp-3": Suite(protocol="gopro-matlab"),
+    "sp-3": Suite(protocol="gopro-matlab", note=NET0),
     "sp-4": Suite(
         protocol="gopro-matlab",
         repeats=10,
@@ -145,16 +173,30 @@ SUITES: dict[str, Suite] = {
     "umsn-6": Suite(trained_on=FACES, note=UNSTATED),
     "umsn-7": Suite(
         trained_on=FACES,
-        note="Printed: two pictures. Here: the mean over training pictures at that step, so both "
-        "pictures have the same value. Where a run is shorter, the same part of it.",
+        note="Printed: two pictures. Here: the mean over training pictures at that step, which "
+        "stands for both and counts once. Where a run is shorter, the same part of it.",
+        unread={"image 2": "the log has one mean over pictures, which stands at image 1"},
     ),
     "umsn-text": Suite(trained_on=FACES, note=UNSTATED),
-    "brmr-2": Suite(),
-    "brmr-3": Suite(note="Seconds are of this machine, on its pictures; printed: a GTX 1080."),
+    "brmr-2": Suite(
+        note=f"The paper names no epochs: {BRMR['concert'].words} are our choice.",
+        first_stages={
+            "adversarial BRMR": (
+                "iGAN",
+                "pGAN restores again the windows that iGAN's discriminator finds blurred, and the "
+                "discriminator alone decides whether that is kept: PSNR has no say. A pGAN that "
+                "has seen too few samples makes such windows worse",
+            )
+        },
+    ),
+    "brmr-3": Suite(
+        note=f"The paper names no epochs: {BRMR['gopro'].words} are our choice. Seconds are of "
+        "this machine, on its pictures; printed: a GTX 1080."
+    ),
     "brmr-text": Suite(
         trained_on={"concert-partial": "concert"},
-        note="The discriminator that finds squares learns partly blurred pictures too, which the "
-        "paper leaves open.",
+        note="The discriminator that finds squares is of iGAN alone. It learns partly blurred "
+        "pictures too, which the paper leaves open.",
     ),
 }
 
@@ -176,7 +218,14 @@ VARIANTS: dict[tuple[str, str], Variant] = {
     ),
     ("umsn-5", "Clear images"): Variant(restored_by="sharp"),
     ("umsn-5", "Blurred images"): Variant(restored_by="blur"),
-    ("brmr-text", "iGAN discriminator"): Variant((("blur_negatives", True),), tool="detector"),
+    ("brmr-text", "iGAN discriminator"): Variant(
+        (("blur_negatives", True),), model="igan", tool="detector"
+    ),
+    ("sp-1", "UNet"): Variant(model="sp", preset="net0"),
+    ("sp-2", "UNet"): Variant(model="sp", preset="net0"),
+    ("sp-3", "Ours-UNet"): Variant(model="sp", preset="net0"),
+    ("sp-1", "MIMO-UNetPlus+SP"): Variant(init=("mimo-unet-plus", "paper")),
+    ("sp-2", "MIMO-UNetPlus+SP"): Variant(init=("mimo-unet-plus", "paper")),
 }
 # Read from what a run or a result says beside its scores; of `confidence-`, whatever follows.
 BESIDE = ("seconds", "iterations", "psnr-gain")
@@ -192,10 +241,11 @@ def cells(name: str) -> list[Cell]:
 
 
 def trainings(of: list[Cell]) -> list[Training]:
-    """Each training once, in the order of the table."""
+    """Each training once, in the order of the table; after those whose weights it begins with."""
     scorings = [one for cell in of for one in (cell.baseline, cell.scoring) if one]
     found = [one.training for one in scorings if one.training]
-    return [*dict.fromkeys([*found, *(one.tool[1] for one in scorings if one.tool)])]
+    found += [one.tool[1] for one in scorings if one.tool]
+    return [*dict.fromkeys(each for one in found for each in (one.init, one) if each)]
 
 
 # What the user brings at paper scale beside pictures and the weights that models name.
@@ -239,8 +289,16 @@ def _cell(whole: PrintedTable, position: int) -> Cell:
     variant = VARIANTS.get((whole.name, printed.method), Variant())
     if not printed.model and not variant.restored_by:
         return Cell(printed, reason="printed only: a method that is not here")
-    reason = _unavailable(printed, variant)
-    if reason:
+    unread = SUITES[whole.name].unread
+    reason = next(
+        (
+            f"not available: {why}"
+            for start, why in unread.items()
+            if printed.subset.startswith(start)
+        ),
+        "",
+    )
+    if reason := reason or _unavailable(printed, variant):
         return Cell(printed, reason=reason)
     baseline = None
     if printed.metric == "psnr-gain":
@@ -248,6 +306,12 @@ def _cell(whole: PrintedTable, position: int) -> Cell:
         if baseline is None:
             return Cell(printed, reason="not available: its baseline is printed only")
     return Cell(printed, _scoring(whole.name, printed, variant), baseline)
+
+
+def _unread(printed: Printed) -> str:
+    unread = SUITES[printed.table].unread.items()
+    found = [why for start, why in unread if printed.subset.startswith(start)]
+    return f"not available: {found[0]}" if found else ""
 
 
 def _unavailable(printed: Printed, variant: Variant) -> str:
@@ -297,7 +361,9 @@ def _scoring(name: str, printed: Printed, variant: Variant) -> Scoring:
     settings = variant.settings
     if printed.metric in CAPTIONS and not recipe:
         settings = (*settings, ("input", SHARP))
-    training = Training(model, preset, learnt, settings, variant.steps)
+    samples = BUDGETS[name][learnt]
+    init = Training(*variant.init, learnt, samples=samples) if variant.init else None
+    training = Training(model, preset, learnt, settings, variant.steps, samples, init)
     if variant.tool:
         shown: Literal["blur", "sharp"] = "sharp" if printed.subset == SHARP else "blur"
         return Scoring(tested, printed.data, shown, (variant.tool, training))

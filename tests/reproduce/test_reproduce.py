@@ -17,13 +17,20 @@ from blurbench.ranking.printed import Printed, PrintedTable, tables
 from blurbench.recipes.recipe import Recognition
 from blurbench.reproduce import build, reproduce, side_by_side
 from blurbench.reproduce.build import Builder
+from blurbench.reproduce.outcomes import Outcome
 from blurbench.reproduce.reproduce import missing
-from blurbench.reproduce.side_by_side import Outcome, render_csv, render_page
+from blurbench.reproduce.scales import DEMO_SAMPLES, Scale
+from blurbench.reproduce.side_by_side import render_csv, render_page
 from blurbench.reproduce.stand_ins import STAND_INS, StandIn
 from blurbench.reproduce.suites import Cell, Scoring, Training, cells
 from blurbench.scoring import captions as captioning
 
 Row = dict[str, str]
+SHORT = Scale(share=16 / DEMO_SAMPLES)
+
+
+def quietly(_line: str) -> None:
+    pass
 
 
 @pytest.fixture(autouse=True)
@@ -39,12 +46,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     table: str, out: Path, methods: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> list[Row]:
-    """Some methods of a table, with as few steps as a training has stages."""
+    """Some methods of a table, with sixteen samples each."""
     chosen = [cell for cell in cells(table) if cell.printed.method in methods]
     monkeypatch.setattr(reproduce, "cells", lambda _: chosen)
     whole = PrintedTable(**{**tables()[table].__dict__, "cells": tuple(c.printed for c in chosen)})
     monkeypatch.setattr(side_by_side, "table", lambda _: whole)
-    done = reproduce.reproduce(table, out, steps=4, tell=lambda _: None)
+    done = reproduce.reproduce(table, out, scale=SHORT, tell=quietly)
     assert done.failed == []
     assert done.page.read_text().startswith("<!DOCTYPE html>")
     return read(done.csv)
@@ -64,11 +71,14 @@ def test_s3e_restores_and_resumes(tmp_path, monkeypatch):
         assert float(row["difference"]) == pytest.approx(
             float(row["measured"]) - float(row["printed"]), abs=1e-4
         )
-        assert (row["scale"], row["preset"], row["steps"]) == ("demo", "tiny", "4")
+        assert (row["scale"], row["preset"], row["samples"]) == ("demo", "tiny", "16")
+        assert (row["seeds"], row["device"]) == ("1", "cpu")
+        assert float(row["training_seconds"]) > 0
         assert "built-in photographs" in row["stand_in"]
         assert (row["trained_on"], row["recipe"]) == ("sev-blurdata", "sev-gopro")
         summary = json.loads((tmp_path / row["made_from"] / "summary.json").read_text())
         assert summary["data"]["digest"] == row["digest"]
+    assert [row["samples_beside"] for row in rows] == ["", "tree 8"] * 2
     weights = sorted(tmp_path.glob("runs/*/*/model.safetensors"))
     before = [(path, path.stat().st_mtime_ns) for path in weights]
     table = (tmp_path / "s3e-2.csv").read_bytes()
@@ -82,8 +92,8 @@ def test_s3e_restores_and_resumes(tmp_path, monkeypatch):
     assert "Demo scale" in page
     assert "leaderboards/s3e-2/leaderboard.html" in page
     assert (tmp_path / "leaderboards/s3e-2/leaderboard.html").is_file()
-    with pytest.raises(UserError, match="a reproduction of another steps"):
-        reproduce.reproduce("s3e-2", tmp_path, steps=5, tell=lambda _: None)
+    with pytest.raises(UserError, match="a reproduction of another seeds"):
+        reproduce.reproduce("s3e-2", tmp_path, scale=Scale(seeds=2), tell=quietly)
 
 
 @pytest.mark.slow
@@ -134,8 +144,10 @@ def test_umsn_masks_and_confidences(tmp_path, monkeypatch):
     assert [row["status"] for row in masks] == ["measured"] * 4
     assert not (tmp_path / "leaderboards").exists()  # tools of their own: nothing to rank
     rows = run("umsn-7", tmp_path, ("UMSN",), monkeypatch)
-    assert all(0 < float(row["measured"]) < 1 for row in rows)
-    assert len({row["measured"] for row in rows if "image 1" in row["subset"]}) > 1
+    assert [row["status"] for row in rows] == ["measured"] * 12 + ["not available"] * 12
+    assert all(0 < float(row["measured"]) < 1 for row in rows[:12])
+    assert len({row["measured"] for row in rows[:12]}) > 1
+    assert "stands at image 1" in rows[12]["reason"]
 
 
 @pytest.mark.slow
@@ -160,7 +172,7 @@ def test_what_fails_costs_the_others_nothing(tmp_path, monkeypatch):
     chosen = [c for c in cells("s3e-2") if c.printed.method in ("U-Deconv", "DeblurGAN")]
     monkeypatch.setattr(reproduce, "cells", lambda _: chosen)
     monkeypatch.setattr(side_by_side, "sections", lambda *_: [])
-    done = reproduce.reproduce("s3e-2", tmp_path, steps=4, tell=lambda _: None)
+    done = reproduce.reproduce("s3e-2", tmp_path, scale=SHORT, tell=quietly)
     [failed] = done.failed
     why = failed.removeprefix("runs/sev-blurdata/udeconv: ")
     told = r"RuntimeError: out of memory and more \(reproduce/build\.py:\d+\)"
@@ -193,14 +205,14 @@ def test_what_is_missing_is_listed_before_anything_starts(tmp_path, monkeypatch)
 
 
 def test_nothing_is_missing_at_demo_scale(tmp_path):
-    assert all(missing(name, Builder(tmp_path, None)) == [] for name in tables())
+    assert all(missing(name, Builder(tmp_path)) == [] for name in tables())
 
 
 def test_the_users_data_are_read_where_they_lie(tmp_path):
     root, made = tmp_path / "root", tmp_path / "made"
     for role in ("blur", "sharp"):
         tiny_data.write_photos(root / "pubfig" / role, 2)
-    builder = Builder(tmp_path / "out", root, tell=lambda _: None)
+    builder = Builder(tmp_path / "out", root, Scale("paper"), tell=quietly)
     assert builder.data("pubfig") == tmp_path / "out" / "data" / "pubfig"
     assert json.loads((builder.data("pubfig") / "dataset.json").read_text())["counts"] == {
         "test": 2
@@ -221,11 +233,11 @@ def test_names_are_harmless_in_both_files(tmp_path):
     cell = {**tables()["brmr-2"].cells[0].__dict__, "method": "=cmd()", "note": bad}
     printed = Printed(**{**cell, "data": bad})
     scoring = Scoring("concert", bad, Training("deepdeblur", "paper", "concert"))
-    builder = Builder(tmp_path, None)
+    builder = Builder(tmp_path)
     outcomes = [Outcome(Cell(printed, scoring), None, f"not available: {bad}")]
-    assert ",'=cmd()," in render_csv("brmr-2", "demo", builder, outcomes)
+    assert ",'=cmd()," in render_csv("brmr-2", builder, outcomes)
     whole = PrintedTable(**{**tables()["brmr-2"].__dict__, "cells": (printed,)})
-    page = render_page(whole, "demo", builder, outcomes, None)
+    page = render_page(whole, builder, outcomes, None)
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
 

@@ -1,0 +1,127 @@
+"""A training as it runs at one scale: preset, changed fields, steps, and what these spend."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from blurbench.errors import UserError
+from blurbench.files import read_jsonl
+from blurbench.models import build, model_class
+from blurbench.models.base import Model
+from blurbench.reproduce.scales import Scale, ScaleName
+from blurbench.reproduce.suites import Settings, Training
+from blurbench.runs.folder import LOG
+from blurbench.training.budget import Budget, spent, steps_for
+
+DEMO_CROP = 64  # px
+DEMO_BATCH = 4
+# Fields that say how large a network is or how long it learns: at the smaller scales those of
+# their preset stay.
+OF_SIZE = {"steps", "batch_size", "crop_size", "crops", "batches", "inner", "blocks"}
+OF_SIZE |= {"backbone_preset"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What `train` is asked for."""
+
+    preset: str
+    settings: dict[str, Any]
+    model: Model  # without any memory: its stages and config
+    steps: int  # of all stages together
+
+    @property
+    def budget(self) -> Budget:
+        """What the steps spend."""
+        return spent(self.model, self.steps)
+
+    @property
+    def teacher(self) -> str:
+        """A frozen network whose features it learns; empty for none."""
+        return taught_by(self.model.config.model_dump())
+
+
+def planned(training: Training, scale: Scale) -> Planned:
+    """How a training runs at a scale; UserError where the model has no preset for it."""
+    preset, settings = fields(training, scale)
+    model = skeleton(training.model, training.preset, training.settings, scale.name)
+    steps = training.steps if scale.name == "paper" else None
+    if steps is None and training.samples is None:
+        steps = model.config.steps
+    if steps is None and training.samples is not None:
+        seen = training.samples.at(scale)
+        alone = all(stage.beside for stage in model.stages())  # it restores nothing
+        steps = seen // model.config.batch_size if alone else steps_for(model, seen)
+    assert steps is not None
+    return Planned(preset, settings, model, steps)
+
+
+@cache
+def skeleton(model: str, preset: str, settings: Settings, scale: ScaleName) -> Model:
+    """A model as a scale trains it, whatever its recipe, seed and steps; it takes no memory."""
+    wanted, changed = fields(Training(model, preset, "", settings), Scale(scale))
+    with torch.device("meta"):
+        return build(model, wanted, **changed)
+
+
+def taught_by(config: dict[str, Any]) -> str:
+    """The network that a preset learns features of, beside sharp pictures; empty for none."""
+    return str(config["teacher"]) if config.get("prior_weight") and "teacher" in config else ""
+
+
+def fields(training: Training, scale: Scale) -> tuple[str, dict[str, Any]]:
+    """The preset that is trained, and what differs from it.
+
+    At the smaller scales that scale's preset, with what the wanted one is about: a prior without
+    CLC stays one without CLC. UserError where the model has no preset for the scale.
+    """
+    if scale.name == "paper":
+        return training.preset, dict(training.settings)
+    if why := without_preset(training, scale):
+        raise UserError(why)
+    presets = model_class(training.model).PRESETS
+    paper, wanted = (presets[name].model_dump() for name in ("paper", training.preset))
+    changed = {key: wanted[key] for key in wanted if wanted[key] != paper[key]}
+    settings = {key: changed[key] for key in changed.keys() - OF_SIZE}
+    if scale.name == "demo":
+        tiny = presets["tiny"]
+        # Averaged weights would still be those of the start after so few steps; and the numbers
+        # are to be the same on every processor.
+        settings |= {"ema": None, "precision": "fp32", "crops": (), "batches": ()}
+        settings["batch_size"] = min(DEMO_BATCH, tiny.batch_size)
+        if tiny.crop_size:
+            settings["crop_size"] = min(DEMO_CROP, tiny.crop_size)
+    small = presets[scale.preset].model_dump()
+    differing = {key: value for key, value in settings.items() if value != small[key]}
+    return scale.preset, differing | dict(training.settings)
+
+
+def without_preset(training: Training, scale: Scale) -> str:
+    """That a model has no preset for the scale, in one line; empty where it has."""
+    if not scale.preset or scale.preset in model_class(training.model).PRESETS:
+        return ""
+    return f"{training.model} has no preset {scale.preset}, which --scale {scale.name} trains"
+
+
+def beside(training: Training, scale: Scale) -> dict[str, int]:
+    """Samples of each stage beside the restoring ones, and of the weights that it begins with."""
+    found = dict(planned(training, scale).budget.beside)
+    if training.init:
+        first = planned(training.init, scale).budget
+        found[f"first weights of {training.init.model}"] = first.restoring
+    return found
+
+
+def training_seconds(run: Path) -> float | None:
+    """Seconds that the steps of a run took, by its log; None where it has none."""
+    if not (run / LOG).is_file():
+        return None
+    seconds, before = 0.0, 0
+    for row in read_jsonl(run / LOG):
+        if "seconds_per_step" in row:
+            seconds += row["seconds_per_step"] * (row["step"] - before)
+            before = row["step"]
+    return seconds or None
