@@ -11,6 +11,7 @@ from blurbench.files import read_jsonl
 from blurbench.models.umsn.explain import CLASS_NAMES, COLOURS
 from blurbench.runs.folder import LOG
 
+NO_STAGES = ("validation", "identity", "sample")  # rows about single pictures, or the val split
 COLUMNS = [f"confidence_{number}" for number in range(1, len(CLASS_NAMES) + 1)]
 
 
@@ -21,7 +22,7 @@ def confidence_table(run: Path, iterations: tuple[int, ...] = ()) -> pd.DataFram
     before each of them. UserError where a run logged no confidences.
     """
     path = run / LOG
-    rows = [row for row in read_jsonl(path) if row["stage"] != "validation"]
+    rows = [row for row in read_jsonl(path) if row["stage"] not in NO_STAGES]
     found = pd.DataFrame([row for row in rows if COLUMNS[0] in row])
     if found.empty:
         raise UserError(f"{path}: no confidences; only UMSN's stage `network` logs them")

@@ -85,6 +85,8 @@ def run(tmp_path):
         values = {f"confidence_{i}": step / 30 - i / 100 for i in (1, 2, 3, 4)}
         rows.append({"step": step, "stage": "network", **values})
         rows.append({"step": step, "stage": "validation", "psnr": 20.0})
+        of_one = dict.fromkeys(values, 0.5)
+        rows.append({"step": step, "stage": "sample", "id": "face", **of_one})
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (tmp_path / "log.jsonl").write_text(lines)
     return tmp_path
