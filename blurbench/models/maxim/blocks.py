@@ -215,7 +215,7 @@ class Gates(nn.Module):
 
 
 class CrossGating(nn.Module):
-    """Cross-gating block: two signals, each gated by the other (Fig. 2c, eqs. 2 to 4)."""
+    """Cross-gating block: two signals, each gated by the other (Fig. 2c)."""
 
     def __init__(self, inputs: int, width: int, size: int, half: int | None = None) -> None:
         """`inputs` channels of x; `half` channels of y, where y is of half its size."""

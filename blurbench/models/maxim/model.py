@@ -28,7 +28,7 @@ class MAXIMConfig(ModelConfig):
     sizes: tuple[Side, Side] = Field(
         (16, 8), description="sides of blocks and grids: at full and half size, and below"
     )
-    fft_weight: float = Field(0.1, ge=0, description="lambda of eq. 5")
+    fft_weight: float = Field(0.1, ge=0, description="lambda, of the loss of spectra")
     rate: float = Field(2e-4, gt=0)
     lowest_rate: float = Field(1e-7, ge=0, description="at the end of the cosine")
     clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
@@ -109,7 +109,7 @@ class MAXIM(Model):
         return (self.network,)
 
     def loss(self, batch: Batch) -> Losses:
-        """Eq. 5: Charbonnier loss and lambda times that of the spectra, of all stages and sizes."""
+        """Charbonnier loss and lambda times that of the spectra, of all stages and sizes (3.4)."""
         stages = self.network(batch["blur"])
         sharp = targets(batch["sharp"])[::-1]
         pairs = [pair for restored in stages for pair in zip(restored, sharp, strict=True)]
