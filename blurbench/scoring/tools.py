@@ -21,7 +21,7 @@ from blurbench.runs.trained import TrainedModel
 
 # `--using NAME=VALUE`, by name: what it is for, and what it is.
 TOOLS = {
-    "segmenter": "finds face classes: a run of umsn",
+    "segmenter": "finds face classes: a run of umsn that learnt to, hence not with maps=labels",
     "detector": "finds blurred squares: a run of igan or brmr trained with blur_negatives",
     "features": "gives deep features: VGG-Face weights, a .pt2 network, or 'pixels'",
     "embedding": "recognises faces: a .pt2 network, VGG-Face weights, or 'pixels'",
@@ -82,7 +82,7 @@ class MetricInputs:
             return load_features(value)
         run = load_run(Path(value), self.device)
         method = {"segmenter": "face_maps", "detector": "blurred_boxes"}[name]
-        if not hasattr(run.model, method):
+        if not hasattr(run.model, method) or run.model.restore_labels:
             raise UserError(f"--using {name}={value}: a run of {run.name}; it {TOOLS[name]}")
         return segmenter(run) if name == "segmenter" else detector(run)
 

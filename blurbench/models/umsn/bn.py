@@ -6,9 +6,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Stage, signed
+from blurbench.models.parts.small import FACES
 from blurbench.models.umsn import losses
 from blurbench.models.umsn.base import PAPER, BaseNetModel
-from blurbench.models.umsn.config import INNER, BaseNetConfig
+from blurbench.models.umsn.config import INNER, INNER_SMALL, BaseNetConfig
 from blurbench.models.umsn.network import BaseNet
 
 # As wide as UMSN has parameters, inside its ResBlocks: the paper says so and prints no width.
@@ -33,11 +34,23 @@ class BN(BaseNetModel):
             steps=2_000,
             batch_size=8,
             crop_size=64,
+            precision="auto",
             ema=0.99,
             width=16,
             refine_width=8,
             perceptual_weight=0,
             rate=2e-3,
+            schedule="cosine",
+            clip=1.0,
+        ),
+        "small": BaseNetConfig(
+            **FACES,
+            steps=4_700,
+            width=16,
+            inner=INNER_SMALL["bn"],
+            refine_width=8,
+            perceptual_weight=0,
+            rate=1e-3,
             schedule="cosine",
             clip=1.0,
         ),

@@ -1,5 +1,6 @@
 """UMSN: the model and its four stages of training (section IV-A)."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -7,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blurbench.models.base import Batch, Loss, Losses, Maps, Stage, pad, signed
+from blurbench.errors import UserError
+from blurbench.models.base import Batch, Figures, Labels, Loss, Losses, Maps, Stage, pad, signed
 from blurbench.models.umsn import losses
 from blurbench.models.umsn.base import PAPER, BaseNetModel
 from blurbench.models.umsn.blocks import CLASSES, half_size
@@ -33,6 +35,9 @@ class UMSN(BaseNetModel):
         """Build SN and the deblurring network."""
         super().__init__(config)
         c = config
+        self.oracle = c.maps == "labels"
+        self.restore_labels = ("mask",) if self.oracle else ()
+        # An oracle has it too, unused: the other networks then start from the same weights.
         softmax = c.sn_loss == "cross_entropy"
         self.segmentation = Segmentation(c.sn_width, c.refine_width, softmax, c.sn_batch_stats)
         self.network = DeblurNet(
@@ -55,17 +60,34 @@ class UMSN(BaseNetModel):
 
     def restore(self, blur: Tensor) -> Tensor:
         """Deblur with maps predicted from the blurry image; (N, 3, H, W) in [0, 1]."""
-        x = signed(blur)
-        restored, _ = self.network(x, self.segmentation.maps(x))
-        out: Tensor = (restored + 1) / 2
+        self.check_labels()
+        return self.guided(blur, self.segmentation.maps(signed(blur)))
+
+    def restore_labelled(self, blur: Tensor, labels: Sequence[Labels]) -> tuple[Tensor, Figures]:
+        """Deblur with the true masks as maps."""
+        masks = torch.stack([each["mask"] for each in labels]).to(blur)
+        return self.guided(blur, pad(masks, self.multiple)[0]), {}
+
+    def guided(self, blur: Tensor, maps: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1], (N, 4, H, W) -> restored, (N, 3, H, W), not clamped."""
+        out: Tensor = (self.network(signed(blur), maps)[0] + 1) / 2
         return out
+
+    def compute(self, picture: Tensor) -> None:
+        """Maps of any values cost the same."""
+        if self.oracle:
+            self.guided(picture, picture.new_zeros(len(picture), CLASSES, *picture.shape[2:]))
+        else:
+            self.restore(picture)
 
     @torch.no_grad()
     def face_maps(self, image: Tensor) -> Tensor:
         """SN alone: (N, 3, H, W) in [0, 1], any size -> class maps (N, 4, H, W) in [0, 1].
 
-        Background; skin; brows, eyes, nose, lips and teeth; hair.
+        Background; skin; brows, eyes, nose, lips and teeth; hair. UserError of an oracle.
         """
+        if self.oracle:
+            raise UserError("a run with maps=labels has no segmentation network that has learnt")
         padded, (height, width) = pad(image, self.multiple)
         return self.segmentation.maps(signed(padded))[..., :height, :width]
 
@@ -76,8 +98,17 @@ class UMSN(BaseNetModel):
         return self.network.confidence(restored, signed(sharp), maps).mean(2)
 
     @torch.no_grad()
+    def sample_figures(self, blur: Tensor, sharp: Tensor) -> Figures:
+        """C of each class of a face (Fig. 14, Table VII); nothing without CN or SN."""
+        if self.oracle or not self.config.confidence:
+            return {}
+        found = self.face_confidence(blur, sharp)[0]
+        return {f"confidence_{number}": float(c) for number, c in enumerate(found, start=1)}
+
+    @torch.no_grad()
     def explain(self, blur: Tensor) -> Maps:
         """Class maps (Fig. 7), residuals at both sizes and of each class (Fig. 12), half size."""
+        self.check_labels()
         padded, (height, width) = pad(blur, self.multiple)
         x = signed(padded)
         maps = self.segmentation.maps(x)
@@ -93,15 +124,20 @@ class UMSN(BaseNetModel):
         }
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
-        """SN, the F-Nets without their heads, and BN."""
-        return (self.segmentation, *self.network.restoring_modules())
+        """SN (not an oracle's), the F-Nets without their heads, and BN."""
+        sn = () if self.oracle else (self.segmentation,)
+        return (*sn, *self.network.restoring_modules())
 
     def stages(self) -> tuple[Stage, ...]:
-        """SN on sharp, then on blurred faces; the F-Nets; the whole network with CN."""
+        """SN on sharp, then on blurred faces; the F-Nets; the whole network with CN.
+
+        An oracle has no stages of SN; F-Nets and network share its steps.
+        """
         c = self.config
         judge = (self.network.conf_ker,) if c.confidence else ()
         restoring = (*self.network.restoring_modules(), *judge)
-        sn, fnets = (self.segmentation,), self.network.fnets()
+        sn = () if self.oracle else (self.segmentation,)
+        fnets = self.network.fnets()
         updates: tuple[tuple[str, tuple[nn.Module, ...], Loss, float], ...] = (
             ("sn-sharp", sn, partial(self.segmentation_losses, "sharp"), c.sn_rates[0]),
             ("sn-blur", sn, partial(self.segmentation_losses, "blur"), c.sn_rates[1]),
@@ -124,7 +160,7 @@ class UMSN(BaseNetModel):
         c = self.config
         blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
         # Of faces blurred all over, as the F-Nets get them in the next stage.
-        maps = self.maps(blur)
+        (maps,) = self.maps(batch, blur)
         parts = torch.split(maps, 1, 1), torch.split(batch["mask"], 1, 1)
         streams = zip(self.network.fnets(), *parts, strict=True)
         restored = torch.cat(
@@ -145,8 +181,7 @@ class UMSN(BaseNetModel):
         """L_total of eq. 6, for the network and CN together; also logs C of each class."""
         blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
         # The paper has no labels here: SN gives the maps of both images.
-        # One pass: SN is frozen and in eval mode, so that pictures do not touch each other.
-        maps, sharp_maps = self.maps(torch.cat([blur, sharp])).chunk(2)
+        maps, sharp_maps = self.maps(batch, blur, sharp)
         restored = self.network(blur, maps)
         confidence = None
         if self.config.confidence:
@@ -165,6 +200,9 @@ class UMSN(BaseNetModel):
         return {"loss": loss, **found}
 
     @torch.no_grad()
-    def maps(self, x: Tensor) -> Tensor:
-        """SN's maps of images in [-1, 1], without gradients."""
-        return self.segmentation.maps(x)
+    def maps(self, batch: Batch, *images: Tensor) -> tuple[Tensor, ...]:
+        """Of images of a batch, (N, 3, H, W) in [-1, 1]: SN's, without gradients, or the true."""
+        if self.oracle:
+            return (batch["mask"].to(images[0]),) * len(images)
+        # One pass: SN is frozen and in eval mode, so that pictures do not touch each other.
+        return self.segmentation.maps(torch.cat(images)).chunk(len(images))

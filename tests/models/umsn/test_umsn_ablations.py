@@ -7,11 +7,14 @@ from small_training import real_pairs, start, step
 from blurbench.models import build
 from blurbench.models.base import parameter_count
 from blurbench.models.umsn.bn import BN
+from blurbench.models.umsn.config import INNER_SMALL
+
+OFF = {"streams": False, "confidence": False}
 
 
-def deblurring_parameters(name: str, preset: str) -> int:
+def deblurring_parameters(name: str, preset: str, **settings: object) -> int:
     with torch.device("meta"):
-        model = build(name, preset)
+        model = build(name, preset, **settings)
     if name == "bn":
         return parameter_count(*model.inference_modules())
     return parameter_count(*model.network.restoring_modules())
@@ -31,6 +34,23 @@ def test_rows_of_the_ablation_are_of_one_size(name, preset, count):
     found = deblurring_parameters(name, preset)
     assert found == count
     assert found == pytest.approx(deblurring_parameters("umsn", "paper"), rel=0.005)
+
+
+# On `tiny`, whose networks are those of `small`.
+TINY_TABLE_6 = (
+    ("bn", {"inner": INNER_SMALL["bn"]}, 434_714),
+    ("umsn", {"inner": INNER_SMALL["maps"], **OFF, "nested": False}, 432_808),
+    ("umsn", {"inner": INNER_SMALL["nested"], **OFF}, 433_544),
+    ("umsn", {"confidence": False}, 434_982),
+    ("umsn", {}, 434_982),
+)
+
+
+@pytest.mark.parametrize(("name", "settings", "count"), TINY_TABLE_6)
+def test_rows_of_the_ablation_are_of_one_size_on_tiny_too(name, settings, count):
+    found = deblurring_parameters(name, "tiny", **settings)
+    assert found == count
+    assert found == pytest.approx(deblurring_parameters("umsn", "tiny"), rel=0.005)
 
 
 def test_unwidened_bn_is_a_sixth_smaller():
