@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from blurbench.captions import parse_caption, vocabulary
+from blurbench.captions.trees import NODES
 from blurbench.captions.vocabulary import Vocabulary
 from blurbench.captions.words import tokenize
 from blurbench.errors import UserError
@@ -18,6 +19,7 @@ from blurbench.files import sha256
 from blurbench.models.captioners.decoders import END
 
 UNKNOWN = 1  # a word outside the vocabulary; never written
+Trees = tuple[tuple[int, ...], ...]  # the seven labels of each caption of a picture
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Language:
 
     words: tuple[str, ...]  # of captions, commonest first; number 2 is the first
     trees: Vocabulary  # entities and relations
+    pictures: tuple[Trees, ...] = ()  # of the training split, where a model shuffles them
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -59,7 +62,8 @@ class Language:
 
     def to_json(self) -> dict[str, Any]:
         """What vocabulary.json holds."""
-        return {**self.trees.as_json(), "words": list(self.words)}
+        pictures = {"pictures": self.pictures} if self.pictures else {}
+        return {**self.trees.as_json(), "words": list(self.words), **pictures}
 
     @classmethod
     def from_json(cls, document: Any, where: str) -> "Language":
@@ -68,7 +72,19 @@ class Language:
         words = document.get("words")
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise UserError(f"{where}: words must be a list of words")
-        return cls(tuple(words), trees)
+        return cls(tuple(words), trees, read_pictures(document.get("pictures", []), where))
+
+
+def read_pictures(held: Any, where: str) -> tuple[Trees, ...]:
+    """The labels of the training split's captions; UserError unless they are seven each."""
+    try:
+        found = tuple(tuple(tuple(tree) for tree in trees) for trees in held)
+    except TypeError:
+        found = (((),),)
+    trees = [tree for trees in found for tree in trees]
+    if not all(len(tree) == len(NODES) and all(type(n) is int for n in tree) for tree in trees):
+        raise UserError(f"{where}: pictures must be lists of seven labels a caption")
+    return found
 
 
 def learn_language(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
+from blurbench.models.base import Model
 from blurbench.models.parts.weights import differences, load_tensors
 
 # Name -> module:attribute, which makes the released network.
@@ -65,11 +66,12 @@ def load_network(name: str, source: Mapping[str, Any] | str | Path) -> nn.Module
     return network.eval()
 
 
-def load_released(model: nn.Module, path: Path) -> None:
+def load_released(model: Model, path: Path) -> None:
     """Fill a model, or the one of its networks that a file of weights belongs to."""
     # A model may hold another, as a backbone: that one's networks too.
     parts = [model, *model.children()]
-    networks = (*parts, *(network for part in parts[1:] for network in part.children()))
+    inner = (network for part in parts[1:] for network in part.children())
+    networks = (*parts, *inner, *model.init_parts())
     told = f"{path}: weights of another model or preset"
     network, tensors = best_fit(networks, read_checkpoint(path), told)
     network.load_state_dict(tensors)

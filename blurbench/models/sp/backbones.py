@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from blurbench.models import build, model_class
 from blurbench.models.base import Model
 from blurbench.models.mprnet.network import ROWS, split
 from blurbench.models.mprnet.unet import Decoder
@@ -72,6 +73,26 @@ def decoder_places(
     """The levels of a decoder of MPRNet's kind."""
     levels = (decoder.decoder_level1, decoder.decoder_level2, decoder.decoder_level3)
     return [Place(module, i, width + i * step, halves) for i, module in enumerate(levels)]
+
+
+CHANNELS = ("widths", "width", "step")  # fields of backbones: of levels, or from one to the next
+
+
+def backbone(name: str, preset: str, scale: float) -> Model:
+    """Backbone `name` with `scale` times the channels of a preset, rounded; UserError for no such.
+
+    So the backbone alone can be as large as with student and embeddings.
+    """
+    held = model_class(name).PRESETS.get(preset)
+    settings = held.model_dump() if held and scale != 1 else {}
+    return build(name, preset, **{f: scaled(settings[f], scale) for f in CHANNELS if f in settings})
+
+
+def scaled(channels: Any, scale: float) -> Any:
+    """One number of channels, or several, times `scale`; each at least 1."""
+    if isinstance(channels, tuple):
+        return tuple(scaled(each, scale) for each in channels)
+    return max(1, round(channels * scale))
 
 
 PLACES: dict[str, Callable[[Any], list[Place]]] = {

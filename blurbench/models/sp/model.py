@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blurbench.models import build
 from blurbench.models.base import Batch, Loss, Losses, Maps, Model, Stage, pad
 from blurbench.models.parts.maps import coloured
 from blurbench.models.parts.vgg import VggFeatures
-from blurbench.models.sp.backbones import Place, embedded, places
+from blurbench.models.sp.backbones import Place, backbone, embedded, places
 from blurbench.models.sp.config import PRESETS, SPConfig
 from blurbench.models.sp.losses import context_loss
 from blurbench.models.sp.network import (
@@ -49,7 +48,7 @@ class SemanticPrior(Model):
         """Build backbone and student."""
         super().__init__(config)
         c = config
-        self.backbone = build(c.backbone, c.backbone_preset)
+        self.backbone = backbone(c.backbone, c.backbone_preset, c.backbone_scale)
         # The student halves twice, whatever the backbone does.
         self.multiple = math.lcm(self.backbone.multiple, 4)
         self.embeddings = nn.ModuleList()
@@ -181,6 +180,17 @@ class SemanticPrior(Model):
             made = head(F.adaptive_avg_pool2d(f, (height, width)))
             found.append(context_loss(made, wanted, self.config.hcl))
         return torch.stack(found).mean()
+
+    @torch.no_grad()
+    def prior_scale(self, sharp: Tensor) -> float:
+        """The prior's loss of a student that knows each channel's mean over (N, 3, H, W), no more.
+
+        Of another teacher it is another: prior_weight weighs alike what it is divided by this.
+        """
+        seen = self.loss_networks["teacher"](sharp)
+        means = [x.mean((0, 2, 3), keepdim=True).expand_as(x) for x in seen]
+        pairs = zip(means, seen, strict=True)
+        return float(torch.stack([context_loss(a, b, self.config.hcl) for a, b in pairs]).mean())
 
     @torch.no_grad()
     def explain(self, blur: Tensor) -> Maps:
