@@ -29,6 +29,7 @@ from blurbench.models.parts.dropout import with_dropout
 from blurbench.models.parts.maps import coloured
 from blurbench.models.parts.pix2pix import InstanceNorm, UnetGenerator, initialise, patch_features
 from blurbench.models.parts.schedules import falling
+from blurbench.models.parts.small import STILLS
 
 SHARP, BLURRY = 0, 1  # the two classes
 
@@ -82,11 +83,16 @@ class IGAN(Model):
             steps=2_000,
             batch_size=4,
             crop_size=64,
+            precision="auto",
             width=16,
             downs=5,
             dropout=False,
             test_dropout=False,
             rate=1e-3,
+        ),
+        # The paper's width; seven halvings, so that crops of 128 px do.
+        "small": IGANConfig(
+            **STILLS, steps=2_500, downs=7, dropout=False, test_dropout=False, rate=5e-4
         ),
     }
     PAPER = (

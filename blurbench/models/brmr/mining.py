@@ -36,6 +36,17 @@ def hottest(heat: Tensor, size: int, stride: int) -> list[Box]:
     return [Box(lefts[i % len(lefts)], tops[i // len(lefts)], size, size) for i in found]
 
 
+def grid(height: int, width: int, size: int, stride: int) -> list[Box]:
+    """All windows, in the order of the search."""
+    tops, lefts = starts(height, size, stride), starts(width, size, stride)
+    return [Box(left, top, size, size) for top in tops for left in lefts]
+
+
+def drawn(boxes: list[Box], generator: torch.Generator | None = None) -> Box:
+    """One of them, each with the same chance; none: from torch's own generator."""
+    return boxes[int(torch.randint(len(boxes), (), generator=generator, device="cpu"))]
+
+
 def starts(length: int, size: int, stride: int) -> list[int]:
     """Where windows of `size` begin, `stride` apart and the last at the end; length >= size."""
     return [*range(0, length - size, stride), length - size]

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, NonNegativeFloat, ValidationInfo, field_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Figures, Losses, Maps, Stage, Update, pad, signed
 from blurbench.models.brmr.igan import IGAN, IGANConfig
-from blurbench.models.brmr.mining import Box, hottest
-from blurbench.models.parts.dropout import seeded_dropout
+from blurbench.models.brmr.mining import Box, drawn, grid, hottest
+from blurbench.models.parts.dropout import pixel_seed, seeded_dropout
 from blurbench.models.parts.maps import coloured
 from blurbench.models.parts.pix2pix import (
     InstanceNorm,
@@ -35,8 +35,28 @@ class BRMRConfig(IGANConfig):
     patch_downs: int = Field(7, ge=5, le=10, description="times pGAN's generator halves a patch")
     patch_size: int = Field(128, gt=0, description="px, a multiple of 2^patch_downs")
     stride: int = Field(64, gt=0, description="px from one window of the search to the next")
+    mining: Literal["hottest", "random", "all"] = Field(
+        "hottest", description="windows of the search that pGAN learns from"
+    )
+    refining: Literal["hottest", "random"] = Field(
+        "hottest", description="windows of the search that are refined in a restoration"
+    )
+    acceptance: bool = Field(
+        True, description="end at the first patch that does not help; false: after max_iterations"
+    )
+    shares: tuple[NonNegativeFloat, NonNegativeFloat] = Field(
+        (1, 1), description="steps of iGAN and of pGAN"
+    )
     # The paper names no limit; its loop keeps 2.3 patches on average.
     max_iterations: int = Field(16, ge=0, description="most patches refined in a picture")
+
+    @field_validator("shares")
+    @classmethod
+    def some(cls, shares: tuple[float, float]) -> tuple[float, float]:
+        """Something must be trained."""
+        if not any(shares):
+            raise ValueError("one of the two must be more than 0")
+        return shares
 
     @field_validator("patch_size")
     @classmethod
@@ -74,6 +94,10 @@ class BRMR(IGAN):
             patch_downs=5,
             patch_size=32,
             stride=16,
+        ),
+        # The paper's windows; its iGAN is the preset `small` of `igan`, for as many steps.
+        "small": BRMRConfig(
+            **IGAN.PRESETS["small"].model_dump(exclude={"steps"}), steps=5_000, patch_downs=6
         ),
     }
 
@@ -113,19 +137,29 @@ class BRMR(IGAN):
     def versions(self, blur: Tensor) -> Iterator[Version]:
         """Algorithm 1 on (1, 3, H, W): what iGAN restores, and what follows with each patch."""
         c, image = self.config, self.generate(blur)
+        # As dropout's, draws are of the picture: it is restored alike each time.
+        draws = torch.Generator().manual_seed(pixel_seed(blur))
         # Log odds grow when the chance of "sharp" does, and do not end at 1.
         confidence, heat = self.judge(image, blur)
         yield Version(image, heat, None)
         for _ in range(c.max_iterations):
-            (box,) = hottest(heat, c.patch_size, c.stride)
+            box = self.next_window(heat, draws)
             tried = self.refine(image, box)
             tried_confidence, heat = self.judge(tried, blur)
             # Without values, one refused patch.
             # The first patch that does not help is the last: the "until" of Algorithm 1.
-            if blur.is_meta or not tried_confidence > confidence:
+            if blur.is_meta or (c.acceptance and not tried_confidence > confidence):
                 return
             image, confidence = tried, tried_confidence
             yield Version(image, heat, box)
+
+    def next_window(self, heat: Tensor, draws: torch.Generator) -> Box:
+        """Which of (1, H, W) is refined."""
+        c = self.config
+        if c.refining == "hottest":
+            return hottest(heat, c.patch_size, c.stride)[0]
+        height, width = heat.shape[-2:]
+        return drawn(grid(height, width, c.patch_size, c.stride), draws)
 
     def refine(self, image: Tensor, box: Box) -> Tensor:
         """A copy of (1, 3, H, W) in [0, 1] with pGAN's restoration of one patch."""
@@ -159,32 +193,51 @@ class BRMR(IGAN):
         return (self.generator, self.discriminator, self.patch_generator)
 
     def stages(self) -> tuple[Stage, ...]:
-        """iGAN's stage; then as many steps of pGAN on what the finished iGAN left blurred."""
+        """iGAN's stage; then as many steps of pGAN on what the finished iGAN left blurred.
+
+        A share of 0 leaves one out: pGAN alone goes on from an iGAN that `--init` names.
+        """
         c = self.config
         (igan,) = super().stages()
         adam = partial(Update, lr=c.rate, betas=(c.beta1, 0.999), schedule=falling(0.5))
         networks = self.patch_discriminator, self.patch_generator
         discriminator = adam("discriminator", networks[:1], self.patch_discriminator_losses)
         generator = adam("generator", networks[1:], self.patch_generator_losses)
-        pgan = Stage("pgan", 1.0, (discriminator, generator), beside=True)
-        return replace(igan, name="igan"), pgan
+        of_igan, of_pgan = c.shares
+        # By itself pGAN is what restores, and its samples are the budget.
+        pgan = Stage("pgan", of_pgan, (discriminator, generator), beside=bool(of_igan))
+        stages = replace(igan, name="igan", share=of_igan), pgan
+        return tuple(stage for stage in stages if stage.share)
+
+    def init_parts(self) -> tuple[nn.Module, ...]:
+        """iGAN: a run of `igan` is the start of a run of this."""
+        names = ("generator", "discriminator")
+        return (nn.ModuleDict({name: self.get_submodule(name) for name in names}),)
 
     @torch.no_grad()
     def mined(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The patch that iGAN leaves the most blurred, and the sharp one: (N, 3, p, p) in [-1, 1].
+        """The patches that `mining` names, of iGAN's pictures and of the sharp ones.
 
+        Both (N, 3, p, p) in [-1, 1]; with "all", N counts the windows of each picture.
         The last answer is kept: both updates of a step ask for the same.
         """
-        c, blur = self.config, batch["blur"]
+        blur = batch["blur"]
         if self.mined_last is None or self.mined_last[0] is not blur:
             restored = super().restore(blur)
-            boxes = hottest(self.cam(restored, blur), c.patch_size, c.stride)
-            pairs = [
-                torch.stack([box.cut(image) for box, image in zip(boxes, images, strict=True)])
-                for images in (restored, batch["sharp"])
-            ]
-            self.mined_last = blur, (signed(pairs[0]), signed(pairs[1]))
+            windows = self.windows(restored, blur)
+            pair = (signed(cut_all(images, windows)) for images in (restored, batch["sharp"]))
+            self.mined_last = blur, (next(pair), next(pair))
         return self.mined_last[1]
+
+    def windows(self, restored: Tensor, blur: Tensor) -> list[list[Box]]:
+        """Where pGAN learns in each of (N, 3, H, W)."""
+        c = self.config
+        if c.mining == "hottest":
+            return [[box] for box in hottest(self.cam(restored, blur), c.patch_size, c.stride)]
+        height, width = blur.shape[-2:]
+        boxes = grid(height, width, c.patch_size, c.stride)
+        # The runner seeds torch before each step, so that a resumed run draws the same.
+        return [boxes if c.mining == "all" else [drawn(boxes)] for _ in blur]
 
     def patch_discriminator_losses(self, batch: Batch) -> Losses:
         """Eq. 3 on patches, halved as in pix2pix."""
@@ -205,6 +258,12 @@ class BRMR(IGAN):
         """Cross entropy of taking `patch` for real or made; both in [-1, 1]."""
         logits = self.patch_discriminator(torch.cat([blur, patch], 1))
         return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+
+
+def cut_all(images: Tensor, windows: list[list[Box]]) -> Tensor:
+    """The windows of each of (N, 3, H, W), one after the other."""
+    pairs = zip(images, windows, strict=True)
+    return torch.stack([box.cut(image) for image, boxes in pairs for box in boxes])
 
 
 def outlined(image: Tensor, boxes: list[Box]) -> Tensor:

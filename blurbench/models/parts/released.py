@@ -126,7 +126,9 @@ def best_fit(
         raise UserError(f"{told}: no tensors in it, but {', '.join(map(str, held)) or 'nothing'}")
     wanted = {network: network.state_dict() for network in networks}
     network, tensors = max(
-        product(networks, found), key=lambda pair: len(wanted[pair[0]].keys() & pair[1].keys())
+        product(networks, found),
+        # Of equals the smallest network: a part, where the file has nothing of the rest.
+        key=lambda pair: (len(wanted[pair[0]].keys() & pair[1].keys()), -len(wanted[pair[0]])),
     )
     tensors = without_old_statistics(network, tensors)
     difference = differences(wanted[network], tensors)
