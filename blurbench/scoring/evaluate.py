@@ -138,7 +138,7 @@ def evaluate(
     inputs = MetricInputs(data, metrics, using or {}, device)
     rows = to_score(data.rows)
     restore.know(data)
-    notes = restore.prepare(rows)
+    notes = [*inputs.notes, *restore.prepare(rows)]
     head = _head(data, len(rows), restore, name, protocol, metrics)
     # Left out where there is nothing to say: as in results from before there was.
     more: dict[str, Any] = {

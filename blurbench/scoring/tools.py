@@ -42,6 +42,7 @@ class MetricInputs:
     ) -> None:
         """Open the tools. UserError: one is missing, unknown or unreadable, or a label is."""
         self.data, self.device = data, device
+        self.notes: list[str] = []  # what the user should know of the tools, a line each
         self.needs = {name for metric in metrics for name in find_metric(metric).needs}
         check_tools(using, self.needs, metrics)
         self._check_columns(metrics)
@@ -84,7 +85,14 @@ class MetricInputs:
         method = {"segmenter": "face_maps", "detector": "blurred_boxes"}[name]
         if not hasattr(run.model, method) or run.model.restore_labels:
             raise UserError(f"--using {name}={value}: a run of {run.name}; it {TOOLS[name]}")
-        return segmenter(run) if name == "segmenter" else detector(run)
+        if name == "segmenter":
+            return segmenter(run)
+        if not run.model.config.model_dump().get("blur_negatives"):
+            self.notes.append(
+                f"warning: --using detector={value}: trained without blur_negatives, it has never"
+                " seen a sharp picture with a blurred square; train with --set blur_negatives=true"
+            )
+        return detector(run)
 
     def _gallery(self, embed: Callable[[np.ndarray], np.ndarray]) -> Gallery:
         # Embedded once: each probe is compared with all of them.

@@ -1,6 +1,7 @@
 """Metrics that need labels or networks of the user's, on made data sets."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -181,7 +182,7 @@ def test_squares_of_partly_blurred_stills_against_counted_pixels(tmp_path, monke
     igan = build("igan", preset="tiny").eval()
     run = TrainedModel("igan", igan, next(igan.parameters()).device, {})
     monkeypatch.setattr(tools, "load_run", lambda *_: run)
-    evaluate(
+    done = evaluate(
         open_data(data),
         tmp_path / "r",
         restore=Identity(),
@@ -189,6 +190,12 @@ def test_squares_of_partly_blurred_stills_against_counted_pixels(tmp_path, monke
         metrics=("region-iou",),
         using={"detector": "run"},
     )
+    [note] = done.notes
+    assert "without blur_negatives" in note
+    learnt = build("igan", preset="tiny", blur_negatives=True)
+    monkeypatch.setattr(tools, "load_run", lambda *_: replace(run, model=learnt))
+    inputs = tools.MetricInputs(open_data(data), ["region-iou"], {"detector": "run"})
+    assert not inputs.notes
     boxes = {row["id"]: row["box"] for row in read_jsonl(data / "test" / "metadata.jsonl")}
     rows = list(read_jsonl(tmp_path / "r" / "results.jsonl"))
     assert len(rows) == 6
