@@ -13,7 +13,7 @@ from pathlib import Path
 
 from blurbench.errors import UserError
 from blurbench.files import sha256, write_bytes
-from blurbench.runs.folder import BEST, CONFIG, LAST, SOURCES, SourcesOfRun, read_config
+from blurbench.runs.folder import BEST, LAST, SOURCES, SourcesOfRun, read_config
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,14 @@ def write_seen(run: Path, seen: Seen) -> SourcesOfRun:
 def read_seen(weights: Path) -> Seen:
     """What a run, or a run's file of weights, has seen; UserError with no path where unknown."""
     run = weights if weights.is_dir() else weights.parent
-    if not weights.is_dir() and (weights.name not in (BEST, LAST) or not (run / CONFIG).is_file()):
-        raise UserError("a file of weights that is in no run tells no sources")
-    told = read_config(run)["data"].get("sources")
+    own = weights.is_dir() or weights.name in (BEST, LAST)
+    try:
+        config = read_config(run) if own else None
+    except UserError:  # which names a path
+        config = None
+    if config is None:
+        raise UserError("weights of no run tell no sources")
+    told = config["data"].get("sources")
     if told is None:
         raise UserError("its run was begun before runs recorded their sources")
     try:

@@ -79,10 +79,11 @@ def test_what_records_nothing_says_why(finished, tmp_path):
     loose = tmp_path / "loose" / "model.safetensors"
     loose.parent.mkdir()
     loose.write_bytes((finished / "model.safetensors").read_bytes())
-    with pytest.raises(UserError, match="in no run"):
-        read_seen(loose)
+    for weights in (loose, loose.parent):  # a folder of released weights
+        with pytest.raises(UserError, match=r"^weights of no run tell no sources$"):
+            read_seen(weights)
     recorded(finished, Seen({"aa": "train"}))
     other = finished / "from_elsewhere.safetensors"
     other.write_bytes(loose.read_bytes())
-    with pytest.raises(UserError, match="in no run"):
+    with pytest.raises(UserError, match="of no run"):
         read_seen(other)
