@@ -19,7 +19,7 @@ from blurbench.progress import progress
 from blurbench.recipes.existing import Existing
 from blurbench.recipes.recipe import load_any_recipe
 from blurbench.reproduce.build import Builder, finished
-from blurbench.reproduce.planned import planned, without_preset
+from blurbench.reproduce.planned import planned, seconds_a_step, without_preset
 from blurbench.reproduce.scales import FLOOR, Scale
 from blurbench.reproduce.stand_ins import stand_in
 from blurbench.reproduce.suites import Training, cells, trainings
@@ -63,7 +63,7 @@ class Plan:
         lines = [
             f"{counted(len(self.runs), 'run')}{there}, {samples} samples of the restoring stages "
             f"each, {counted(self.scale.seeds, 'seed')}",
-            f"about {self.minutes:.0f} minutes of one process, from steps measured on this machine",
+            f"about {self.minutes:.0f} minutes of the CPU or GPU, from steps measured here",
             f"about {self.disk / 1e6:,.0f} MB of disk",
         ]
         if self.scale.name == "small":
@@ -149,7 +149,7 @@ def measure(training: Training, builder: Builder, data: Path, out: Path) -> Meas
         overrides=wanted.settings,
     )
     rows = [row for row in read_jsonl(out / LOG) if "seconds_per_step" in row]
-    each = [[row["seconds_per_step"] for row in rows if row["stage"] == s.name] for s in stages]
+    each = [[seconds_a_step(row) for row in rows if row["stage"] == s.name] for s in stages]
     disk = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     return Measured(tuple(fmean(of[1:] or of) for of in each), disk)
 

@@ -10,7 +10,8 @@ import torch
 from blurbench.errors import UserError
 from blurbench.files import read_jsonl
 from blurbench.models import build, model_class
-from blurbench.models.base import Model
+from blurbench.models.base import Model, ModelConfig
+from blurbench.models.parts.small import FACES, PHOTOS, STILLS
 from blurbench.reproduce.scales import Scale, ScaleName
 from blurbench.reproduce.suites import Settings, Training
 from blurbench.runs.folder import LOG
@@ -22,6 +23,9 @@ DEMO_BATCH = 4
 # their preset stay.
 OF_SIZE = {"steps", "batch_size", "crop_size", "crops", "batches", "inner", "blocks"}
 OF_SIZE |= {"backbone_preset"}
+# What all restorers see of a recipe's pairs at scale small; PHOTOS of any other. BRMR's networks,
+# which want multiples of 128 px, learn from gopro too.
+CROPS = {"umsn-faces": FACES, "concert": STILLS, "gopro": STILLS}
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Planned:
 def planned(training: Training, scale: Scale) -> Planned:
     """How a training runs at a scale; UserError where the model has no preset for it."""
     preset, settings = fields(training, scale)
-    model = skeleton(training.model, training.preset, training.settings, scale.name)
+    kind = (training.model, training.preset, training.recipe, training.settings)
+    model = skeleton(*kind, scale.name)
     steps = training.steps if scale.name == "paper" else None
     if steps is None and training.samples is None:
         steps = model.config.steps
@@ -60,9 +65,9 @@ def planned(training: Training, scale: Scale) -> Planned:
 
 
 @cache
-def skeleton(model: str, preset: str, settings: Settings, scale: ScaleName) -> Model:
-    """A model as a scale trains it, whatever its recipe, seed and steps; it takes no memory."""
-    wanted, changed = fields(Training(model, preset, "", settings), Scale(scale))
+def skeleton(model: str, preset: str, recipe: str, settings: Settings, scale: ScaleName) -> Model:
+    """A model as a scale trains it, whatever its seed and steps; it takes no memory."""
+    wanted, changed = fields(Training(model, preset, recipe, settings), Scale(scale))
     with torch.device("meta"):
         return build(model, wanted, **changed)
 
@@ -82,21 +87,39 @@ def fields(training: Training, scale: Scale) -> tuple[str, dict[str, Any]]:
         return training.preset, dict(training.settings)
     if why := without_preset(training, scale):
         raise UserError(why)
-    presets = model_class(training.model).PRESETS
-    paper, wanted = (presets[name].model_dump() for name in ("paper", training.preset))
-    changed = {key: wanted[key] for key in wanted if wanted[key] != paper[key]}
-    settings = {key: changed[key] for key in changed.keys() - OF_SIZE}
-    if scale.name == "demo":
-        tiny = presets["tiny"]
-        # Averaged weights would still be those of the start after so few steps; and the numbers
-        # are to be the same on every processor.
-        settings |= {"ema": None, "precision": "fp32", "crops": (), "batches": ()}
-        settings["batch_size"] = min(DEMO_BATCH, tiny.batch_size)
-        if tiny.crop_size:
-            settings["crop_size"] = min(DEMO_CROP, tiny.crop_size)
-    small = presets[scale.preset].model_dump()
-    differing = {key: value for key, value in settings.items() if value != small[key]}
-    return scale.preset, differing | dict(training.settings)
+    presets, small = model_class(training.model).PRESETS, scale.name == "small"
+    preset = f"{scale.preset}-{training.preset}"
+    if small and preset in presets:  # sized to have as many parameters as its rivals
+        settings = {}
+    else:
+        preset, settings = scale.preset, about(presets, training.preset)
+    settings |= shown(training) if small else hurried(presets["tiny"])
+    held = presets[preset].model_dump()
+    differing = {key: value for key, value in settings.items() if value != held[key]}
+    return preset, differing | dict(training.settings)
+
+
+def about(presets: dict[str, ModelConfig], name: str) -> dict[str, Any]:
+    """What a preset has that `paper` has not, sizes aside."""
+    paper, wanted = (presets[each].model_dump() for each in ("paper", name))
+    return {key: wanted[key] for key in wanted.keys() - OF_SIZE if wanted[key] != paper[key]}
+
+
+def shown(training: Training) -> dict[str, Any]:
+    """The crops and batches that all restorers of a recipe learn from at scale small."""
+    restores = model_class(training.model).RESTORES
+    return dict(CROPS.get(training.recipe, PHOTOS)) if restores else {}
+
+
+def hurried(tiny: ModelConfig) -> dict[str, Any]:
+    """How a preset `tiny` learns at demo scale."""
+    # Averaged weights would still be those of the start after so few steps; and the numbers are to
+    # be the same on every processor.
+    settings: dict[str, Any] = {"ema": None, "precision": "fp32", "crops": (), "batches": ()}
+    settings["batch_size"] = min(DEMO_BATCH, tiny.batch_size)
+    if tiny.crop_size:
+        settings["crop_size"] = min(DEMO_CROP, tiny.crop_size)
+    return settings
 
 
 def without_preset(training: Training, scale: Scale) -> str:
@@ -116,12 +139,20 @@ def beside(training: Training, scale: Scale) -> dict[str, int]:
 
 
 def training_seconds(run: Path) -> float | None:
-    """Seconds that the steps of a run took, by its log; None where it has none."""
+    """Seconds that the steps of a run took, by its log; None where it has none.
+
+    Of the process's CPU on a CPU, where the log has it, else of the clock.
+    """
     if not (run / LOG).is_file():
         return None
     seconds, before = 0.0, 0
     for row in read_jsonl(run / LOG):
         if "seconds_per_step" in row:
-            seconds += row["seconds_per_step"] * (row["step"] - before)
+            seconds += seconds_a_step(row) * (row["step"] - before)
             before = row["step"]
     return seconds or None
+
+
+def seconds_a_step(row: dict[str, Any]) -> float:
+    """Of one row of a log: of the process's CPU, where it has that."""
+    return float(row.get("cpu_seconds_per_step", row["seconds_per_step"]))

@@ -127,6 +127,7 @@ class Runner:
             load_optimisers(checkpoints(self.folder)[-1], optimisers)
         self.counted = 0
         self.saved_at = self.logged_at = time.monotonic()
+        self.cpu_at = time.process_time()
         look_every = max(LOOK_EVERY, (last - first) // LOOKS)
         for batch in self.stream(self.at.step, last):
             self.step(stage, optimisers, batch, (self.at.step - first) / (last - first))
@@ -155,6 +156,7 @@ class Runner:
             if keep or self.at.stopped:
                 self._keep(optimisers)
             self.logged_at = time.monotonic()  # looking and saving are no part of the steps' time
+            self.cpu_at = time.process_time()
             if stopping:
                 # No process may end before the checkpoint is there.
                 wait_for_all()
@@ -217,10 +219,11 @@ class Runner:
         self.totals = {}
         if bad := [name for name, value in means.items() if not math.isfinite(value)]:
             self._refuse(bad[0])
-        seconds = time.monotonic() - self.logged_at
+        times = {"seconds_per_step": (time.monotonic() - self.logged_at) / count}
+        if self.device.type == "cpu":  # which others may be using, too
+            times["cpu_seconds_per_step"] = (time.process_time() - self.cpu_at) / count
         if self.world.first:
-            row = {"step": self.at.step, "stage": stage.name, **means}
-            self.log.add(row | {"seconds_per_step": seconds / count})
+            self.log.add({"step": self.at.step, "stage": stage.name, **means} | times)
             told = ", ".join(f"{name} {value:.4f}" for name, value in list(means.items())[:1])
             self.advance(count, f"{stage.name}: {told}")
 
