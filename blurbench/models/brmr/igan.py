@@ -24,7 +24,7 @@ from blurbench.models.base import (
     pad,
     signed,
 )
-from blurbench.models.brmr.mining import Box, hottest
+from blurbench.models.brmr.mining import Box, hottest, outlined
 from blurbench.models.parts.dropout import with_dropout
 from blurbench.models.parts.maps import coloured
 from blurbench.models.parts.pix2pix import InstanceNorm, UnetGenerator, initialise, patch_features
@@ -32,6 +32,7 @@ from blurbench.models.parts.schedules import falling
 from blurbench.models.parts.small import STILLS
 
 SHARP, BLURRY = 0, 1  # the two classes
+SQUARE = 128  # px, the side of the blurred square that the paper looks for
 
 
 class IGANConfig(ModelConfig):
@@ -138,7 +139,7 @@ class IGAN(Model):
         return self.judge(image, blur)[1]
 
     @torch.no_grad()
-    def blurred_boxes(self, images: Tensor, size: int = 128, stride: int = 1) -> list[Box]:
+    def blurred_boxes(self, images: Tensor, size: int = SQUARE, stride: int = 1) -> list[Box]:
         """The most blurred square of each picture, (N, 3, H, W) in [0, 1], that nothing restored.
 
         `size` px, at most H and W. Wants a discriminator trained with `blur_negatives`.
@@ -148,10 +149,22 @@ class IGAN(Model):
 
     @torch.no_grad()
     def explain(self, blur: Tensor) -> Maps:
-        """`heat`: where the restored picture is still blurry, yellow the most."""
+        """`heat`: where the restored picture is still blurry, yellow the most; what is `found`."""
         padded, (height, width) = pad(blur, self.multiple)
         heat = self.cam(self.restore(padded), padded)
-        return {"heat": coloured(heat[0, :height, :width])}
+        return {"heat": coloured(heat[0, :height, :width]), **self.found(blur)}
+
+    @torch.no_grad()
+    def found(self, blur: Tensor) -> Maps:
+        """Fig. 6, of (1, 3, H, W) in [0, 1]: where the picture itself is blurry, and its most
+        blurred square of 128 px; nothing of a discriminator that has not learnt to tell.
+        """
+        if not self.config.blur_negatives:
+            return {}
+        padded, (height, width) = pad(blur, self.multiple)
+        heat = self.cam(padded, padded)[:, :height, :width]
+        boxes = hottest(heat, min(SQUARE, height, width), 1)
+        return {"blurred": coloured(heat[0]), "blurred_square": outlined(blur[0].cpu(), boxes)}
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
         """The generator."""

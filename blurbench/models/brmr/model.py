@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Figures, Losses, Maps, Stage, Update, pad, signed
 from blurbench.models.brmr.igan import IGAN, IGANConfig
-from blurbench.models.brmr.mining import Box, drawn, grid, hottest
+from blurbench.models.brmr.mining import Box, drawn, grid, hottest, outlined
 from blurbench.models.parts.dropout import pixel_seed, seeded_dropout
 from blurbench.models.parts.maps import coloured
 from blurbench.models.parts.pix2pix import (
@@ -172,7 +172,8 @@ class BRMR(IGAN):
         """Where it was blurry before and after, the refined patches, and the way there.
 
         `heat_before` and `heat_after` share their colours; `patches` is the restored picture with
-        outlines, the first patch red and the last one green; `iterations` is an animation.
+        outlines, the first patch red and the last one green; `iterations` is an animation. And what
+        is `found` in the picture itself.
         """
         padded, (height, width) = pad(blur, self.multiple)
         with self.noise(padded):
@@ -186,6 +187,7 @@ class BRMR(IGAN):
             "heat_after": after,
             "patches": outlined(images[-1], boxes),
             "iterations": images,
+            **self.found(blur),
         }
 
     def inference_modules(self) -> tuple[nn.Module, ...]:
@@ -264,15 +266,3 @@ def cut_all(images: Tensor, windows: list[list[Box]]) -> Tensor:
     """The windows of each of (N, 3, H, W), one after the other."""
     pairs = zip(images, windows, strict=True)
     return torch.stack([box.cut(image) for image, boxes in pairs for box in boxes])
-
-
-def outlined(image: Tensor, boxes: list[Box]) -> Tensor:
-    """(3, H, W) in [0, 1] with 2 px outlines of boxes, from red for the first to green."""
-    image = image.clone()
-    for number, box in enumerate(boxes):
-        green = number / max(1, len(boxes) - 1)
-        colour = image.new_tensor([1 - green, green, 0.0])[:, None, None]
-        inside = box.cut(image)
-        for side in (inside[:, :2], inside[:, -2:], inside[..., :2], inside[..., -2:]):
-            side.copy_(colour.expand_as(side))
-    return image

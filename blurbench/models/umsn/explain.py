@@ -1,5 +1,7 @@
 """What UMSN saw in a picture and took from it, as pictures."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -17,14 +19,24 @@ def class_pictures(maps: Tensor) -> Maps:
     return {**pictures, "map_classes": colours.permute(2, 0, 1)}
 
 
-def residual_pictures(r: Tensor, maps: Tensor) -> Maps:
-    """r, (3, H, W) in [-1, 1], and how much of it lies in each of the classes (Fig. 12)."""
-    strength = r.abs().mean(0)
+def residual_pictures(r: Tensor, features: Tensor, maps: Tensor) -> Maps:
+    """r, (3, H, W) in [-1, 1]; and of the features (C, H, W) that it is made of, for each class the
+    one that is most of this class (Fig. 12): maps (4, H, W) in [0, 1].
+    """
+    strength = features.float().abs()
+    inside = torch.einsum("chw,khw->kc", strength, maps.float())
+    share = inside / strength.sum((1, 2)).clamp_min(1e-12)  # of a feature, in each class
     parts = {
-        f"residual_{name}": coloured(strength * values)
-        for name, values in zip(CLASS_NAMES, maps, strict=True)
+        f"residual_{name}": coloured(strength[int(number)])
+        for name, number in zip(CLASS_NAMES, share.argmax(1), strict=True)
     }
     return {"residual": around_grey(r), **parts}
+
+
+def stream_pictures(restored: Iterable[Tensor]) -> Maps:
+    """What each F-Net makes of the picture by itself, (3, H, W) in [-1, 1] (Fig. 8)."""
+    pictures = zip(CLASS_NAMES, restored, strict=False)  # of four or, without F-Nets, none
+    return {f"fnet_{name}": ((x + 1) / 2).clamp(0, 1).cpu() for name, x in pictures}
 
 
 def around_grey(r: Tensor) -> Tensor:

@@ -14,7 +14,12 @@ from blurbench.models.umsn import losses
 from blurbench.models.umsn.base import PAPER, BaseNetModel
 from blurbench.models.umsn.blocks import CLASSES, half_size
 from blurbench.models.umsn.config import PRESETS, UmsnConfig
-from blurbench.models.umsn.explain import around_grey, class_pictures, residual_pictures
+from blurbench.models.umsn.explain import (
+    around_grey,
+    class_pictures,
+    residual_pictures,
+    stream_pictures,
+)
 from blurbench.models.umsn.network import DeblurNet
 from blurbench.models.umsn.released import add_unused_to_network, add_unused_to_segmentation
 from blurbench.models.umsn.segmentation import Segmentation
@@ -107,18 +112,25 @@ class UMSN(BaseNetModel):
 
     @torch.no_grad()
     def explain(self, blur: Tensor) -> Maps:
-        """Class maps (Fig. 7), residuals at both sizes and of each class (Fig. 12), half size."""
+        """Class maps (Fig. 7), what each F-Net restores (Fig. 8), residuals at both sizes, the
+        feature of each class that they are made of (Fig. 12), half size.
+        """
         self.check_labels()
         padded, (height, width) = pad(blur, self.multiple)
         x = signed(padded)
         maps = self.segmentation.maps(x)
+        seen: list[Tensor] = []  # the features of r_half, then those of r
+        looking = self.network.refine3.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
         r, r_half = self.network.residuals(x, maps)
+        looking.remove()
+        alone = [fnet.restore(x, maps[:, i : i + 1]) for i, fnet in enumerate(self.network.fnets())]
         half = (self.network.clean(half_size(x) - r_half) + 1) / 2
         size = (slice(None), slice(0, height), slice(0, width))
         half_cut = (slice(None), slice(0, -(-height // 2)), slice(0, -(-width // 2)))
         return {
             **class_pictures(maps[0][size]),
-            **residual_pictures(r[0][size], maps[0][size]),
+            **stream_pictures(restored[0][size] for restored in alone),
+            **residual_pictures(r[0][size], seen[-1][0][size], maps[0][size]),
             "residual_half": around_grey(r_half[0][half_cut]),
             "restored_half": half[0][half_cut].clamp(0, 1).cpu(),
         }

@@ -15,9 +15,10 @@ from toy import ToyPairs, weights
 from blurbench.errors import UserError
 from blurbench.models import build
 from blurbench.models.base import parameter_count
-from blurbench.models.brmr.mining import Box
-from blurbench.models.brmr.model import BRMR, outlined
+from blurbench.models.brmr.mining import Box, outlined
+from blurbench.models.brmr.model import BRMR
 from blurbench.models.cost import cost
+from blurbench.models.parts.maps import coloured
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.runner import Runner
 
@@ -178,6 +179,23 @@ def test_what_it_looked_at(small):
         assert 0 <= maps[name].min() < maps[name].max() <= 1
     # One scale of colours: what is less blurred is darker.
     assert maps["heat_after"].mean() < maps["heat_before"].mean()
+
+
+@pytest.mark.parametrize("name", ["igan", "brmr"])
+def test_a_detector_shows_where_the_picture_itself_is_blurry(name):
+    torch.manual_seed(0)
+    model = build(name, "tiny", width=4, blur_negatives=True)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    blur = real_pairs(150)["blur"][:1, :, :140]
+    maps = model.explain(blur)
+    heat = model.cam(*[F.pad(blur, (0, 10, 0, 20), mode="reflect")] * 2).detach()[0, :140, :150]
+    assert torch.allclose(maps["blurred"], coloured(heat), atol=1e-5)
+    left, top = naive.hottest_window(heat.double().numpy(), 128, 1)
+    assert torch.equal(maps["blurred_square"], outlined(blur[0], [Box(left, top, 128, 128)]))
+    plain = build(name, "tiny", width=4)
+    assert not {"blurred", "blurred_square"} & plain.explain(blur).keys()
+    assert model.explain(torch.rand(1, 3, 5, 9))["blurred_square"].shape == (3, 5, 9)
 
 
 def test_igan_shows_its_heat_map():

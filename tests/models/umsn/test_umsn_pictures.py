@@ -6,11 +6,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from blurbench.errors import UserError
 from blurbench.models import build
+from blurbench.models.parts.maps import coloured
 from blurbench.models.umsn import UMSN
-from blurbench.models.umsn.explain import CLASS_NAMES, COLOURS, around_grey
+from blurbench.models.umsn.explain import CLASS_NAMES, COLOURS, around_grey, residual_pictures
 from blurbench.reproduce.confidences import confidence_picture, confidence_table
 
 
@@ -34,7 +36,7 @@ def test_sn_segments_a_picture_of_any_size_by_itself(tiny):
 def test_pictures_show_maps_residuals_and_the_half_size(tiny):
     blur = torch.rand(1, 3, 33, 50)
     maps = tiny.explain(blur)
-    full = {f"{kind}_{name}" for kind in ("map", "residual") for name in CLASS_NAMES}
+    full = {f"{kind}_{name}" for kind in ("map", "residual", "fnet") for name in CLASS_NAMES}
     assert set(maps) == {*full, "map_classes", "residual", "residual_half", "restored_half"}
     for name, picture in maps.items():
         half = name.endswith("half")
@@ -45,6 +47,32 @@ def test_pictures_show_maps_residuals_and_the_half_size(tiny):
     assert torch.allclose(maps["map_hair"][0], found[3], atol=1e-5)
     largest = torch.tensor(COLOURS)[found.argmax(0)].permute(2, 0, 1)
     assert (maps["map_classes"] != largest).float().mean() < 0.01
+    padded = nn.functional.pad(blur, (0, 6, 0, 7), mode="reflect")
+    skin = tiny.segmentation.maps(padded * 2 - 1)[:, 1:2]
+    with torch.no_grad():
+        alone = (tiny.network.deblur_class2.restore(padded * 2 - 1, skin) + 1) / 2
+    assert torch.allclose(maps["fnet_skin"], alone[0, :, :33, :50].clamp(0, 1), atol=1e-5)
+
+
+def test_without_fnets_they_are_left_out():
+    model = build("umsn", "tiny", streams=False, nested=False, confidence=False)
+    names = set(model.explain(torch.rand(1, 3, 32, 40)))
+    assert "residual_hair" in names
+    assert not any(name.startswith("fnet") for name in names)
+
+
+def test_a_class_is_shown_by_the_feature_that_is_most_of_it():
+    torch.manual_seed(0)
+    maps = torch.zeros(4, 8, 8)
+    for part in range(4):
+        maps[part, :, 2 * part : 2 * part + 2] = 1
+    # Feature 4 is hair's, of either sign, feature 0 skin's; others are everywhere.
+    features = torch.rand(6, 8, 8) + 1
+    features[4] = -9 * maps[3] - 0.1
+    features[0] = 5 * maps[1] + 0.1
+    shown = residual_pictures(torch.rand(3, 8, 8) - 0.5, features, maps)
+    for name, number in (("hair", 4), ("skin", 0)):
+        assert torch.equal(shown[f"residual_{name}"], coloured(features[number].abs()))
 
 
 def test_the_residual_is_what_the_network_takes_away(tiny):
