@@ -24,6 +24,7 @@ from blurbench.runs.folder import (
 from blurbench.runs.trained import TrainedModel
 
 TOLD = ("model", "preset", "steps", "seed", "data")  # of a run's config.json, in its results
+TOLD_IF_SO = ("init", "hold_out", "minutes", "extended", "stopped")
 
 
 def load_checkpoint(
@@ -66,7 +67,7 @@ def load_run(run: Path, device: str | None = None, weights: str = BEST) -> Train
         "run_hash": sha256((run / CONFIG).read_bytes())[:12],
         "weights": sha256((run / weights).read_bytes())[:12],
         **{key: held[key] for key in TOLD},
-        **({"init": config["init"]} if config.get("init") else {}),
+        **{key: held[key] for key in TOLD_IF_SO if held.get(key)},
         "config": config["config"],
     }
     return _ready(config["model"], model, provenance, device)

@@ -1,10 +1,10 @@
 """Minutes -> steps, once and before the first: from then on, and on resume, only steps count."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from time import perf_counter, process_time
 
 import torch
 
@@ -34,7 +34,7 @@ def reckoned(runner: Runner, minutes: float) -> Length:
     are what they were. UserError where not even the validations fit.
     """
     kind = "wall" if runner.device.type == "cuda" else "cpu"
-    clock = _synchronised if kind == "wall" else time.process_time
+    clock = _synchronised if kind == "wall" else process_time
     trial = replace(runner, steps=REFERENCE, at=Progress())
     with as_before(runner.model):
         trial.set_up()
@@ -128,4 +128,4 @@ def _seconds_of_look(trial: Runner, clock: Clock) -> float:
 
 def _synchronised() -> float:
     torch.cuda.synchronize()
-    return time.perf_counter()
+    return perf_counter()

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blurbench.datasets.pair import make_pair
-from blurbench.datasets.splits import choose, list_tasks, pair_id, place_of, shortfall, split_of
+from blurbench.datasets.splits import (
+    choose,
+    group_of_row,
+    held_out,
+    list_tasks,
+    pair_id,
+    place_of,
+    shortfall,
+    split_of,
+)
 from blurbench.errors import UserError
 from blurbench.sources.open import FileItem, Sharp, Source, open_source
 
@@ -178,3 +187,33 @@ def test_gallery_images_stay_sharp():
         assert (pair.blur == pair.sharp).all() == stays
         assert pair.row["role"] == role
         assert (pair.row["noise_sigma"] == 0) == stays
+
+
+def test_a_share_of_the_groups_is_held_out_by_their_hashes() -> None:
+    groups = [f"clip{number // 5}" for number in range(1000)]
+    held = held_out(groups, 0.1)
+    clips = {groups[index] for index in held}
+    assert 10 <= len(clips) <= 30  # of 200
+    assert held == {index for index, group in enumerate(groups) if group in clips}
+    # More sources move none to the other side.
+    assert held_out([*groups, "other", "more"], 0.1) & {*range(1000)} == held
+    assert len(held_out(groups[:50], 1e-6)) == 5  # one group at least
+    for share, told in ((1.5, "between 0 and 1"), (0.999999, "leaves none")):
+        with pytest.raises(UserError, match=told):
+            held_out(groups[:5], share)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "row", "group"),
+    [
+        ({}, {"source_id": "train/a.png"}, "train/a.png"),
+        ({"groups": "folder"}, {"source_id": "clip/0001.png"}, "clip"),
+        ({}, {"source_id": "film.mp4/000006"}, "film.mp4"),
+        ({}, {"source_id": "x/1.png", "identity": "ann"}, "ann"),
+        ({}, {"source_id": "x/1.png", "sequence": "GOPR1"}, "GOPR1"),
+    ],
+)
+def test_rows_of_one_clip_or_person_stay_together(
+    recipe: dict[str, str], row: dict[str, str], group: str
+) -> None:
+    assert group_of_row(recipe, row) == group

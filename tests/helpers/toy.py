@@ -1,6 +1,7 @@
 """A model and a data set small enough to train in milliseconds."""
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,6 +40,11 @@ class ToyPairs:
     def sample(self, index: int, epoch: int) -> dict[str, Any]:
         del epoch
         return self[index]
+
+    def only(self, indices: Sequence[int]) -> "ToyPairs":
+        other = copy(self)
+        other.sharp = self.sharp[list(indices)]
+        return other
 
 
 class Toy(Model):

@@ -63,6 +63,28 @@ def runs(data, tmp_path_factory) -> dict[str, Path]:
     return {path.name: path for path in root.iterdir()}
 
 
+GUIDED = {**TREE, "width": 4, "blocks": 1, "crop_size": 32, "pretraining": 0}
+
+
+@pytest.mark.parametrize("nodes", ["oracle", "shuffled"])
+def test_what_the_nodes_tell_goes_from_training_to_scores(data, tmp_path, nodes):
+    options = {"preset": "tiny", "steps": 2, "overrides": {**GUIDED, "nodes": nodes}}
+    train("s3e", data, tmp_path / "run", **options)
+    train("s3e", data, tmp_path / "run", **options, resume=True)  # with the words it began with
+    pictures = BlurDataset(data, "test")
+    row = pictures.rows[0]
+    blur = pictures.picture(row, "blur")
+    restore = trained(tmp_path / "run", None, None)
+    restore.know(pictures)
+    told = restore.restore(blur, row).values
+    others = [{**row, "id": f"p{n}"} for n in range(20)]  # of which only a hash takes notice
+    if nodes == "oracle":
+        others = [{**row, "captions": [each]} for each in SENTENCES]
+    assert not all(np.array_equal(told, restore.restore(blur, each).values) for each in others)
+    with pytest.raises(UserError, match="true captions"):
+        load_run(tmp_path / "run").restore(blur)
+
+
 def test_one_picture_to_validate_on_keeps_the_last_weights(data, tmp_path):
     counts = {"images": {"train": 8, "val": 1, "test": 1}, "captions": {"count": 2}}
     recipe = flow_recipe(**counts, replicas={"train": 1})

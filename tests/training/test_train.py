@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from blurbench.datasets.dataset import OnTheFlyDataset
+from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.pair import MadePair
+from blurbench.datasets.splits import held_out
 from blurbench.errors import UserError
 from blurbench.locks import locked
 from blurbench.models.parts.weights import load_tensors
@@ -22,7 +23,7 @@ from blurbench.sources.open import open_source
 from blurbench.training.checkpoint import checkpoints
 from blurbench.training.checks import check_devices
 from blurbench.training.runner import Runner
-from blurbench.training.train import train
+from blurbench.training.train import open_pairs, train
 
 SMALL: dict[str, Any] = {"widths": (4, 8), "blocks": (1, 1), "batch_size": 2, "crop_size": 32}
 OPTIONS: dict[str, Any] = {"preset": "tiny", "steps": 2, "device": "cpu", "overrides": SMALL}
@@ -240,3 +241,78 @@ def test_the_test_split_is_not_blurred_on_the_fly(
     monkeypatch.setattr(OnTheFlyDataset, "pair", watched)
     train("unet", ("demo", "builtin:photos"), tmp_path / "fly", **OPTIONS)
     assert read == {"train", "val"}
+
+
+@pytest.fixture(scope="module")
+def no_val(data: Path) -> Path:
+    """Several replicas of each picture, and no val split."""
+    folder = data.parent / "no-val"
+    recipe = load_recipe("demo")
+    fields = {"replicas": recipe.replicas.model_copy(update={"train": 2})}
+    made = recipe.model_copy(update=fields)
+    synthesize(made, open_source("builtin:photos"), folder, limit=4)
+    shutil.rmtree(folder / "val")
+    path = folder / "dataset.json"
+    held = json.loads(path.read_text())
+    del held["counts"]["val"]
+    path.write_text(json.dumps(held))
+    return folder
+
+
+def test_without_a_val_split_the_run_says_what_it_keeps(
+    no_val: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("unet", no_val, tmp_path / "run", **OPTIONS).best_metric is None
+    assert "no val split: the last weights are what it keeps" in capsys.readouterr().err
+    options = {**OPTIONS, "overrides": {**SMALL, "patience": 1}}
+    with pytest.raises(UserError, match=r"patience=1: .*--hold-out"):
+        train("unet", no_val, tmp_path / "other", **options)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_share_of_the_sources_is_held_out_and_on_record(
+    no_val: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest, held = open_pairs(no_val, 0, 0.3)
+    assert held is not None
+    assert not {*rest.groups()} & {*held.groups()}
+    assert len(rest) + len(held) == len(BlurDataset(no_val, "train"))
+    assert len(held) == 2 * len({*held.groups()})  # replicas stay together
+    run = tmp_path / "run"
+    done = train("unet", no_val, run, **OPTIONS, hold_out=0.3)
+    assert done.best_metric is not None
+    assert f"{done.best_metric:.2f} dB, " in str(done)
+    assert "over blurred" in str(done)
+    assert "no val split" not in capsys.readouterr().err
+    assert json.loads((run / "config.json").read_text())["hold_out"] == 0.3
+    train("unet", no_val, run, **OPTIONS, hold_out=0.3, resume=True)
+    for other in ({}, {"hold_out": 0.4}):
+        with pytest.raises(UserError, match="another hold_out"):
+            train("unet", no_val, run, **OPTIONS, **other, resume=True)
+    with pytest.raises(UserError, match="--hold-out: this data has a val split"):
+        train("unet", data, tmp_path / "other", **OPTIONS, hold_out=0.3)
+
+
+def test_sources_blurred_on_the_fly_are_held_out_too() -> None:
+    pairs, _ = open_pairs(("demo-faces", "builtin:procedural-faces"), 0)
+    held = held_out(pairs.groups(), 0.3)
+    judged, kept = pairs.only(sorted(held)), pairs.only([*{*range(len(pairs))} - held])
+    assert len(kept) + len(judged) == len(pairs)
+    assert len({pairs.digest, kept.digest, judged.digest}) == 3
+    assert judged[0]["id"] == pairs[min(held)]["id"]
+
+
+def test_samples_of_steps_that_will_not_be_are_refused(data: Path, tmp_path: Path) -> None:
+    options = {**OPTIONS, "overrides": {**SMALL, "sample_at": "2,3"}}
+    with pytest.raises(UserError, match="sample_at=3: this run has steps 1 to 2"):
+        train("unet", data, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_progressive_crops(data: Path, tmp_path: Path) -> None:
+    crops = {"crops": "16,32", "batches": "3,1", "turns": True, "checkpointing": True}
+    train("unet", data, tmp_path / "run", **{**OPTIONS, "overrides": {**SMALL, **crops}})
+    for field, value in ("crops", "16,30"), ("batches", "2,1,1"):
+        options = {**OPTIONS, "overrides": {**SMALL, **crops, field: value}}
+        with pytest.raises(UserError, match=field):
+            train("unet", data, tmp_path / "other", **options)
