@@ -92,9 +92,10 @@ class TreeCaptioner(Captioner):
         captions = Update(
             "captions", learning, self.losses, c.rate, schedule=falling(0.5), clip=c.clip
         )
-        shares = c.pretraining, 1 - c.pretraining
-        tree = Stage("tree", shares[0], (alone,), beside=True)
-        return tree, Stage("captions", shares[1], (captions,))
+        writing = Stage("captions", 1 - c.pretraining, (captions,))
+        if not c.pretraining:
+            return (writing,)
+        return Stage("tree", c.pretraining, (alone,), beside=True), writing
 
     def tree_losses(self, batch: Batch) -> Losses:
         """Of the nodes' classes."""
@@ -120,7 +121,8 @@ class TreeCaptioner(Captioner):
 PAPER = {"steps": 3_630_000, "batch_size": 1, "rate": 1e-4, "pretraining": 1 / 11}
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": PAPER,
-    "small": {**SMALL, "rate": 1e-4},
+    # The tree's stage comes on top.
+    "small": {**SMALL, "steps": 1_500, "pretraining": 0.2, "node_width": 64},
     "tiny": {**TINY, "entities": 200, "relations": 60, "node_width": 16, "pretraining": 0.4},
 }
 make = {name: TreeCaptionerConfig(**fields) for name, fields in PRESETS.items()}
