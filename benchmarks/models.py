@@ -41,7 +41,7 @@ AUTHORS: dict[str, tuple[float, float | None]] = {
     "mprnet": (10.28154, 37.43732),
     "mprnet:stage1": (1.36213, 4.28361),
     "mssnet": (2.48286, 7.44289),
-    "mssnet:small": (0.90791, 2.94548),
+    "mssnet:released-small": (0.90791, 2.94548),
     # SN and then the released network, which runs the parts that only training needs.
     "umsn": (3.68694 + 2.12915, None),
     "umsn_G": (3.68694, 12.82652),

@@ -17,6 +17,7 @@ from blurbench.models.parts.dropout import with_dropout
 from blurbench.models.parts.losses import gradient_penalty
 from blurbench.models.parts.pix2pix import initialise
 from blurbench.models.parts.schedules import falling
+from blurbench.models.parts.small import PHOTOS
 from blurbench.models.parts.vgg import VggFeatures
 
 CONTENT_LAYER = "conv3_3"  # of VGG19, before its ReLU
@@ -129,6 +130,7 @@ class DeblurGAN(Model):
             steps=2_000,
             batch_size=4,
             crop_size=64,
+            precision="auto",
             width=16,
             blocks=3,
             dropout=0.0,
@@ -137,6 +139,18 @@ class DeblurGAN(Model):
             perceptual_weight=0.0,
             l1_weight=100.0,
             rate=1e-3,
+        ),
+        "small": DeblurGANConfig(
+            **PHOTOS,
+            steps=3_000,
+            width=28,
+            blocks=7,
+            dropout=0.0,
+            test_dropout=False,
+            critic_steps=1,
+            perceptual_weight=0.0,
+            l1_weight=100.0,
+            rate=5e-4,
         ),
     }
     PAPER = (

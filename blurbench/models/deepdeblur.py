@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
+from blurbench.models.parts.small import PHOTOS
 
 RANGE = 255.0  # of the networks' input and output
 SIGMA = 2 / 3  # of the Gaussian before a halving, px
@@ -205,11 +206,13 @@ class DeepDeblur(Model):
             steps=8_000,
             batch_size=4,
             crop_size=128,
+            precision="auto",
             ema=0.99,
             width=16,
             blocks=3,
             rate=2e-3,
         ),
+        "small": DeepDeblurConfig(**PHOTOS, steps=4_800, width=20, blocks=5, rate=1e-3, clip=1.0),
     }
     PAPER = (
         "S. Nah, T. H. Kim and K. M. Lee, Deep Multi-scale Convolutional Neural Network for Dynamic"

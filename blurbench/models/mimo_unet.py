@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
 from blurbench.models.parts.losses import fft_loss
+from blurbench.models.parts.small import PHOTOS
 
 
 class MIMOUNetConfig(ModelConfig):
@@ -218,19 +219,22 @@ TINY = MIMOUNetConfig(
     steps=4_500,
     batch_size=4,
     crop_size=128,
+    precision="auto",
     ema=0.99,
     width=16,
     blocks=2,
     rate=2e-3,
     clip=1.0,
 )
+# An hour of one core.
+SMALL = MIMOUNetConfig(**PHOTOS, steps=5_600, width=16, blocks=4, rate=1e-3, clip=1.0)
 
 
 class MIMOUNet(Model):
     """MIMO-UNet with 8 residual blocks on each side of a level."""
 
     Config = MIMOUNetConfig
-    PRESETS: ClassVar = {"paper": RELEASED, "tiny": TINY}
+    PRESETS: ClassVar = {"paper": RELEASED, "tiny": TINY, "small": SMALL}
     PAPER = (
         "S.-J. Cho et al., Rethinking Coarse-to-Fine Approach in Single Image Deblurring,"
         " ICCV, 2021"
@@ -281,6 +285,7 @@ class MIMOUNetPlus(MIMOUNet):
     PRESETS: ClassVar = {
         "paper": RELEASED.model_copy(update={"blocks": 20, "dropout": 0.1}),
         "tiny": TINY.model_copy(update={"steps": 3_000, "blocks": 4, "dropout": 0.1}),
+        "small": SMALL.model_copy(update={"steps": 4_900, "blocks": 5, "dropout": 0.1}),
     }
 
 

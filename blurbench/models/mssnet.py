@@ -16,6 +16,7 @@ from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Upda
 from blurbench.models.mprnet.unet import Decoder, Encoder, Features, Resize, conv
 from blurbench.models.parts.losses import fft_loss
 from blurbench.models.parts.schedules import cosine
+from blurbench.models.parts.small import PHOTOS
 
 UNETS = (1, 2, 3)  # at each scale, coarse to fine
 
@@ -138,18 +139,24 @@ class MSSNet(Model):
     PRESETS: ClassVar = {
         # 3,000 epochs of GoPro's 2,103 training pairs in batches of 16, the first three to warm up.
         "paper": MSSNetConfig(steps=394_313, batch_size=16, crop_size=256),
-        "small": MSSNetConfig(steps=394_313, batch_size=16, crop_size=256, width=20, step=40),
+        "released-small": MSSNetConfig(
+            steps=394_313, batch_size=16, crop_size=256, width=20, step=40
+        ),
         "large": MSSNetConfig(steps=394_313, batch_size=16, crop_size=256, width=80, step=50),
         "tiny": MSSNetConfig(
             steps=4_000,
             batch_size=4,
             crop_size=128,
+            precision="auto",
             ema=0.99,
             width=12,
             step=8,
             rate=2e-3,
             warm_up=0.02,
             clip=1.0,
+        ),
+        "small": MSSNetConfig(
+            **PHOTOS, steps=3_900, width=12, step=10, rate=1e-3, warm_up=0.02, clip=1.0
         ),
     }
     PAPER = (

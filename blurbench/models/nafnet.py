@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
 from blurbench.models.parts.losses import psnr_loss
 from blurbench.models.parts.schedules import cosine
+from blurbench.models.parts.small import PHOTOS
 
 Blocks = Annotated[int, Field(ge=0)]
 
@@ -147,12 +148,14 @@ class NAFNet(Model):
             steps=4_000,
             batch_size=4,
             crop_size=128,
+            precision="auto",
             ema=0.99,
             width=16,
             encoder=(1, 1, 1, 4),
             rate=2e-3,
             clip=1.0,
         ),
+        "small": NAFNetConfig(**PHOTOS, steps=3_600, width=32, encoder=(1, 1, 1, 8), clip=1.0),
     }
     PAPER = "Chen et al., Simple Baselines for Image Restoration, ECCV, 2022"
     LICENCE = "authors' code and weights: MIT"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
+from blurbench.models.parts.small import PHOTOS
 
 Count = Annotated[int, Field(gt=0)]
 Four = tuple[Count, Count, Count, Count]
@@ -211,11 +212,21 @@ class Restormer(Model):
             steps=3_000,
             batch_size=4,
             crop_size=128,
+            precision="auto",
             ema=0.99,
             width=16,
             blocks=(1, 1, 1, 2),
             refinement=1,
             rate=2e-3,
+            clip=1.0,
+        ),
+        "small": RestormerConfig(
+            **PHOTOS,
+            steps=1_900,
+            width=16,
+            blocks=(1, 2, 3, 4),
+            refinement=2,
+            rate=1e-3,
             clip=1.0,
         ),
     }

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
 from blurbench.models.parts.losses import unmixed
+from blurbench.models.parts.small import PHOTOS
 
 DECAY = 0.99997  # of the rate, after every eight pictures
 
@@ -153,7 +154,10 @@ class UDeconv(Model):
         # for single pictures: this is 300 epochs of GoPro's 2,103 training pairs, as S3E-Deblur
         # trains the others.
         "paper": UDeconvConfig(steps=78_863, batch_size=8, crop_size=160),
-        "tiny": UDeconvConfig(steps=4_000, batch_size=4, crop_size=128, width=16, clip=1.0),
+        "tiny": UDeconvConfig(
+            steps=4_000, batch_size=4, crop_size=128, precision="auto", width=16, clip=1.0
+        ),
+        "small": UDeconvConfig(**PHOTOS, steps=3_900, width=24, clip=1.0),
     }
     PAPER = (
         "M. Aittala and F. Durand, Burst Image Deblurring Using Permutation Invariant Convolutional"

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Update
 from blurbench.models.parts.schedules import cosine
+from blurbench.models.parts.small import PHOTOS
 
 # Mean and standard deviation of photographs: a constant level would drown the edges.
 LEVEL, SPREAD = 0.45, 0.25
@@ -78,6 +79,7 @@ class UNet(Model):
             steps=4_000,
             batch_size=4,
             crop_size=128,
+            precision="auto",
             ema=0.99,
             widths=(16, 32, 64, 128),
             blocks=(1, 2, 2, 3),
@@ -89,13 +91,8 @@ class UNet(Model):
         # An hour of one core. A fifth level of half the width costs a third of the four levels of
         # (32, 64, 128, 256), and its blocks see 8 times as far as the picture's own.
         "small": UNetConfig(
+            **PHOTOS,
             steps=6_000,
-            batch_size=4,
-            crops=(128, 192, 256),
-            batches=(4, 3, 2),
-            turns=True,
-            precision="auto",
-            ema=0.999,
             widths=(16, 32, 64, 128, 256),
             blocks=(1, 1, 2, 3, 4),
             norm="instance",

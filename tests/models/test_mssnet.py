@@ -58,7 +58,7 @@ def test_it_has_the_released_keys(shared, name, widths):
     ("preset", "parameters", "gmacs"),
     [
         ("paper", 15_614_497, 144.884539),
-        ("small", 6_756_161, 41.001841),
+        ("released-small", 6_756_161, 41.001841),
         ("large", 28_182_041, 288.776612),
     ],
 )

@@ -14,6 +14,7 @@ from blurbench.models.base import Batch, Losses, Model, ModelConfig, Stage, Upda
 from blurbench.models.mprnet.network import FirstStage, Network
 from blurbench.models.parts.losses import charbonnier_loss, edge_loss
 from blurbench.models.parts.schedules import cosine
+from blurbench.models.parts.small import PHOTOS
 
 
 class MPRNetConfig(ModelConfig):
@@ -43,12 +44,24 @@ class MPRNet(Model):
             steps=4_000,
             batch_size=4,
             crop_size=128,
+            precision="auto",
             ema=0.99,
             width=16,
             step=8,
             original_step=8,
             original_blocks=2,
             rate=2e-3,
+            warm_up=0.02,
+            clip=1.0,
+        ),
+        # The first stage alone, as the papers' tables have it.
+        "small": MPRNetConfig(
+            **PHOTOS,
+            steps=4_600,
+            network="stage1",
+            width=24,
+            step=16,
+            rate=1e-3,
             warm_up=0.02,
             clip=1.0,
         ),
