@@ -34,6 +34,19 @@ def confidence_table(run: Path, iterations: tuple[int, ...] = ()) -> pd.DataFram
     return table.iloc[places[places >= 0]]
 
 
+def sampled_confidences(run: Path, step: int) -> list[list[float]]:
+    """C_1 to C_4 of each fixed picture at one step of RUN/log.jsonl.
+
+    UserError where it has none of that step: only runs with `sample_at` do.
+    """
+    path = run / LOG
+    rows = [row for row in read_jsonl(path) if row["stage"] == "sample" and row["step"] == step]
+    by_picture = {row["id"]: [row[name] for name in COLUMNS] for row in rows if COLUMNS[0] in row}
+    if not by_picture:
+        raise UserError(f"{path}: no confidences of single pictures at step {step}")
+    return list(by_picture.values())
+
+
 def confidence_picture(table: pd.DataFrame) -> np.ndarray:
     """Confidence from 0 to 1 over iterations, a line a class: (360, 640, 3) uint8 RGB."""
     lines = {}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from blurbench.errors import UserError
 from blurbench.reproduce.build import Builder
-from blurbench.reproduce.confidences import confidence_table
+from blurbench.reproduce.confidences import sampled_confidences
+from blurbench.reproduce.planned import WATCHED, planned
 from blurbench.reproduce.suites import CONFIDENCE, Cell, Scoring, metric_of
 from blurbench.scoring.result_folder import Measured
 
@@ -128,16 +129,20 @@ def _read(cell: Cell, summary: Measured) -> float | None:
 
 
 def _confidence(cell: Cell, builder: Builder) -> Outcome:
-    """A confidence in a face class, from the log of UMSN's own stage."""
+    """A confidence in a face class of one of two pictures, from the log of UMSN's last stage."""
     printed, training = cell.printed, cell.scoring.training if cell.scoring else None
     if training is None:
         return Outcome(cell, None, cell.reason)
+    picture, at = printed.subset.removeprefix("image ").split(", ")
+    part = int(at.split(" ")[0]) / CONFIDENCE_STEPS
     try:
-        logged = confidence_table(run := builder.run(training))
+        run = builder.run(training)
+        step = planned(training, builder.scale).settings["sample_at"][WATCHED.index(part)]
+        pictures = sampled_confidences(run, step)
     except UserError as error:
         return Outcome(cell, None, f"not available: {error}")
-    wanted = int(printed.subset.split(", ")[1].split(" ")[0]) / CONFIDENCE_STEPS
-    at = max(0, int(logged.index.searchsorted(wanted * logged.index[-1], side="right")) - 1)
+    if len(pictures) < int(picture):
+        return Outcome(cell, None, "not available: the run has one picture", run)
     classes = ("background", "skin", "parts", "hair")
     number = classes.index(printed.metric.removeprefix(CONFIDENCE))
-    return Outcome(cell, float(logged.iloc[at, number]), "", run)
+    return Outcome(cell, pictures[int(picture) - 1][number], "", run)

@@ -16,7 +16,9 @@ from blurbench.reproduce.scales import Scale, ScaleName
 from blurbench.reproduce.suites import Settings, Training
 from blurbench.runs.folder import LOG
 from blurbench.training.budget import Budget, spent, steps_for
+from blurbench.training.schedule import stage_bounds
 
+WATCHED = (0.03, 0.5, 1.0)  # parts of UMSN's last stage: 3,000, 50,000 and 100,000 of 100,000 steps
 DEMO_CROP = 64  # px
 DEMO_BATCH = 4
 # Fields that say how large a network is or how long it learns: at the smaller scales those of
@@ -61,7 +63,15 @@ def planned(training: Training, scale: Scale) -> Planned:
         alone = all(stage.beside for stage in model.stages())  # it restores nothing
         steps = seen // model.config.batch_size if alone else steps_for(model, seen)
     assert steps is not None
+    if model.config.model_dump().get("confidence"):
+        settings |= {"sample_at": watched(model, steps)}
     return Planned(preset, settings, model, steps)
+
+
+def watched(model: Model, steps: int) -> tuple[int, ...]:
+    """The steps at which UMSN's Table VII looks at two pictures, in a run of any length."""
+    first, last = stage_bounds(model.stages(), steps)[-1]
+    return tuple(first + max(1, round(part * (last - first))) for part in WATCHED)
 
 
 @cache

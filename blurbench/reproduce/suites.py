@@ -100,7 +100,6 @@ class Suite:
     protocol: str = "wang-rgb"
     repeats: int = 1  # evaluations to average, of a model that draws noise
     note: str = ""  # what is our choice, or known to differ
-    unread: Mapping[str, str] = field(default_factory=dict)  # how a subset begins -> why it is none
     # Method that goes on from another row's -> that row's, and why it may end below it.
     first_stages: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -173,9 +172,8 @@ SUITES: dict[str, Suite] = {
     "umsn-6": Suite(trained_on=FACES, note=UNSTATED),
     "umsn-7": Suite(
         trained_on=FACES,
-        note="Printed: two pictures. Here: the mean over training pictures at that step, which "
-        "stands for both and counts once. Where a run is shorter, the same part of it.",
-        unread={"image 2": "the log has one mean over pictures, which stands at image 1"},
+        note="Printed: two pictures of Fig. 14. Here: two pictures that the run samples at those "
+        "steps; where it is shorter, at the same parts of its last stage.",
     ),
     "umsn-text": Suite(trained_on=FACES, note=UNSTATED),
     "brmr-2": Suite(
@@ -289,16 +287,7 @@ def _cell(whole: PrintedTable, position: int) -> Cell:
     variant = VARIANTS.get((whole.name, printed.method), Variant())
     if not printed.model and not variant.restored_by:
         return Cell(printed, reason="printed only: a method that is not here")
-    unread = SUITES[whole.name].unread
-    reason = next(
-        (
-            f"not available: {why}"
-            for start, why in unread.items()
-            if printed.subset.startswith(start)
-        ),
-        "",
-    )
-    if reason := reason or _unavailable(printed, variant):
+    if reason := _unavailable(printed, variant):
         return Cell(printed, reason=reason)
     baseline = None
     if printed.metric == "psnr-gain":
@@ -306,12 +295,6 @@ def _cell(whole: PrintedTable, position: int) -> Cell:
         if baseline is None:
             return Cell(printed, reason="not available: its baseline is printed only")
     return Cell(printed, _scoring(whole.name, printed, variant), baseline)
-
-
-def _unread(printed: Printed) -> str:
-    unread = SUITES[printed.table].unread.items()
-    found = [why for start, why in unread if printed.subset.startswith(start)]
-    return f"not available: {found[0]}" if found else ""
 
 
 def _unavailable(printed: Printed, variant: Variant) -> str:

@@ -13,7 +13,7 @@ from blurbench.reproduce.reproduce import reproduce
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parents[1] / "build" / "published"
-TABLES = ("s3e-1", "s3e-3", "sp-3", "umsn-1", "brmr-2")  # at least one of each paper
+TABLES = ("s3e-1", "s3e-3", "sp-3", "umsn-1", "umsn-6", "brmr-2")  # at least one of each paper
 # What a page links to: of runs their settings, not their weights.
 TABLE_FILES = ("*.csv", "*.html", "leaderboards/**/*", "runs/*/*/config.json")
 
