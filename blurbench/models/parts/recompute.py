@@ -51,11 +51,13 @@ def _twice(block: nn.Module, forward: Callable[..., Any], *given: Any, **named: 
 def statistics_kept(block: nn.Module) -> Iterator[None]:
     """Batch norm as in the first pass, which has moved its running statistics already."""
     norms = [part for part in block.modules() if isinstance(part, AnyBatchNorm) and part.training]
-    tracking = [norm.track_running_stats for norm in norms]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False  # of a norm that trains: only no update
+        norm.momentum = 0.0  # the statistics stay; without any, autograd would keep other tensors
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked = norm.num_batches_tracked.clone()
     try:
         yield
     finally:
-        for norm, was in zip(norms, tracking, strict=True):
-            norm.track_running_stats = was
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count
