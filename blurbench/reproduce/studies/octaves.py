@@ -18,7 +18,8 @@ class Reach:
     def told(self) -> str:
         """Where it stops, in words."""
         if self.stops is None:
-            return f"helps up to {max(self.gains)[1]:g} px"
+            longest = max(octave[1] for octave, gain in self.gains.items() if gain)
+            return f"helps up to {longest:g} px"
         low, high = self.stops
         return f"stops at {low:g} to {high:g} px"
 
@@ -29,6 +30,7 @@ def reach(study: Study, finished: Finished) -> list[Reach]:
     for arm in study.arms:
         gains = {octave: finished.effect(arm.name, IDENTITY, octave) for octave in study.octaves}
         if any(gains.values()):
-            stops = next((octave for octave, gain in gains.items() if not learnt(gain)), None)
+            asked = {octave: gain for octave, gain in gains.items() if gain}
+            stops = next((octave for octave, gain in asked.items() if not learnt(gain)), None)
             found.append(Reach(arm.name, gains, stops))
     return found

@@ -126,11 +126,12 @@ class Course:
         with self.sharing.claimed(key((first, PREPARED))):
             if bench.weights(first, PREPARED).is_file():
                 return
-            if self.done((first, PREPARED)):  # of a clone, which has the scores alone
-                bench.tell(f"Training {first.name} again, which {arm.name} begins with")
-                bench.train(first, PREPARED)
-            else:
+            self.prepare(first)
+            if first in bench.study.arms and not self.done((first, PREPARED)):
                 bench.perform(first, PREPARED)
+            else:  # no arm; or that of a clone, which has the scores alone
+                bench.tell(f"\nTraining {first.name}, which {arm.name} begins with")
+                bench.train(first, PREPARED)
 
     def expected(self, arm: Arm, seed: int) -> float:
         """Minutes that a run will still take, with the one that it begins with."""

@@ -1,10 +1,12 @@
 """The studies by name."""
 
 from blurbench.errors import UserError
-from blurbench.reproduce.studies import severity, sp, umsn
+from blurbench.reproduce.studies import brmr, s3e, severity, sp, umsn
 from blurbench.reproduce.studies.study import SEEDS, Study
 
-STUDIES: dict[str, Study] = {each.STUDY.name: each.STUDY for each in (umsn, sp, severity)}
+STUDIES: dict[str, Study] = {
+    each.STUDY.name: each.STUDY for each in (umsn, sp, brmr, s3e, severity)
+}
 
 
 def find_study(name: str) -> Study:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 PREFIX = "study-"  # of every study's name
 IDENTITY = "identity"  # the blurred picture as it is: beside every arm
@@ -90,7 +90,7 @@ class Study:
     budget: str  # what is equal between arms, in words
     differs: tuple[str, ...]  # from the paper
     octaves: tuple[Octave, ...] = ()  # lengths of blur that it is answered for one by one
-    scored: Literal["psnr"] = "psnr"
+    preparations: tuple[Arm, ...] = ()  # what arms begin with, once, and is no arm itself
 
     @property
     def contrasts(self) -> tuple[Contrast, ...]:
@@ -98,8 +98,8 @@ class Study:
         return (self.primary, *self.secondary)
 
     def arm(self, name: str) -> Arm:
-        """The arm of a name."""
-        return next(arm for arm in self.arms if arm.name == name)
+        """The arm, or the preparation, of a name."""
+        return next(arm for arm in (*self.arms, *self.preparations) if arm.name == name)
 
     def runs(self, seeds: int) -> Iterator[tuple[Arm, int]]:
         """Every run, in the order of work: both arms of the primary contrast seed by seed."""
@@ -112,5 +112,6 @@ class Study:
                         yield arm, seed
 
     def minutes(self, seeds: int) -> float:
-        """Of one core, for all runs."""
-        return sum(arm.minutes for arm, _ in self.runs(seeds))
+        """Of one core, for all runs, and what they begin with."""
+        runs = (arm for arm, _ in self.runs(seeds))
+        return sum(arm.minutes for arm in (*runs, *self.preparations))

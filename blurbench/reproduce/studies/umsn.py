@@ -5,8 +5,8 @@ from typing import Any
 from blurbench.recipes.recipe import Images, Replicas
 from blurbench.reproduce.studies.study import Arm, BlurredData, Contrast, PrintedEffect, Study
 
-# UMSN's network has 434,982 parameters without SN; BN then has 436,328, behind maps 431,658.
-INNER, INNER_WITH_MAPS = 3.2, 3.25
+# UMSN's network has 434,982 parameters without SN; BN then has 434,714, behind maps 432,808.
+INNER, INNER_WITH_MAPS = 3.16, 3.28
 # Ends with whole faces: instance norm and the maps of four classes see another picture in a crop.
 COMMON: dict[str, Any] = {
     "crop_size": 128,
@@ -17,6 +17,8 @@ COMMON: dict[str, Any] = {
 NETWORK = 800  # steps of the stage that restores: 3,200 crops and 1,600 whole faces
 STAGES = (200, 150, 100, NETWORK)  # SN on sharp, on blurred faces; F-Nets; network
 WITHOUT_FNETS = (200, 150, 0, NETWORK)
+
+ORACLE = (0, 0, 100, NETWORK)  # needs no SN
 
 STUDY = Study(
     name="study-umsn",
@@ -90,6 +92,14 @@ STUDY = Study(
             steps=sum(STAGES),
         ),
         Arm(
+            "true-maps",
+            "UMSN that is told the true masks, in training and at test: an oracle",
+            "umsn",
+            minutes=16,
+            settings={**COMMON, "shares": ORACLE, "maps": "labels"},
+            steps=sum(ORACLE),
+        ),
+        Arm(
             "bn-longer",
             "bn for as many seconds as umsn takes",
             "bn",
@@ -110,9 +120,11 @@ STUDY = Study(
         Contrast("no-confidence - nested", "no-confidence", "nested", "F-Nets help"),
         Contrast("nested - maps", "nested", "maps", "nested residuals help"),
         Contrast("maps - bn", "maps", "bn", "maps of face parts help"),
+        Contrast("true-maps - bn", "true-maps", "bn", "true maps of face parts would help"),
+        Contrast("true-maps - umsn", "true-maps", "umsn", "SN's maps are what holds it back"),
         Contrast("umsn - bn-longer", "umsn", "bn-longer", "UMSN beats BN at equal seconds"),
     ),
-    hours=5.2,
+    hours=5.5,
     budget=f"{NETWORK} steps of the network that restores (3,200 crops of 64 px, 1,600 whole faces)"
     " in every arm; what SN and the F-Nets learn before it is stated beside",
     differs=(

@@ -1,0 +1,215 @@
+"""A study of seconds from end to end: its records stay, and what is missing goes on."""
+
+import csv
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import small_study
+from click.testing import CliRunner
+
+from blurbench.cli import cli
+from blurbench.errors import UserError
+from blurbench.reproduce.studies import bench, registry
+from blurbench.reproduce.studies.perform import begin, key
+from blurbench.reproduce.studies.plan import plan_study
+from blurbench.reproduce.studies.table import TIMES
+
+STUDY = small_study.STUDY
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A finished study, and what it said."""
+    out = tmp_path_factory.mktemp("study") / "out"
+    lines = []
+    studied = begin(STUDY, out, None, seeds=2, tell=lines.append).perform()
+    return out, studied, lines
+
+
+@pytest.fixture
+def begun(done, tmp_path):
+    """A copy of the finished study."""
+    out = tmp_path / "out"
+    shutil.copytree(done[0], out)
+    return out
+
+
+def without_times(out: Path) -> list[dict[str, str]]:
+    with (out / "study.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
+
+
+def test_every_run_leaves_a_record(done):
+    out, studied, lines = done
+    assert (studied.missing, studied.failed) == ([], [])
+    assert studied.answer.startswith("fast less slow: ")
+    runs = [key(run) for run in STUDY.runs(2)]
+    assert runs == ["fast/1", "slow/1", "fast/2", "slow/2", "taught/1", "first/1", "taught/2"]
+    for name in runs:
+        files = {path.name for path in (out / "records" / name).iterdir()}
+        assert files == {"config.json", "scores.csv", "run.json"}
+    # first/1 was made for taught/1, and once.
+    heads = [line for line in map(str, lines) if line.startswith("\nstudy-small: ")]
+    told = [line.split(": ")[1].split(" (")[0] for line in heads]
+    assert told.count("first, seed 1") == 1
+    assert told.index("first, seed 1") == 5
+    record = json.loads((out / "records/taught/1/run.json").read_text())
+    assert (record["steps"], record["samples"], record["beside"]) == (4, 8, {})
+    assert record["pairs"] == {"train": 4, "test": 6}
+    assert str(out) not in json.dumps(record)
+    begun_with = json.loads((out / "work/runs/taught/1/config.json").read_text())["init"]
+    assert begun_with
+
+
+def test_the_table_has_a_row_a_contrast_and_seed_and_their_mean(done):
+    rows = without_times(done[0])
+    primary = [row for row in rows if row["kind"] == "primary"]
+    assert [row["seed"] for row in primary] == ["1", "2", "mean"]
+    mean = primary[-1]
+    each = [float(row["effect"]) for row in primary[:-1]]
+    assert float(mean["effect"]) == pytest.approx(sum(each) / 2, abs=1e-4)
+    assert (mean["printed"], mean["pictures"]) == ("1.5", "6")
+    assert {row["contrast"] for row in rows if row["kind"] == "secondary"} == {
+        "taught - first",
+        "long blur",
+    }
+    assert sum(row["kind"] == "octave" for row in rows) > 6
+
+
+def test_a_clone_has_all_it_needs_for_the_page_and_makes_no_data(begun):
+    shutil.rmtree(begun / "work")
+    before = (begun / "study.csv").read_bytes()
+    (begun / "study.csv").unlink()
+    begin(STUDY, begun, None, seeds=2).perform()
+    assert (begun / "study.csv").read_bytes() == before
+    assert not (begun / "work/data").exists()
+
+
+def test_a_clone_makes_again_what_a_missing_run_begins_with(begun):
+    shutil.rmtree(begun / "work")
+    before = without_times(begun)
+    kept = (begun / "records/first/1/run.json").read_bytes()
+    shutil.rmtree(begun / "records/taught/2")
+    lines = []
+    begin(STUDY, begun, None, seeds=2, tell=lines.append).perform()
+    assert without_times(begun) == before
+    assert "\nTraining first, which taught begins with" in lines
+    assert (begun / "records/first/1/run.json").read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"steps": 9}, "another steps than the study has now"),
+        ({"settings": {**small_study.TINY, "flip": False}}, "another settings.flip"),
+    ],
+)
+def test_a_record_of_other_settings_is_refused_in_plain_words(begun, change, told):
+    arms = (replace(STUDY.arms[0], **change), *STUDY.arms[1:])
+    with pytest.raises(UserError, match=told) as error:
+        begin(replace(STUDY, arms=arms), begun, None, seeds=2).perform()
+    assert str(begun / "records/fast/1") in str(error.value)
+
+
+def test_a_preset_that_has_changed_since_a_run_is_told(begun):
+    path = begun / "records/fast/1/run.json"
+    record = json.loads(path.read_text())
+    record["model"]["rate"] = 0.5
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError, match="preset tiny of unet had another rate"):
+        begin(STUDY, begun, None, seeds=2).perform()
+
+
+def test_records_of_another_data_set_are_refused(begun):
+    path = begun / "records/slow/2/run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"digest": "f" * 64}))
+    with pytest.raises(UserError, match=r"records/slow/2: was scored on another data set"):
+        begin(STUDY, begun, None, seeds=2).perform()
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "run.json"])
+def test_a_damaged_record_is_told(begun, name):
+    (begun / "records/slow/1" / name).write_text("id\n1\n")
+    with pytest.raises(UserError, match=f"{name}.*damaged; remove"):
+        begin(STUDY, begun, None, seeds=2).perform()
+
+
+def test_a_folder_of_another_study_or_of_real_pictures_is_refused(begun, tmp_path):
+    with pytest.raises(UserError, match="holds a study of another study"):
+        begin(replace(STUDY, name="study-other"), begun, None)
+    with pytest.raises(UserError, match="holds a study of another stand_in"):
+        begin(STUDY, begun, tmp_path)
+
+
+def test_minutes_begin_no_run_that_would_end_after_them(begun):
+    for name in ("fast/2", "taught/2"):
+        shutil.rmtree(begun / "records" / name)
+        shutil.rmtree(begun / "work/runs" / name)
+    lines = []
+    studied = begin(STUDY, begun, None, seeds=2, tell=lines.append).perform(minutes=0.9)
+    assert studied.missing == ["fast/2", "taught/2"]
+    assert "fast/2: would take longer than --minutes; not begun" in lines
+    assert begin(STUDY, begun, None, seeds=2).perform(minutes=2.5).missing == []
+
+
+def test_what_cannot_be_run_costs_the_others_nothing(begun):
+    arm = replace(STUDY.arms[0], name="needy", files={"init": "weights/none.pth"})
+    needy = replace(STUDY, arms=(*STUDY.arms, arm))
+    shutil.rmtree(begun / "records/taught/2")
+    studied = begin(needy, begun, None, seeds=2, tell=lambda _: None).perform()
+    assert studied.missing == ["needy/1", "needy/2"]
+    assert "weights/none.pth: lies below --data-root" in studied.failed[0]
+    assert "2 runs missing: needy/1, needy/2" in str(studied)
+
+
+def test_the_plan_counts_what_is_left_and_writes_nothing(begun, tmp_path):
+    shutil.rmtree(begun / "records/slow/1")
+    plan = plan_study(begin(STUDY, begun, None, seeds=2))
+    assert (plan.runs, plan.data_mb) == (1, 0.0)
+    fresh = plan_study(begin(STUDY, tmp_path / "new", None))
+    assert (fresh.runs, fresh.minutes) == (10, 11.0)
+    assert fresh.data_mb > 0
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_command_runs_plans_and_lists_studies(begun, monkeypatch):
+    monkeypatch.setitem(registry.STUDIES, STUDY.name, STUDY)
+    words = ["reproduce", STUDY.name, "--out", str(begun), "--seeds", "2"]
+    run = CliRunner().invoke(cli, words)
+    assert run.exit_code == 0
+    assert "fast less slow" in run.output
+    assert "0 runs missing" in CliRunner().invoke(cli, [*words, "--plan"]).output
+    assert "study-small" in CliRunner().invoke(cli, ["reproduce"]).output
+
+
+def test_minutes_of_a_resumed_run_are_those_of_all_its_steps(begun, monkeypatch):
+    arm, folder = STUDY.arms[0], begun / "work/runs/fast/1"
+    (folder / "last.safetensors").unlink()
+    ticks = iter([0.0, 60.0])
+    monkeypatch.setattr(bench.time, "process_time", lambda: next(ticks))
+    monkeypatch.setattr(bench, "steps_done", lambda _: 6)
+    course = begin(STUDY, begun, None, tell=lambda _: None)
+    assert course.bench.train(arm, 1) == pytest.approx(4.0)  # a minute for two of eight steps
+
+
+@pytest.mark.slow
+def test_a_study_killed_five_times_says_the_same(done, tmp_path):
+    out, kills = tmp_path / "out", random.Random(7)
+    words = [sys.executable, small_study.__file__, str(out)]
+    for _ in range(5):
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            for line in process.stdout:
+                if "seed" in line:
+                    break
+            time.sleep(kills.uniform(0, 1.5))
+            process.kill()
+    begin(STUDY, out, None, seeds=2, tell=lambda _: None).perform()
+    assert without_times(out) == without_times(done[0])
