@@ -61,6 +61,8 @@ def run_demo(out: Path, runs: tuple[DemoRun, ...] = RUNS, limit: int | None = No
                 preset="tiny",
                 steps=run.steps,
                 device="cpu",
+                # So that every processor comes to the published boards, with bf16 or without.
+                overrides={"precision": "fp32"},
                 resume=True,
             )
         )
