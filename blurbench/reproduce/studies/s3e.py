@@ -12,7 +12,7 @@ SEES: dict[str, Any] = {
     "side": 128,
 }
 GENERATOR: dict[str, Any] = {**SEES, "pretraining": 0.0, "co_train": False}
-STEPS = 1_200
+STEPS = 2_400
 
 
 def arm(name: str, what: str, begins_with: str = "", **settings: Any) -> Arm:
@@ -67,7 +67,7 @@ STUDY = Study(
                 "words": 1_000,
                 "node_width": 64,
             },
-            steps=500,
+            steps=1_500,
             files={"resnet_weights": TRUNK},
         ),
     ),
