@@ -38,7 +38,7 @@ MEASURED_PAIRS = 4
 
 
 @dataclass(frozen=True)
-class Measured:
+class StepCost:
     """A few steps of a training on this machine."""
 
     seconds: tuple[float, ...]  # a step of each stage
@@ -46,7 +46,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TablePlan:
     """What is left to do for a table."""
 
     scale: Scale
@@ -71,7 +71,7 @@ class Plan:
         return "\n".join(lines)
 
 
-def make_plan(name: str, builder: Builder, minutes: float | None = None) -> Plan:
+def make_plan(name: str, builder: Builder, minutes: float | None = None) -> TablePlan:
     """Runs, minutes and disk of a table, by a few steps of each; nothing is written below out.
 
     With `minutes` at scale small, as many samples as fit into them; UserError below the floor.
@@ -85,11 +85,11 @@ def make_plan(name: str, builder: Builder, minutes: float | None = None) -> Plan
         scale = fitting(left, costs, scale, minutes)
     disk = sum(costs[one.seeded(0)].disk for one in left) + data_bytes(name, builder)
     needed = minutes_of(left, costs, scale)
-    return Plan(scale, left, len(runs) - len(left), needed, disk)
+    return TablePlan(scale, left, len(runs) - len(left), needed, disk)
 
 
 def fitting(
-    runs: tuple[Training, ...], costs: dict[Training, Measured], scale: Scale, minutes: float
+    runs: tuple[Training, ...], costs: dict[Training, StepCost], scale: Scale, minutes: float
 ) -> Scale:
     """The scale with as many samples as fit into `minutes`; UserError below the floor."""
     for percent in (100, *range(95, 0, -5)):
@@ -103,20 +103,20 @@ def fitting(
     )
 
 
-def minutes_of(runs: tuple[Training, ...], costs: dict[Training, Measured], scale: Scale) -> float:
+def minutes_of(runs: tuple[Training, ...], costs: dict[Training, StepCost], scale: Scale) -> float:
     """Of training and scoring some runs at a scale, one after the other."""
     seconds = sum(SCORING_S + MARGIN * seconds_of(one, costs[one.seeded(0)], scale) for one in runs)
     return seconds / 60
 
 
-def seconds_of(training: Training, cost: Measured, scale: Scale) -> float:
+def seconds_of(training: Training, cost: StepCost, scale: Scale) -> float:
     """Of all steps of a training."""
     wanted = planned(training, scale)
     bounds = stage_bounds(wanted.model.stages(), wanted.steps)
     return sum((b - a) * each for (a, b), each in zip(bounds, cost.seconds, strict=True))
 
 
-def measure_all(runs: list[Training], builder: Builder) -> dict[Training, Measured]:
+def measure_all(runs: list[Training], builder: Builder) -> dict[Training, StepCost]:
     """A few steps of each, on a few built-in pictures in a folder that is then removed."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -130,7 +130,7 @@ def measure_all(runs: list[Training], builder: Builder) -> dict[Training, Measur
     return found
 
 
-def measure(training: Training, builder: Builder, data: Path, out: Path) -> Measured:
+def measure(training: Training, builder: Builder, data: Path, out: Path) -> StepCost:
     """Seconds of a step of each stage of one training, and the size of its folder."""
     if not data.exists():
         recipe, of = stand_in(training.recipe)
@@ -151,7 +151,7 @@ def measure(training: Training, builder: Builder, data: Path, out: Path) -> Meas
     rows = [row for row in read_jsonl(out / LOG) if "seconds_per_step" in row]
     each = [[seconds_a_step(row) for row in rows if row["stage"] == s.name] for s in stages]
     disk = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    return Measured(tuple(fmean(of[1:] or of) for of in each), disk)
+    return StepCost(tuple(fmean(of[1:] or of) for of in each), disk)
 
 
 def data_bytes(name: str, builder: Builder) -> int:

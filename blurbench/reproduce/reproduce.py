@@ -11,7 +11,7 @@ from blurbench.metrics import PROTOCOLS, make_ready
 from blurbench.ranking.report import leaderboard
 from blurbench.reproduce.build import Builder, finished, lacking
 from blurbench.reproduce.outcomes import Made, Outcome, Scored, outcome
-from blurbench.reproduce.plan import Plan, begin, make_plan, take_up, time_limit
+from blurbench.reproduce.plan import TablePlan, begin, make_plan, take_up, time_limit
 from blurbench.reproduce.planned import without_preset
 from blurbench.reproduce.scales import DEMO, Scale
 from blurbench.reproduce.side_by_side import write
@@ -79,7 +79,7 @@ def plan_of(
     device: str | None,
     minutes: float | None,
     tell: Callable[[str], object],
-) -> Plan:
+) -> TablePlan:
     """What table `name` will cost; nothing is written below `out`. UserError as for making it."""
     builder = builder_for(name, out, scale, root, device, tell)
     take_up(builder)
@@ -147,7 +147,7 @@ def make_all(name: str, builder: Builder) -> None:
     for later in (False, True):
         own = [one for one in runs if bool(one.init) == later]
         share(builder, {builder.run_folder(one): partial(builder.run, one) for one in own})
-    scorer = Scorer(name, of_table, builder)
+    scorer = TableScorer(name, of_table, builder)
     share(builder, {scorer.folder(one): partial(scorer.score, one) for one in scorer.all()})
 
 
@@ -170,7 +170,7 @@ def share(builder: Builder, jobs: Mapping[Path, Callable[[], object]]) -> None:
 
 
 @dataclass(frozen=True)
-class Scorer:
+class TableScorer:
     """The results of one table."""
 
     name: str
@@ -229,7 +229,7 @@ class Scorer:
 def finish(name: str, builder: Builder) -> Reproduced:
     """The table and its board of all that could be made."""
     of_table = cells(name)
-    scorer = Scorer(name, of_table, builder)
+    scorer = TableScorer(name, of_table, builder)
     with builder.sharing.claimed(f"tables/{name}"):
         for scoring in scorer.all():
             scorer.note(scoring)

@@ -9,7 +9,7 @@ import pytest
 from blurbench.errors import UserError
 from blurbench.reproduce import plan
 from blurbench.reproduce.build import Builder
-from blurbench.reproduce.plan import Measured, begin, make_plan, time_limit
+from blurbench.reproduce.plan import StepCost, begin, make_plan, time_limit
 from blurbench.reproduce.planned import planned, training_seconds
 from blurbench.reproduce.scales import FLOOR, Scale
 from blurbench.reproduce.suites import cells, trainings
@@ -25,7 +25,7 @@ def quietly(_line: str) -> None:
 def a_tenth_of_a_second_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(training, builder, *_folders):
         stages = planned(training, builder.scale).model.stages()
-        return Measured((0.1,) * len(stages), 1_000_000)
+        return StepCost((0.1,) * len(stages), 1_000_000)
 
     monkeypatch.setattr(plan, "measure", measured)
 
