@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import models
+from benchmarks import gpu, models
 from blurbench.errors import UserError
 from blurbench.models import MODELS
 from blurbench.models.parts.released import RELEASED
+from blurbench.reproduce.suites import Training
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = [*sorted((ROOT / "benchmarks").glob("*.py")), ROOT / "docs" / "make_pictures.py"]
@@ -82,3 +83,44 @@ def test_all_names_of_the_table_exist():
         assert model in MODELS or name in RELEASED
     with pytest.raises(UserError):
         models.named_subject("no-such-model", 64)
+
+
+@pytest.mark.slow
+def test_what_a_gpu_is_asked_runs_on_a_cpu_and_goes_on(monkeypatch, tmp_path, capsys):
+    out = tmp_path / "gpu"
+    always = ["gpu.py", "--quick", "--device", "cpu", "--out", str(out), "--minutes"]
+    monkeypatch.setattr(sys, "argv", [*always, "0"])
+    gpu.main()
+    assert "2 rows not reached" in capsys.readouterr().out
+    before = (out / "gpu.md").read_text()
+    monkeypatch.setattr(sys, "argv", [*always, "5"])
+    monkeypatch.setattr(gpu, "loader_row", gpu.arguments)  # measured: nobody calls it again
+    gpu.main()
+    rows = {row["name"]: row for row in json.loads((out / "gpu.json").read_text())["rows"]}
+    assert not [row for row in rows.values() if "failed" in row]
+    assert list(rows)[-2:] == ["unet_tiny fp32", "unet_tiny bf16"]
+    assert rows["unet_tiny fp32"]["samples_per_s"] > 0
+    assert before.splitlines()[2] in (out / "gpu.md").read_text()
+
+
+def test_a_row_that_runs_out_of_memory_costs_the_others_nothing(tmp_path):
+    def exhausted() -> dict:
+        raise MemoryError
+
+    report = gpu.Report(tmp_path, "cpu")
+    report.add("large", exhausted)
+    report.add("small", lambda: {"samples_per_s": 2.0})
+    assert (
+        "- large: failed out of memory\n- small: samples per s 2"
+        in (tmp_path / "gpu.md").read_text()
+    )
+    with pytest.raises(UserError, match="measured on cpu; give another --out"):
+        gpu.Report(tmp_path, "cuda")
+
+
+def test_hours_are_those_of_all_stages():
+    umsn = Training("umsn", "paper", "umsn-faces", steps=240_000)
+    stages = {"sn-sharp": 60_000, "sn-blur": 30_000, "f-nets": 50_000, "network": 100_000}
+    found = gpu.hours_of(umsn, lambda _training, stage: 3600 / 16 / stages[stage])
+    assert found == pytest.approx(4)
+    assert gpu.hours_of(umsn, lambda _training, _stage: None) is None
