@@ -72,7 +72,8 @@ def build(name: str, preset: str = "paper", **overrides: Any) -> "Model":
     """A new model in eval mode, from a preset and its changed fields.
 
     Values may be strings, as from a command line: "none", and commas between the parts of a
-    tuple, are understood. Raises UserError for unknown names, presets, fields and bad values.
+    tuple, are understood; one number is a tuple of it. Raises UserError for unknown names,
+    presets, fields and bad values.
     """
     return build_of(model_class(name), name, preset, **overrides)
 
@@ -105,15 +106,17 @@ def convert(name: str, source: Mapping[str, Any] | str | Path) -> "nn.Module":
 
 def parse(value: Any, current: Any) -> Any:
     """What a command-line string means for a field that holds `current`."""
+    several = isinstance(current, tuple)
     if not isinstance(value, str):
-        return value
+        return (value,) if several and isinstance(value, int | float) else value
     if value.lower() == "none" and not isinstance(current, str):  # to text it is a word
-        return None
-    return value.split(",") if isinstance(current, tuple) else value
+        return () if several else None
+    return value.split(",") if several else value
 
 
 def describe(error: ValidationError) -> str:
     """The first complaint of pydantic, in one line."""
     first = error.errors()[0]
+    told = first["msg"].removeprefix("Value error, ")
     field = ".".join(str(part) for part in first["loc"])
-    return f"{field}={first['input']}: {first['msg']}"
+    return f"{field}={first['input']}: {told}" if field else told  # of several fields together

@@ -3,9 +3,10 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,6 +26,33 @@ def check_model(name: str, model: Model, pairs: Pairs, processes: int) -> None:
     check_parts(model, processes)
     check_blocks(name, model)
     check_compiler(model)
+
+
+def check_overrides(name: str, model: Model, overrides: Mapping[str, Any]) -> None:
+    """Refuse a crop or batch size that would count for nothing beside those of the preset."""
+    for field, ruling in (("crop_size", "crops"), ("batch_size", "batches")):
+        rules = getattr(model.config, ruling)
+        if field in overrides and rules and ruling not in overrides:
+            raise UserError(
+                f"{field}={overrides[field]}: this preset of {name} has {ruling}="
+                f"{','.join(map(str, rules))} in its place; set these, or crops=none batches=none"
+            )
+
+
+def untrained(model: Model) -> list[str]:
+    """Parts that restore although no stage trains them: without first weights, as they were drawn.
+
+    Not those that are frozen for good, which have weights of their own.
+    """
+    updates = [update for stage in model.stages() for update in stage.updates]
+    trained = {id(p) for each in updates for module in each.modules for p in module.parameters()}
+    restoring = {id(p) for module in model.inference_modules() for p in module.parameters()}
+    idle = [
+        name
+        for name, p in model.named_parameters()
+        if id(p) in restoring - trained and p.requires_grad
+    ]
+    return list(dict.fromkeys(name.partition(".")[0] for name in idle))
 
 
 def check_looks(model: Model, judged: Pairs | None, length: Length) -> None:

@@ -33,7 +33,14 @@ from blurbench.sources.open import open_for
 from blurbench.stores.open import Place
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import checkpoints, load_progress
-from blurbench.training.checks import check_devices, check_looks, check_model, told_what_fits
+from blurbench.training.checks import (
+    check_devices,
+    check_looks,
+    check_model,
+    check_overrides,
+    told_what_fits,
+    untrained,
+)
 from blurbench.training.launch import child_arguments, launch
 from blurbench.training.length import Length, extend, length_of
 from blurbench.training.minutes import reckoned
@@ -96,7 +103,8 @@ def train(
     model = build(name, preset=preset, **(overrides or {}))
     world, target = find_world(), pick_device(device)
     old = begun(out, resume)
-    model.config = resolved(model.config, target, old and old["config"]["precision"])
+    check_overrides(name, model, overrides or {})
+    model.config = resolved(model.config, target, old and old["config"].get("precision"))
     pairs, validation = open_pairs(data, seed, hold_out)
     # Of several processes, the one that starts the others checks and locks for all.
     check_model(name, model, pairs, world.size if world.started else processes)
@@ -108,9 +116,7 @@ def train(
     shown = judged or pairs
     runner = Runner(out, model, training, judged, shown, length.steps, target, world)
     runner = replace(runner, loader_workers=loaders(target), checkpoint_seconds=checkpoint_seconds)
-    if minutes is not None and old is None:
-        with told_what_fits(out):
-            length = reckoned(runner, minutes)
+    length = length if minutes is None else in_minutes(runner, minutes, length, old)
     check_looks(model, judged, length)
     if world.first:
         told = describe_pairs(out, model, pairs, validation, init)
@@ -122,7 +128,16 @@ def train(
     words = child_arguments(data, overrides or {}, **options)
     more = length if old and length.steps > old["steps"] else None
     take_steps(runner, more, processes, words)
-    return finished(out, model)
+    return finished(runner)
+
+
+def in_minutes(runner: Runner, minutes: float, length: Length, old: RunConfig | None) -> Length:
+    """Steps for the minutes of a run that begins; one that goes on has its steps."""
+    if old is not None:
+        tell(f"{runner.folder}: has its {length.steps} steps; --minutes counts before the first")
+        return length
+    with told_what_fits(runner.folder):
+        return reckoned(runner, minutes)
 
 
 def take_steps(runner: Runner, more: Length | None, processes: int, words: list[str]) -> None:
@@ -143,11 +158,8 @@ def begin(runner: Runner, length: Length, config: RunConfig, old: RunConfig | No
     out, model = runner.folder, runner.model
     start_run(out, length.told(config), old and length.grown(old), model.Config.defaults())
     model.save_language(out / VOCABULARY)
-    if runner.validation is None:
-        tell(
-            f"{out}: no val split: the last weights are what it keeps; --hold-out 0.05 would judge"
-            " by a share of the training sources"
-        )
+    if old is None:
+        tell_lacks(runner, config)
     there, here = old.get("processor") if old else None, processor(runner.device)
     if there is not None and there != here:
         tell(
@@ -156,10 +168,26 @@ def begin(runner: Runner, length: Length, config: RunConfig, old: RunConfig | No
         )
 
 
-def finished(out: Path, model: Model) -> Trained:
+def tell_lacks(runner: Runner, config: RunConfig) -> None:
+    """Say what a new run does without."""
+    out = runner.folder
+    if runner.validation is None:
+        tell(
+            f"{out}: no val split: the last weights are what it keeps; --hold-out 0.05 would judge"
+            " by a share of the training sources"
+        )
+    if not config.get("init") and (parts := untrained(runner.model)):
+        tell(
+            f"{out}: no stage trains {' and '.join(parts)}, which restore as they were drawn;"
+            " --init RUN would give them weights"
+        )
+
+
+def finished(runner: Runner) -> Trained:
     """What a run that has ended came to."""
+    out, model = runner.folder, runner.model
     at = load_progress(checkpoints(out)[-1])
-    if at.stopped:
+    if at.stopped and runner.world.first:
         change_run(out, stopped=at.step)
     metric = "psnr" if model.RESTORES else "cider"
     parameters = parameter_count(model)

@@ -59,6 +59,9 @@ def test_overrides_reach_the_config():
     assert model.config.ema is None
     assert model.config.rate == 0.5
     assert build("unet", "tiny").config.widths != (8, 16)
+    # As the command line reads `--set sample_at=3 --set crops=none`.
+    model = build("unet", "small", sample_at=3, crops="none", batches="none")
+    assert (model.config.sample_at, model.config.crops, model.config.batches) == ((3,), (), ())
 
 
 @pytest.mark.parametrize(
@@ -75,6 +78,7 @@ def test_overrides_reach_the_config():
         (("unet",), {"widths": "8,16"}, ["blocks", "needs 2 numbers"]),
         (("unet",), {"batch_size": 0}, ["batch_size=0", "greater than 0"]),
         (("unet",), {"ema": 2}, ["ema=2", "less than 1"]),
+        (("unet",), {"crops": 0}, ["unet: crops: each of 1 to 4096 px"]),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments, overrides, told):

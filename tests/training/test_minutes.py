@@ -87,7 +87,9 @@ def test_minutes_that_hold_no_step_are_refused(tmp_path: Path) -> None:
         reckoned(make_runner(tmp_path, 8), 1e-9)
 
 
-def test_minutes_become_steps_once(data: Path, tmp_path: Path) -> None:
+def test_minutes_become_steps_once(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = train("unet", data, tmp_path / "run", **OPTIONS, minutes=0.02)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["steps"] == done.steps
@@ -95,6 +97,7 @@ def test_minutes_become_steps_once(data: Path, tmp_path: Path) -> None:
     # Whatever a step takes now, and whatever is asked for now.
     again = train("unet", data, tmp_path / "run", **OPTIONS, minutes=5, resume=True)
     assert again.steps == done.steps
+    assert f"has its {done.steps} steps; --minutes counts before" in capsys.readouterr().err
     assert json.loads((tmp_path / "run" / "config.json").read_text()) == config
 
 

@@ -15,13 +15,14 @@ from blurbench.datasets.pair import MadePair
 from blurbench.datasets.splits import held_out
 from blurbench.errors import UserError
 from blurbench.locks import locked
+from blurbench.models import MODELS, build, model_class
 from blurbench.models.parts.weights import load_tensors
 from blurbench.models.sp import model as sp
 from blurbench.models.umsn import UMSN
 from blurbench.recipes.recipe import load_recipe
 from blurbench.sources.open import open_source
 from blurbench.training.checkpoint import checkpoints
-from blurbench.training.checks import check_devices
+from blurbench.training.checks import check_devices, untrained
 from blurbench.training.runner import Runner
 from blurbench.training.train import open_pairs, train
 
@@ -139,6 +140,45 @@ def test_init_starts_from_given_weights(data: Path, tmp_path: Path) -> None:
         train("unet", data, tmp_path / "third", **other, init=tmp_path / "first")
     with pytest.raises(UserError, match="no such file"):
         train("unet", data, tmp_path / "third", **OPTIONS, init=tmp_path / "none")
+
+
+def test_parts_that_no_stage_trains_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    concert = ("demo", "builtin:photos")
+    settings = {"width": 2, "crop_size": 32, "batch_size": 1, "patch_size": 32, "stride": 16}
+    options = {**OPTIONS, "steps": 1, "overrides": {**settings, "shares": (0, 1)}}
+    train("brmr", concert, tmp_path / "run", **options)
+    told = "no stage trains generator and discriminator, which restore as they were drawn; --init"
+    assert told in capsys.readouterr().err
+    train("brmr", concert, tmp_path / "more", **options, init=tmp_path / "run")
+    assert "as they were drawn" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_preset_trains_all_that_restores(name: str) -> None:
+    for preset in model_class(name).PRESETS.keys() - {"tiny-frozen"}:
+        with torch.device("meta"):
+            assert untrained(build(name, preset)) == [], preset
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"crop_size": 32}, r"crop_size=32: .* crops=128,192,256 in its place"),
+        ({"batch_size": 2}, r"batch_size=2: .* batches=4,3,2 in its place"),
+    ],
+)
+def test_what_a_preset_has_crops_for_is_not_set_in_vain(
+    data: Path, tmp_path: Path, changed: dict[str, Any], told: str
+) -> None:
+    narrow = {"widths": (4, 8), "blocks": (1, 1)}
+    options = {**OPTIONS, "preset": "small", "overrides": {**narrow, **changed}}
+    with pytest.raises(UserError, match=told):
+        train("unet", data, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+    whole = {**narrow, "crops": "none", "batches": "none", "crop_size": 16, "batch_size": 1}
+    train("unet", data, tmp_path / "run", **{**options, "overrides": whole})
 
 
 @pytest.mark.parametrize(
