@@ -3,7 +3,7 @@
 import json
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from blurbench.ranking.results import Result
@@ -14,11 +14,19 @@ OWN = ("run", "run_hash", "weights", "seed")
 
 
 def merge_seeds(results: Sequence[Result]) -> list[Result]:
-    """The results of one board, with the runs of several seeds in one."""
+    """The results of one board, with the runs of several seeds in one.
+
+    Seeds that began with different weights, each with those of its own seed, are one where their
+    names differ in the seed alone: the hash of first weights does not tell what they are.
+    """
+    return _merged(_merged(results, _identity), _identity_of_own_start)
+
+
+def _merged(results: Sequence[Result], identify: Callable[[Result], str | None]) -> list[Result]:
     alike: dict[str, list[Result]] = {}
     merged = []
     for result in results:
-        identity = _identity(result)
+        identity = identify(result)
         if identity is None:
             merged.append(result)
         else:
@@ -44,12 +52,13 @@ def mean_of(runs: Sequence[Result]) -> Result:
     times = [run.summary.milliseconds_median for run in runs]
     known_times = [time for time in times if time is not None]
     provenance = first.summary.provenance
+    own = (*OWN, "init") if own_starts(runs) else OWN
     leaks = (run.summary.leaks for run in runs if run.summary.leaks)
     merged = {
         "leaks": max(leaks, key=lambda found: found.pictures, default=None),
         "model": _common_name([run.model for run in runs]) or first.summary.made_by.model,
         "milliseconds_median": statistics.median(known_times) if known_times else None,
-        "provenance": {key: value for key, value in provenance.items() if key not in OWN},
+        "provenance": {key: value for key, value in provenance.items() if key not in own},
         "skipped": [each for run in runs for each in run.summary.skipped],
     }
     return Result(
@@ -86,6 +95,21 @@ def _identity(result: Result) -> str | None:
     same["data"] = [made_by.data.get(key) for key in ("recipe", "captions")]
     same["digest"] = None if fresh else made_by.data.get("digest")
     return json.dumps([result.summary.metrics, same], sort_keys=True)
+
+
+def own_starts(runs: Sequence[Result]) -> bool:
+    """Whether runs began with different weights."""
+    return len({run.summary.provenance.get("init") for run in runs}) > 1
+
+
+def _identity_of_own_start(result: Result) -> str | None:
+    """Equal for seeds whose first weights differ, and whose names differ in the seed alone."""
+    identity, first = _identity(result), result.summary.provenance.get("init")
+    if identity is None or first is None or result.runs:
+        return None
+    seed = result.summary.made_by.seed
+    stem = re.sub(rf"(?i)[-_. ]*(seed|s)?[-_. ]*{seed}$", "", result.model)
+    return json.dumps([stem, identity.replace(json.dumps(first), "null")])
 
 
 def _common_name(names: Sequence[str]) -> str:

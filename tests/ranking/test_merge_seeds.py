@@ -119,3 +119,18 @@ def test_a_picture_that_one_seed_lacks_is_missing_of_the_mean(make):
     [entry] = [entry for entry in board.entries if entry.result.runs]
     assert (entry.result.images, entry.missing, entry.scores["psnr"].rank) == (15, 5, None)
     assert entry.scores["psnr"].estimate.mean == pytest.approx(21 + HARD[:15].mean())
+
+
+def test_seeds_that_begin_each_with_weights_of_its_own_are_one_row_by_their_names(make):
+    alike = [make(f"tuned_seed-{n}", n, psnr(20 + n), init=f"{n}" * 64) for n in (1, 2, 3)]
+    other = make("other", 4, psnr(30), init="4" * 64)
+    [board] = make_boards([*alike, other])
+    assert names(board) == ["other", "tuned"]
+    entry = board.entries[1]
+    assert entry.scores["psnr"].estimate.mean == pytest.approx(22 + HARD.mean())
+    assert "init" not in entry.result.summary.provenance
+    assert [run.summary.provenance["init"][0] for run in entry.result.runs] == ["1", "2", "3"]
+    # Of one file of weights they are one whatever they are called, and with none of them another.
+    same = [make(name, n, psnr(20), init="5" * 64) for n, name in enumerate(("plain a", "plain b"))]
+    [board] = make_boards([*same, make("plain c", 7, psnr(21), init=None)])
+    assert sorted(names(board)) == ["plain", "plain c"]

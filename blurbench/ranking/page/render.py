@@ -6,6 +6,7 @@ from typing import Any
 from blurbench import __version__
 from blurbench.metrics import PROTOCOLS, find_metric
 from blurbench.ranking.boards import Board, Entry
+from blurbench.ranking.merge_seeds import own_starts
 from blurbench.ranking.page.charts import gain_bars, rank_bars, severity_chart
 from blurbench.ranking.page.jinja import joined, templates
 from blurbench.ranking.page.pictures import FOLDER
@@ -27,6 +28,7 @@ def render_page(
         costs,
         leaders,
         made,
+        own_starts,
         printed_values,
         verdict,
         has_no_reference,
