@@ -91,9 +91,9 @@ class IGAN(Model):
             test_dropout=False,
             rate=1e-3,
         ),
-        # The paper's width; seven halvings, so that crops of 128 px do.
+        # Three halvings fewer than the paper's: two thirds of its numbers, a tenth of its MACs.
         "small": IGANConfig(
-            **STILLS, steps=2_500, downs=7, dropout=False, test_dropout=False, rate=5e-4
+            **STILLS, steps=2_500, width=68, downs=5, dropout=False, test_dropout=False, rate=5e-4
         ),
     }
     PAPER = (

@@ -4,6 +4,8 @@ After "Tell Me Where It is Still Blurry: Adversarial Blurred Region Mining and R
 Multimedia, 2019), which was published without code.
 """
 
+import math
+from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -61,15 +63,13 @@ class BRMRConfig(IGANConfig):
     @field_validator("patch_size")
     @classmethod
     def fits(cls, size: int, info: ValidationInfo) -> int:
-        """Patches must suit pGAN's generator, and lie inside the smallest picture."""
-        fields = info.data
-        if {"downs", "patch_downs"} <= fields.keys():
-            unit, smallest = 2 ** fields["patch_downs"], 2 ** fields["downs"]
-            if size % unit or size > smallest:
-                raise ValueError(f"it must be a multiple of {unit} and at most {smallest}")
+        """Patches must suit pGAN's generator."""
+        if size % (unit := 2 ** info.data.get("patch_downs", 0)):
+            raise ValueError(f"it must be a multiple of {unit}")
         return size
 
 
+Patches = tuple[Tensor, Tensor]  # of restored and of sharp pictures, (N, 3, p, p) in [-1, 1]
 PAPER = BRMRConfig(steps=1_120_000, batch_size=1, crop_size=256)  # 400 epochs, one by one
 
 
@@ -97,7 +97,7 @@ class BRMR(IGAN):
         ),
         # The paper's windows; its iGAN is the preset `small` of `igan`, for as many steps.
         "small": BRMRConfig(
-            **IGAN.PRESETS["small"].model_dump(exclude={"steps"}), steps=5_000, patch_downs=6
+            **IGAN.PRESETS["small"].model_dump(exclude={"steps"}), steps=5_000, patch_downs=5
         ),
     }
 
@@ -106,13 +106,16 @@ class BRMR(IGAN):
     def __init__(self, config: BRMRConfig) -> None:
         """Build all four networks."""
         super().__init__(config)
+        # The smallest picture holds a patch.
+        self.multiple *= math.ceil(config.patch_size / self.multiple)
         self.patch_generator = UnetGenerator(
             config.patch_downs, config.width, InstanceNorm, config.dropout
         )
         self.patch_discriminator = PatchDiscriminator(6, config.width, InstanceNorm)
         initialise(self.patch_generator)
         initialise(self.patch_discriminator)
-        self.mined_last: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
+        # Of the parts of a batch, each with its blurred pictures.
+        self.mined_last: deque[tuple[Tensor, Patches]] = deque(maxlen=config.accumulate)
 
     def restore(self, blur: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], sides multiples of `multiple` -> the same shape."""
@@ -217,19 +220,22 @@ class BRMR(IGAN):
         return (nn.ModuleDict({name: self.get_submodule(name) for name in names}),)
 
     @torch.no_grad()
-    def mined(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def mined(self, batch: Batch) -> Patches:
         """The patches that `mining` names, of iGAN's pictures and of the sharp ones.
 
         Both (N, 3, p, p) in [-1, 1]; with "all", N counts the windows of each picture.
-        The last answer is kept: both updates of a step ask for the same.
+        The answers of a step are kept: both updates ask for the same, and must see the same draw.
         """
         blur = batch["blur"]
-        if self.mined_last is None or self.mined_last[0] is not blur:
-            restored = super().restore(blur)
-            windows = self.windows(restored, blur)
-            pair = (signed(cut_all(images, windows)) for images in (restored, batch["sharp"]))
-            self.mined_last = blur, (next(pair), next(pair))
-        return self.mined_last[1]
+        for known, patches in self.mined_last:
+            if known is blur:
+                return patches
+        restored = super().restore(blur)
+        windows = self.windows(restored, blur)
+        found = (signed(cut_all(images, windows)) for images in (restored, batch["sharp"]))
+        patches = next(found), next(found)
+        self.mined_last.append((blur, patches))
+        return patches
 
     def windows(self, restored: Tensor, blur: Tensor) -> list[list[Box]]:
         """Where pGAN learns in each of (N, 3, H, W)."""

@@ -14,6 +14,7 @@ from blurbench.models.maxim.network import Network
 from blurbench.models.mimo_unet import targets
 from blurbench.models.parts.losses import charbonnier_loss, fft_loss
 from blurbench.models.parts.schedules import cosine
+from blurbench.models.parts.small import PHOTOS
 
 Side = Annotated[int, Field(gt=0, le=64)]
 
@@ -60,13 +61,8 @@ class MAXIM(Model):
         ),
         # An hour of one core, and about the multiply-accumulates of the small `unet`.
         "small": MAXIMConfig(
+            **PHOTOS,
             steps=1_900,
-            batch_size=4,
-            crops=(128, 192, 256),
-            batches=(4, 3, 2),
-            turns=True,
-            precision="auto",
-            ema=0.999,
             width=20,
             stages=1,
             groups=1,

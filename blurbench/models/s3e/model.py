@@ -99,7 +99,10 @@ class S3E(Captioned, DeblurGAN):
         """Read them; UserError where they are missing, broken, or of a run that shuffled none."""
         super().load_language(path)
         if self.config.nodes == "shuffled" and not self.known().pictures:
-            raise UserError(f"{path}: no labels of training pictures, which nodes=shuffled needs")
+            raise UserError(
+                f"{path}: no labels of training pictures, which nodes=shuffled needs; begin such a"
+                " run without --init"
+            )
 
     def true_labels(self) -> TrueLabels:
         """How the labels of a picture are read."""

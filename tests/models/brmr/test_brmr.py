@@ -331,9 +331,14 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, stop):
     assert weights(tmp_path / "whole") == weights(tmp_path / "broken")
 
 
-@pytest.mark.parametrize(
-    "bad", [{"patch_size": 96}, {"patch_size": 512}, {"patch_downs": 9}, {"stride": 0}]
-)
+@pytest.mark.parametrize("bad", [{"patch_size": 96}, {"patch_downs": 9}, {"stride": 0}])
 def test_patches_that_do_not_fit_are_refused(bad):
     with torch.device("meta"), pytest.raises(UserError, match="brmr: "):
         build("brmr", **bad)
+
+
+def test_the_smallest_picture_holds_a_patch():
+    model = build("brmr", "tiny", width=2, patch_size=64)
+    assert (2**model.config.downs, model.multiple) == (32, 64)
+    assert model.deblur(torch.rand(1, 3, 40, 24)).shape == (1, 3, 40, 24)
+    assert build("brmr", "tiny", width=2).multiple == 32

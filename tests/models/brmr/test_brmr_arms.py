@@ -16,7 +16,7 @@ from blurbench.models.brmr.mining import drawn, grid
 from blurbench.models.brmr.model import BRMR
 from blurbench.models.parts.released import load_released
 from blurbench.models.parts.weights import save_tensors
-from blurbench.training.batches import TrainingPairs
+from blurbench.training.batches import TrainingPairs, cut
 from blurbench.training.runner import Runner
 
 SMALL = {"width": 4, "patch_size": 32, "stride": 16}
@@ -74,7 +74,7 @@ def test_pgan_may_learn_from_random_windows_that_both_updates_share():
     seen = set()
     for seed in range(30):
         torch.manual_seed(seed)
-        model.mined_last = None
+        model.mined_last.clear()
         _, sharp = model.mined(batch)
         assert len(sharp) == 4
         assert model.mined(batch)[1] is sharp
@@ -89,6 +89,15 @@ def test_pgan_may_learn_from_random_windows_that_both_updates_share():
             seen.add((i, place))
     assert {place for _, place in seen} == set(places(64, 64))
     assert len(seen) > 30  # of 4 times 9
+
+
+def test_parts_of_a_batch_keep_their_windows_from_one_update_to_the_next():
+    model, batch = wild(mining="random", accumulate=2), real_pairs(64)
+    parts = [part for _, part in cut(batch, 4, 2)]
+    first = [model.mined(part)[1] for part in parts]
+    assert all(model.mined(part)[1] is seen for part, seen in zip(parts, first, strict=True))
+    model.mined({**parts[0], "blur": parts[0]["blur"].clone()})  # of the next step
+    assert model.mined(parts[0])[1] is not first[0]
 
 
 def falling(model: BRMR) -> None:

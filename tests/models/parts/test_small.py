@@ -25,7 +25,7 @@ GMACS = {
     "udeconv": 7.92,
     "deblurgan": 7.94,
     "deepdeblur": 9.00,
-    "igan": 6.02,
+    "igan": 6.22,
     "s3e": 8.75,
     "umsn": 13.21,
     "bn": 11.91,
