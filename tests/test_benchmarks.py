@@ -88,6 +88,7 @@ def test_all_names_of_the_table_exist():
 @pytest.mark.slow
 def test_what_a_gpu_is_asked_runs_on_a_cpu_and_goes_on(monkeypatch, tmp_path, capsys):
     out = tmp_path / "gpu"
+    monkeypatch.setattr(gpu, "STEPS", 1)
     always = ["gpu.py", "--quick", "--device", "cpu", "--out", str(out), "--minutes"]
     monkeypatch.setattr(sys, "argv", [*always, "0"])
     gpu.main()
