@@ -1,4 +1,4 @@
-"""`blurbench list`: what there is, one row a recipe, family, model, metric, protocol or table."""
+"""`blurbench list`: what there is by name: recipes, families, models and so on, a row each."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -14,13 +14,15 @@ Listed = dict[str, Any]
 # The rows, and a line for each entry point of another package that cannot be used.
 Listing = tuple[list[Listed], list[str]]
 
-NUMBERS = ("params", "GMACs", "values")  # columns of text on the right
+NUMBERS = ("params", "GMACs", "values", "runs", "core-hours")  # columns of text on the right
 
 
 @click.command("list")
 @click.argument(
     "what",
-    type=click.Choice(["recipes", "families", "models", "metrics", "protocols", "tables"]),
+    type=click.Choice(
+        ["recipes", "families", "models", "metrics", "protocols", "tables", "studies"]
+    ),
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_command(what: str, as_json: bool) -> int:
@@ -33,7 +35,7 @@ def list_command(what: str, as_json: bool) -> int:
 
 
 def listing(what: str) -> Listing:
-    """Rows of recipes, families, models, metrics, protocols or tables; names come first."""
+    """Rows of one kind; names come first."""
     return {
         "recipes": recipes,
         "families": families,
@@ -41,6 +43,7 @@ def listing(what: str) -> Listing:
         "metrics": metrics,
         "protocols": protocols,
         "tables": tables,
+        "studies": studies,
     }[what]()
 
 
@@ -72,6 +75,14 @@ def shown(what: str, row: Listed) -> dict[str, str]:
             "values": str(row["values"]),
             "metrics": ", ".join(row["metrics"]),
             "caption": row["caption"],
+        }
+    if what == "studies":
+        return {
+            "name": row["name"],
+            "question": row["question"],
+            "primary contrast": row["primary"],
+            "runs": str(row["runs"]),
+            "core-hours": f"{row['core_hours']:g}",
         }
     told = {key: value for key, value in row.items() if key != "package"}
     return {
@@ -194,5 +205,25 @@ def tables() -> Listing:
             "metrics": list(table.metrics),
         }
         for table in printed.tables().values()
+    ]
+    return rows, []
+
+
+def studies() -> Listing:
+    """Every study, with what it would take for its three seeds."""
+    from blurbench.reproduce.studies.registry import STUDIES
+    from blurbench.reproduce.studies.study import SEEDS
+
+    rows = [
+        {
+            "name": study.name,
+            "question": study.question,
+            "paper": study.paper,
+            "primary": study.primary.name,
+            "seeds": SEEDS,
+            "runs": len(list(study.runs(SEEDS))),
+            "core_hours": study.hours,
+        }
+        for study in STUDIES.values()
     ]
     return rows, []

@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from blurbench.commands.options import FOLDER
+from blurbench.commands.options import FOLDER, MINUTES
 from blurbench.reproduce.studies.study import PREFIX
 
 
@@ -18,9 +18,7 @@ from blurbench.reproduce.studies.study import PREFIX
 @click.option("--out", type=FOLDER, help="Where data, runs, results and the table go.")
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU, but for --scale demo.")
 @click.option("--seeds", type=click.IntRange(1, 20), help="Runs of each; default 3 for small.")
-@click.option(
-    "--minutes", type=click.FloatRange(0, min_open=True), help="Upper bound; small is cut to fit."
-)
+@click.option("--minutes", type=MINUTES, help="Upper bound; small is cut to fit.")
 @click.option("--plan", is_flag=True, help="Tell runs, minutes and disk; write nothing.")
 def reproduce(
     table: str | None,
@@ -38,15 +36,16 @@ def reproduce(
     share the work.
     """
     if table is None:
-        from blurbench.commands.list import as_text
-        from blurbench.reproduce.studies import registry
+        from blurbench.commands.list import as_text, studies
         from blurbench.reproduce.suites import rows
 
-        click.echo(f"{as_text('suites', rows())}\n\n{as_text('studies', registry.rows())}")
+        click.echo(f"{as_text('suites', rows())}\n\n{as_text('studies', studies()[0])}")
         return 0
     if out is None:
         raise click.UsageError("Missing option '--out'.")
     if table.startswith(PREFIX):
+        if scale != "demo":
+            raise click.UsageError("--scale is of tables; a study has one of its own.")
         return study(table, out, data_root, device, seeds, minutes, plan)
     if scale == "paper" and data_root is None:
         raise click.UsageError("--scale paper needs --data-root.")

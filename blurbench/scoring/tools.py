@@ -16,7 +16,7 @@ from blurbench.metrics import find_metric
 from blurbench.metrics.features import load_features
 from blurbench.metrics.recognition import Gallery
 from blurbench.runs.folder import weights_file
-from blurbench.runs.load import load_run
+from blurbench.runs.load import load_checkpoint
 from blurbench.runs.trained import TrainedModel
 
 # `--using NAME=VALUE`, by name: what it is for, and what it is.
@@ -81,7 +81,7 @@ class MetricInputs:
     def _open(self, name: str, value: str) -> Callable[..., Any]:
         if name in ("features", "embedding"):
             return load_features(value)
-        run = load_run(Path(value), self.device)
+        run = load_checkpoint(Path(value), self.device)
         method = {"segmenter": "face_maps", "detector": "blurred_boxes"}[name]
         if not hasattr(run.model, method) or run.model.restore_labels:
             raise UserError(f"--using {name}={value}: a run of {run.name}; it {TOOLS[name]}")

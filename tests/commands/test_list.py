@@ -14,6 +14,7 @@ from blurbench.metrics import METRICS
 from blurbench.models import MODELS, model_class
 from blurbench.models.base import Model
 from blurbench.ranking.printed import tables
+from blurbench.reproduce.studies.registry import STUDIES
 
 MODEL = {
     "name": "sp",
@@ -55,6 +56,13 @@ def test_tables_need_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_studies_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(listed(capsys, "studies", "--json"))
+    assert [row["name"] for row in found] == list(STUDIES)
+    assert found[0]["primary"] == "umsn - bn"
+    assert (found[0]["seeds"], found[0]["runs"]) == (3, 21)
 
 
 @pytest.mark.parametrize("what", ["tables", "recipes", "families", "protocols"])

@@ -9,6 +9,7 @@ from blurbench.reproduce.studies.study import (
     Arm,
     BlurredData,
     Contrast,
+    Measure,
     PrintedEffect,
     Study,
 )
@@ -28,6 +29,33 @@ PICTURES = BlurredData(
     "builtin:photos",
     (4, 6),
     {"images": Images(train=4, val=0, test=6), "replicas": Replicas(train=1, test=1)},
+)
+SEEKER = {
+    "batch_size": 2,
+    "crop_size": 32,
+    "precision": "fp32",
+    "width": 4,
+    "downs": 5,
+    "blur_negatives": True,
+}
+SQUARES = Measure(
+    "iou",
+    "IoU of the square",
+    "Where is it blurred?",
+    arms=(Arm("seeker", "a detector", "igan", 1.0, settings=SEEKER, steps=2, once=True),),
+    beside=(("a random window", 0.31),),
+    data=BlurredData(
+        "photos",
+        "photographs",
+        "concert-partial",
+        "builtin:photos",
+        (0, 2),
+        {
+            "images": Images(train=0, val=0, test=2),
+            "replicas": Replicas(test=2),
+            "labels": (),
+        },
+    ),
 )
 STUDY = Study(
     name="study-small",
@@ -52,6 +80,7 @@ STUDY = Study(
     budget="8 steps in both arms",
     differs=("It is a miniature",),
     octaves=((8.0, 16.0), (16.0, 64.0)),
+    measures=(SQUARES,),
 )
 
 if __name__ == "__main__":

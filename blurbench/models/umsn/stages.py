@@ -190,7 +190,7 @@ class UMSN(BaseNetModel):
         return {"loss": torch.stack(list(found.values())).sum(), **found}
 
     def network_losses(self, batch: Batch) -> Losses:
-        """L_total of eq. 6, for the network and CN together; also logs C of each class."""
+        """L_total of eq. 6, for the network and CN together; also logs C and C L1 of each class."""
         blur, sharp = signed(batch["blur"]), signed(batch["sharp"])
         # The paper has no labels here: SN gives the maps of both images.
         maps, sharp_maps = self.maps(batch, blur, sharp)
@@ -207,8 +207,12 @@ class UMSN(BaseNetModel):
             )
             loss = loss + found["perceptual"]
         if confidence is not None:
-            for number, value in enumerate(confidence.mean((0, 2)), start=1):
-                found[f"confidence_{number}"] = value
+            with torch.no_grad():
+                weighed = confidence * losses.class_errors(restored[0], sharp, sharp_maps)
+            logged = {"confidence": confidence, "weighed_error": weighed}
+            for name, values in logged.items():
+                for number, value in enumerate(values.mean((0, 2)), start=1):
+                    found[f"{name}_{number}"] = value
         return {"loss": loss, **found}
 
     @torch.no_grad()

@@ -5,7 +5,7 @@ OUT/records, study.csv and study.html are small and meant for a repository; OUT/
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,19 +17,22 @@ from blurbench.datasets.dataset import BlurDataset
 from blurbench.datasets.format import DATASET
 from blurbench.datasets.make import synthesize
 from blurbench.errors import UserError
-from blurbench.files import sha256, write_text
+from blurbench.files import write_text
 from blurbench.ranking.statistics import Scores
 from blurbench.recipes.recipe import Recipe, load_recipe
+from blurbench.reproduce.studies.figures import balances, minutes_of
 from blurbench.reproduce.studies.records import (
     Recorded,
     RunRecord,
     read_record,
+    score_row,
     write_record,
 )
-from blurbench.reproduce.studies.study import PREPARED, Arm, Study
+from blurbench.reproduce.studies.study import PREPARED, Arm, BlurredData, Study
+from blurbench.runs.folder import weights_file
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.restorers import Identity, Restorer
-from blurbench.scoring.result_folder import read_pictures
+from blurbench.scoring.result_folder import ScoredPicture, read_pictures
 from blurbench.sources.open import Source, open_for
 
 PROTOCOL, METRICS = "wang-rgb", ("psnr", "ssim")
@@ -71,44 +74,64 @@ class Bench:
         return self.run_folder(arm, seed) / f"{WEIGHTS}.safetensors"
 
     def file(self, name: str) -> Path:
-        """A file below the data root; UserError where it is not there."""
+        """A file below the data root, or that of a folder; UserError where it is not there."""
         if self.root is None:
             raise UserError(f"{name}: lies below --data-root, and has no stand-in")
-        path = self.root / name
+        path = weights_file(self.root / name)
         if not path.is_file():
-            raise UserError(f"{path}: no such file; put it there, see docs/studies.md")
+            raise UserError(f"{self.root / name}: is not there; docs/studies.md tells what it is")
         return path
 
-    @cached_property
-    def recipe(self) -> Recipe:
-        """The shipped recipe with what the study changes."""
-        data, name = self.study.data, f"{self.study.name}{'-stand-in' * self.stand_in}"
+    def data_sets(self) -> dict[Path, BlurredData]:
+        """What is blurred, by where: the study's pairs, and those of its measures."""
+        others = {self.measured_on(each.name): each.data for each in self.study.measures}
+        return {self.data_folder: self.study.data, **{f: d for f, d in others.items() if d}}
+
+    def measured_on(self, measure: str) -> Path:
+        """The data set of a measure that has pictures of its own."""
+        return self.work / f"data-{measure}"
+
+    def recipe(self, folder: Path) -> Recipe:
+        """Of one of the data sets: the shipped recipe with what the study changes."""
+        data, name = self.data_sets()[folder], folder.name.replace("data", self.study.name)
+        title, name = f"{self.study.title}: its pairs", f"{name}{'-stand-in' * self.stand_in}"
         return load_recipe(data.recipe).model_copy(
-            update={"name": name, "title": f"{self.study.title}: its pairs", **data.changes}
+            update={"name": name, "title": title, **data.changes}
         )
 
-    def source(self) -> Source:
-        """The sharp pictures."""
-        data = self.study.data
+    def source(self, folder: Path) -> Source:
+        """The sharp pictures of one of the data sets."""
+        data = self.data_sets()[folder]
         if self.stand_in:
-            return open_for(self.recipe, data.stand_in)
+            return open_for(self.recipe(folder), data.stand_in)
         if self.root is None:
             raise UserError(f"{self.out}: was begun with a --data-root; give it to go on")
-        return open_for(self.recipe, str(self.root / data.folder))
+        return open_for(self.recipe(folder), str(self.root / data.folder))
 
     def make_data(self) -> None:
-        """The data set, or what is missing of it; `work` is kept out of git."""
+        """The data sets, or what is missing of them; `work` is kept out of git."""
         write_text(self.work / ".gitignore", "*\n")
-        self.tell(f"Blurring the pictures of {self.study.name}")
-        self.tell(str(synthesize(self.recipe, self.source(), self.data_folder)))
+        for folder in self.unmade():
+            self.tell(f"Blurring the pictures of {self.recipe(folder).name}")
+            self.tell(str(synthesize(self.recipe(folder), self.source(folder), folder)))
+
+    def unmade(self) -> list[Path]:
+        """The data sets that are not whole."""
+        return [folder for folder in self.data_sets() if not (folder / DATASET).is_file()]
 
     def has_data(self) -> bool:
-        """Whether the data set is whole."""
-        return (self.data_folder / DATASET).is_file()
+        """Whether the study's pairs are made."""
+        return self.data_folder not in self.unmade()
 
     def config(self, arm: Arm, seed: int) -> dict[str, Any]:
         """All that the study says of a run."""
-        data = self.study.data
+        data, measure = self.study.data, self.study.measure(arm)
+        scored: dict[str, Any] = {"protocol": PROTOCOL, "metrics": METRICS}
+        if measure:
+            scored = {
+                "measure": measure.name,
+                **(self.blurred(measure.data) if measure.data else {}),
+            }
         told = {
             "study": self.study.name,
             "arm": arm.name,
@@ -120,15 +143,19 @@ class Bench:
             "begins_with": arm.begins_with,
             "weights": arm.weights,
             "files": dict(arm.files),
-            "data": {
-                "pictures": data.stand_in if self.stand_in else data.folder,
-                "recipe": data.recipe,
-                "changes": {name: plain(value) for name, value in data.changes.items()},
-            },
-            "scored": {"weights": WEIGHTS, "protocol": PROTOCOL, "metrics": METRICS},
+            "data": self.blurred(data),
+            "scored": {"weights": WEIGHTS, **scored},
         }
         as_read: dict[str, Any] = json.loads(json.dumps(told))
         return as_read
+
+    def blurred(self, data: BlurredData) -> dict[str, Any]:
+        """What a data set is made of."""
+        return {
+            "pictures": data.stand_in if self.stand_in else data.folder,
+            "recipe": data.recipe,
+            "changes": {name: plain(value) for name, value in data.changes.items()},
+        }
 
     def record_folder(self, arm: Arm, seed: int) -> Path:
         """Of what stays of a run."""
@@ -159,14 +186,13 @@ class Bench:
         """A split of the data set."""
         return BlurDataset(self.data_folder, name)
 
-    def train(self, arm: Arm, seed: int) -> float:
-        """Train a run to its end; CPU minutes, reckoned from the steps that were left here."""
+    def train(self, arm: Arm, seed: int) -> None:
+        """Train a run to its end."""
         from blurbench.training.train import train
 
         folder = self.run_folder(arm, seed)
         if not arm.steps or self.weights(arm, seed).is_file():
-            return 0.0
-        begun, before = steps_done(folder), time.process_time()
+            return
         init = self.weights(self.study.arm(arm.begins_with), PREPARED) if arm.begins_with else None
         files = {field: str(self.file(name)) for field, name in arm.files.items()}
         done = train(
@@ -182,52 +208,65 @@ class Bench:
             resume=True,
         )
         self.tell(str(done))
-        return (time.process_time() - before) / 60 * arm.steps / max(1, arm.steps - begun)
 
-    def score(self, arm: Arm, seed: int) -> tuple[Path, float]:
-        """Score the test pictures; the result folder, and CPU minutes."""
+    def score(self, arm: Arm, seed: int) -> tuple[list[dict[str, Any]], float]:
+        """Score the test pictures; rows of scores.csv, and CPU minutes."""
+        from blurbench.reproduce.studies.measures import score_rows
         from blurbench.scoring.restorers import trained
 
+        measure = self.study.measure(arm)
+        identity = {} if measure else self.identity()
         before = time.process_time()
-        named = (arm.model, arm.preset) if arm.weights else (None, "paper")
-        restorer = trained(self.weights(arm, seed), arm.name, self.device, *named)
-        folder = self.evaluate(restorer, f"{arm.name}-{seed}")
-        return folder, (time.process_time() - before) / 60
+        if measure:
+            rows = score_rows(self, measure, arm, seed)
+        else:
+            named = (arm.model, arm.preset) if arm.weights else (None, "paper")
+            restorer = trained(self.weights(arm, seed), arm.name, self.device, *named)
+            pictures = self.evaluate(self.split(), restorer, f"{arm.name}-{seed}")
+            rows = [score_row(each, identity) for each in pictures]
+        return rows, (time.process_time() - before) / 60
 
-    def evaluate(self, restorer: Restorer, name: str) -> Path:
-        """A result folder of the test pictures."""
+    def evaluate(
+        self,
+        split: BlurDataset,
+        restorer: Restorer,
+        name: str,
+        metrics: Sequence[str] = METRICS,
+        **using: str,
+    ) -> list[ScoredPicture]:
+        """The test pictures scored; `using`: networks that a metric needs."""
         folder = self.work / "results" / name
         done = evaluate(
-            self.split(),
+            split,
             folder,
             restore=restorer,
             name=restorer.name,
             protocol=PROTOCOL,
-            metrics=METRICS,
+            metrics=metrics,
+            using=using,
         )
         if done.failed:
             raise UserError(f"{done}")
-        return folder
+        return [each for _, each in read_pictures(folder)]
 
     def identity(self) -> Scores:
         """PSNR of the blurred pictures, dB."""
-        folder = self.evaluate(Identity(), "identity")
-        return {each.id: each.metrics["psnr"] or 0.0 for _, each in read_pictures(folder)}
+        pictures = self.evaluate(self.split(), Identity(), "identity")
+        return {each.id: each.metrics["psnr"] or 0.0 for each in pictures}
 
     def perform(self, arm: Arm, seed: int) -> None:
         """Train, score and record one run."""
         self.tell(f"\n{self.study.name}: {arm.name}, seed {seed} ({arm.what})")
-        minutes = self.train(arm, seed)
-        folder, scoring = self.score(arm, seed)
-        record = self.record(arm, seed, minutes, scoring)
-        pictures = [each for _, each in read_pictures(folder)]
-        place = self.record_folder(arm, seed)
-        write_record(place, self.config(arm, seed), pictures, self.identity(), record)
+        self.train(arm, seed)
+        rows, scoring = self.score(arm, seed)
+        record = self.record(arm, seed, scoring)
+        write_record(self.record_folder(arm, seed), self.config(arm, seed), rows, record)
 
-    def record(self, arm: Arm, seed: int, minutes: float, scoring: float) -> RunRecord:
+    def record(self, arm: Arm, seed: int, scoring: float) -> RunRecord:
         """run.json."""
         from blurbench.models import build
         from blurbench.models.base import parameter_count
+        from blurbench.models.parts.released import fingerprint
         from blurbench.reproduce.studies.machine import machine
         from blurbench.runs.folder import read_config
         from blurbench.training.budget import spent
@@ -246,11 +285,22 @@ class Bench:
             beside=budget.beside if budget else {},
             parameters=parameter_count(*model.inference_modules()),
             model=model.config.model_dump(mode="json"),
-            files={name: sha256(self.file(name).read_bytes()) for name in public_files(arm)},
-            minutes=round(minutes, 3),
+            files={name: fingerprint(self.file(name)) for name in public_files(arm)},
+            minutes=round(minutes_of(self.run_folder(arm, seed)), 3),
             scoring_minutes=round(scoring, 3),
             environment=machine(self.device),
+            **self.more(arm, seed, model.config.model_dump()),
         )
+
+    def more(self, arm: Arm, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
+        """What only some records have."""
+        found: dict[str, Any] = {}
+        measure = self.study.measure(arm)
+        if measure and measure.data:
+            found["measured"] = BlurDataset(self.measured_on(measure.name), TEST).digest
+        if figures := balances(self.run_folder(arm, seed), settings):
+            found["figures"] = figures
+        return found
 
 
 def public_files(arm: Arm) -> list[str]:

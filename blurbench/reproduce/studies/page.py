@@ -9,6 +9,7 @@ from blurbench.ranking.page.render import compact, p_value
 from blurbench.reproduce.studies.drawing import forest, octave_chart
 from blurbench.reproduce.studies.effects import Answer, Effect, Finished, answers, learnt
 from blurbench.reproduce.studies.octaves import reach
+from blurbench.reproduce.studies.results import results
 from blurbench.reproduce.studies.study import IDENTITY, Arm, Study
 from blurbench.reproduce.studies.table import Kept, finished
 from blurbench.reproduce.studies.wording import printed, reason, told
@@ -38,7 +39,7 @@ class ArmLine:
 
 def study_page(study: Study, kept: Kept, missing: list[str], seeds: int, stand_in: bool) -> str:
     """The page of the records that there are; `missing`: names of runs."""
-    done = finished(kept)
+    done = finished(study, kept)
     found, reaches = answers(study, done), reach(study, done)
     environment = templates()
     environment.filters.update(compact=compact, p_value=p_value, told=told_by(study))
@@ -51,6 +52,9 @@ def study_page(study: Study, kept: Kept, missing: list[str], seeds: int, stand_i
         answers=found,
         forest=forest(found),
         arms=[arm_line(arm, kept, done, seeds) for arm in study.arms],
+        budgets=[arm_line(arm, kept, done, seeds) for arm in (*study.arms, *study.measured)],
+        measures=[(measure, results(measure, kept)) for measure in study.measures],
+        balances=balances(kept),
         identity=identity(done),
         reaches=reaches,
         chart=octave_chart(reaches) if reaches else None,
@@ -74,6 +78,16 @@ def told_by(study: Study) -> object:
     return tell
 
 
+def balances(kept: Kept) -> dict[str, dict[str, float]]:
+    """C_i L_i over lambda by arm and class, means over seeds, of the arms that logged it."""
+    found = {}
+    for arm, runs in kept.items():
+        seeds = [one.run.figures for one in runs.values() if one.run.figures]
+        if seeds:
+            found[arm] = {name: fmean(seed[name] for seed in seeds) for name in seeds[0]}
+    return found
+
+
 def identity(done: Finished) -> float | None:
     """Mean PSNR of the blurred pictures, dB."""
     return fmean(done.first.identity.values()) if done.first else None
@@ -88,8 +102,8 @@ def arm_line(arm: Arm, kept: Kept, done: Finished, seeds: int) -> ArmLine:
     machines = dict.fromkeys(f"{one.environment.get('processor')}" for one in runs)
     return ArmLine(
         arm,
-        fmean(v for each in scores for v in each.psnr.values()) if scores else None,
-        fmean(v for each in scores for v in each.ssim.values()) if scores else None,
+        fmean(v for each in scores for v in each.psnr.values()) if gain else None,
+        fmean(v for each in scores for v in each.ssim.values()) if gain else None,
         gain,
         learnt(gain),
         sorted(seed or 1 for seed in records),

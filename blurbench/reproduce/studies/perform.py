@@ -97,8 +97,7 @@ class Course:
         bench = self.bench
         write_json(bench.out / ABOUT, about(bench.study, bench.stand_in))
         with self.sharing.claimed(DATA):
-            if not bench.has_data():
-                bench.make_data()
+            bench.make_data()
         self.missing()  # again, now that records can be compared with the data set
         begun = self.clock()
         for arm, seed in self.sharing.each(self.runs, key, self.done):
@@ -127,9 +126,9 @@ class Course:
             if bench.weights(first, PREPARED).is_file():
                 return
             self.prepare(first)
-            if first in bench.study.arms and not self.done((first, PREPARED)):
+            if not self.done((first, PREPARED)):
                 bench.perform(first, PREPARED)
-            else:  # no arm; or that of a clone, which has the scores alone
+            else:  # in a clone, which has the scores alone
                 bench.tell(f"\nTraining {first.name}, which {arm.name} begins with")
                 bench.train(first, PREPARED)
 
@@ -164,7 +163,7 @@ class Course:
             write_text(bench.out / TABLE, study_csv(bench.study, kept))
             page = study_page(bench.study, kept, missing, self.seeds, bench.stand_in)
             write_text(bench.out / PAGE, page)
-        first = answers(bench.study, finished(kept))[0]
+        first = answers(bench.study, finished(bench.study, kept))[0]
         failed = [f"not run: {name}: {why}" for name, why in self.sharing.failures.items()]
         return Studied(bench.out, told(first, bench.study), missing, failed)
 

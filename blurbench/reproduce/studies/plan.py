@@ -53,6 +53,7 @@ def plan_study(course: Course) -> StudyPlan:
             sizes[arm.name] = parameter_count(build(arm.model, arm.preset, **arm.settings))
     disk = sum(sizes.get(arm.name, 0) for arm, _ in missing) * COPIES * FLOAT / MB
     pairs = 0.0
-    if missing and not bench.has_data():
-        pairs = plan(bench.recipe, bench.source()).bytes / MB
+    if missing:
+        made = (plan(bench.recipe(folder), bench.source(folder)) for folder in bench.unmade())
+        pairs = sum(each.bytes for each in made) / MB
     return StudyPlan(bench.study.name, rows, len(rows), sum(minutes.values()), pairs, disk)

@@ -6,7 +6,7 @@ Small enough for a repository, and enough for every number on the page.
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class RunRecord(JsonObject):
     scoring_minutes: float = Field(ge=0)
     files: dict[str, str]  # public files that it took -> their SHA-256
     environment: dict[str, str]  # without names of machines, or places
+    measured: str | None = None  # digest of the pictures of a measure, where they are others
+    figures: dict[str, float] | None = None  # of the training's log, by what they are of
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class RunScores:
     identity: Scores  # PSNR of the blurred pictures, dB
     sources: Sources
     severity: Scores  # mean length of the blur, px; {} where it is not known
+    measure: Scores = field(default_factory=dict)  # another number, in place of all these
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,16 @@ class Recorded:
 
 
 def write_record(
-    folder: Path,
-    config: dict[str, Any],
-    pictures: Iterable[ScoredPicture],
-    identity: Scores,
-    run: RunRecord,
+    folder: Path, config: dict[str, Any], rows: Iterable[dict[str, Any]], run: RunRecord
 ) -> None:
-    """All three files."""
+    """All three files; `rows`: of scores.csv."""
     write_json(folder / CONFIG, config)
-    write_text(folder / SCORES, csv_text([_row(each, identity) for each in pictures]))
+    write_text(folder / SCORES, csv_text(list(rows)))
     write_json(folder / RUN, run.written())
 
 
-def _row(picture: ScoredPicture, identity: Scores) -> dict[str, Any]:
+def score_row(picture: ScoredPicture, identity: Scores) -> dict[str, Any]:
+    """A picture in scores.csv."""
     values = (
         picture.id,
         picture.source or picture.id,
@@ -80,9 +80,12 @@ def _row(picture: ScoredPicture, identity: Scores) -> dict[str, Any]:
         picture.metrics["ssim"],
         identity[picture.id],
     )
-    # Eight digits: what a study says does not hang on rounding.
-    told = [f"{value:.8g}" if isinstance(value, float) else value for value in values]
-    return dict(zip(COLUMNS, told, strict=True))
+    return told(dict(zip(COLUMNS, values, strict=True)))
+
+
+def told(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with eight digits of each number: what a study says does not hang on rounding."""
+    return {k: f"{v:.8g}" if isinstance(v, float) else v for k, v in row.items()}
 
 
 def read_record(folder: Path, config: dict[str, Any]) -> Recorded | None:
@@ -102,7 +105,7 @@ def read_record(folder: Path, config: dict[str, Any]) -> Recorded | None:
     except ValidationError as error:
         field = ".".join(map(str, error.errors()[0]["loc"])) or "the whole"
         raise UserError(f"{folder / RUN}: {field} is damaged; remove {folder}") from None
-    return Recorded(read_scores(folder / SCORES), run)
+    return Recorded(read_scores(folder / SCORES, config["scored"].get("measure")), run)
 
 
 def differing(there: Any, wanted: dict[str, Any]) -> set[str]:
@@ -119,18 +122,19 @@ def differing(there: Any, wanted: dict[str, Any]) -> set[str]:
     return found
 
 
-def read_scores(path: Path) -> RunScores:
-    """UserError where a line is damaged, or there is none."""
+def read_scores(path: Path, measure: str | None = None) -> RunScores:
+    """Those of PSNR, or of a measure; UserError where a line is damaged, or there is none."""
+    names = (measure,) if measure else COLUMNS[2:]
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
         tables: dict[str, dict[str, float]] = {
-            name: {row["id"]: float(row[name]) for row in rows if row[name] != ""}
-            for name in ("psnr", "ssim", "identity", "severity")
+            name: {row["id"]: float(row[name]) for row in rows if row[name] != ""} for name in names
         }
         sources = {row["id"]: row["source"] for row in rows}
     except (OSError, KeyError, ValueError, TypeError):
         raise UserError(f"{path}: is missing or damaged; remove {path.parent}") from None
     if not rows:
         raise UserError(f"{path}: holds no pictures; remove {path.parent}")
-    severity = tables.pop("severity")
-    return RunScores(**tables, sources=sources, severity=severity)
+    if measure:
+        return RunScores({}, {}, {}, sources, {}, tables[measure])
+    return RunScores(**tables, sources=sources)

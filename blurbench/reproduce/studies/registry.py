@@ -1,8 +1,8 @@
 """The studies by name."""
 
 from blurbench.errors import UserError
-from blurbench.reproduce.studies import brmr, s3e, severity, sp, umsn
-from blurbench.reproduce.studies.study import SEEDS, Study
+from blurbench.reproduce.studies.questions import brmr, s3e, severity, sp, umsn
+from blurbench.reproduce.studies.study import Study
 
 STUDIES: dict[str, Study] = {
     each.STUDY.name: each.STUDY for each in (umsn, sp, brmr, s3e, severity)
@@ -14,17 +14,3 @@ def find_study(name: str) -> Study:
     if name not in STUDIES:
         raise UserError(f"{name}: no such study; there are {', '.join(STUDIES)}")
     return STUDIES[name]
-
-
-def rows() -> list[dict[str, str]]:
-    """A row a study, for people."""
-    return [
-        {
-            "name": study.name,
-            "question": study.question,
-            "primary contrast": study.primary.name,
-            "runs": str(len(list(study.runs(SEEDS)))),
-            "core-hours": f"{study.hours:g}",
-        }
-        for study in STUDIES.values()
-    ]

@@ -37,7 +37,7 @@ class Arm:
     settings: Changes = field(default_factory=dict)  # fields of the preset
     steps: int = 0  # of all stages together; 0: not trained
     begins_with: str = ""  # arm whose last weights it begins with
-    weights: str = ""  # file below --data-root, of an arm that is not trained
+    weights: str = ""  # file or folder below --data-root, of an arm that is not trained
     # Settings that are files below --data-root: field -> path.
     files: Mapping[str, str] = field(default_factory=dict)
     once: bool = False  # one run for all seeds
@@ -75,6 +75,18 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """Another number of each test picture than PSNR, of arms that are there for it alone."""
+
+    name: str  # of what computes it (`measures.py`), and of a column of scores.csv
+    title: str
+    what: str  # in words
+    arms: tuple[Arm, ...]  # the first is what the others are compared with
+    beside: tuple[tuple[str, float], ...]  # what it is to be read beside
+    data: BlurredData | None = None  # None: the study's own test pictures
+
+
+@dataclass(frozen=True)
 class Study:
     """A question, and all that decides how it is answered."""
 
@@ -90,28 +102,38 @@ class Study:
     budget: str  # what is equal between arms, in words
     differs: tuple[str, ...]  # from the paper
     octaves: tuple[Octave, ...] = ()  # lengths of blur that it is answered for one by one
-    preparations: tuple[Arm, ...] = ()  # what arms begin with, once, and is no arm itself
+    measures: tuple[Measure, ...] = ()
 
     @property
     def contrasts(self) -> tuple[Contrast, ...]:
         """The primary one first."""
         return (self.primary, *self.secondary)
 
+    @property
+    def measured(self) -> tuple[Arm, ...]:
+        """The arms of all measures."""
+        return tuple(arm for each in self.measures for arm in each.arms)
+
     def arm(self, name: str) -> Arm:
-        """The arm, or the preparation, of a name."""
-        return next(arm for arm in (*self.arms, *self.preparations) if arm.name == name)
+        """The arm of a name, also of a measure."""
+        return next(arm for arm in (*self.arms, *self.measured) if arm.name == name)
+
+    def measure(self, arm: Arm) -> Measure | None:
+        """What an arm is there for; None: for PSNR."""
+        return next((each for each in self.measures if arm in each.arms), None)
 
     def runs(self, seeds: int) -> Iterator[tuple[Arm, int]]:
-        """Every run, in the order of work: both arms of the primary contrast seed by seed."""
+        """Every run, in the order of work: the arms of the primary contrast seed by seed, then
+        the other arms, then those of the measures.
+        """
         first = [self.arm(name) for name in self.primary.arms]
         rest = [arm for arm in self.arms if arm not in first]
-        for group in (first, rest):
+        for group in (first, rest, self.measured):
             for seed in range(1, seeds + 1):
                 for arm in group:
                     if seed in arm.seeds(seeds):
                         yield arm, seed
 
     def minutes(self, seeds: int) -> float:
-        """Of one core, for all runs, and what they begin with."""
-        runs = (arm for arm, _ in self.runs(seeds))
-        return sum(arm.minutes for arm in (*runs, *self.preparations))
+        """Of one core, for all runs."""
+        return sum(arm.minutes for arm, _ in self.runs(seeds))

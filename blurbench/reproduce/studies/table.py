@@ -7,6 +7,7 @@ from blurbench.ranking.csv_files import csv_text
 from blurbench.reproduce.studies.effects import ANY, Answer, Effect, Finished, answers
 from blurbench.reproduce.studies.octaves import reach
 from blurbench.reproduce.studies.records import Recorded
+from blurbench.reproduce.studies.results import results
 from blurbench.reproduce.studies.study import IDENTITY, PREPARED, Contrast, Study
 
 MEAN = "mean"  # of all seeds
@@ -18,10 +19,14 @@ TIMES = ("arm_minutes", "over_minutes")  # CPU time of the trainings: of these m
 Kept = Mapping[str, Mapping[int, Recorded]]  # by arm, then by seed, or ANY
 
 
-def finished(kept: Kept) -> Finished:
-    """The scores alone."""
+def finished(study: Study, kept: Kept) -> Finished:
+    """The scores of the arms that restore."""
     return Finished(
-        {arm: {seed: one.scores for seed, one in runs.items()} for arm, runs in kept.items()}
+        {
+            arm.name: {seed: one.scores for seed, one in kept[arm.name].items()}
+            for arm in study.arms
+            if arm.name in kept
+        }
     )
 
 
@@ -31,7 +36,7 @@ def study_csv(study: Study, kept: Kept) -> str:
 
 
 def _rows(study: Study, kept: Kept) -> Iterator[dict[str, Any]]:
-    done = finished(kept)
+    done = finished(study, kept)
     for place, each in enumerate(answers(study, done)):
         yield from _of_answer(study, "secondary" if place else "primary", each, kept)
     for arm in study.arms:
@@ -41,6 +46,11 @@ def _rows(study: Study, kept: Kept) -> Iterator[dict[str, Any]]:
         for octave, found in one.gains.items():
             part = Contrast(f"{one.arm} over {IDENTITY}", one.arm, IDENTITY, "", octave=octave)
             yield from _lines(study, "octave", part, found, kept)
+    for measure in study.measures:
+        for result in results(measure, kept):
+            part = Contrast(f"{measure.name} of {result.arm.name}", result.arm.name, "", "")
+            for line in _lines(study, "measure", part, result.value, kept):
+                yield line | {"p": None}  # against 0, which nobody asks
 
 
 def _of_answer(study: Study, kind: str, each: Answer, kept: Kept) -> Iterator[dict[str, Any]]:

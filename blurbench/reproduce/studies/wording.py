@@ -69,7 +69,7 @@ def printed(contrast: Contrast) -> str:
     if not contrast.printed:
         beside = f"; another contrast: {contrast.another}" if contrast.another else ""
         return (
-            f"The paper prints no such contrast{beside}. Smallest effect of interest, set"
+            f"No such contrast is printed{beside}. Smallest effect of interest, set"
             f" beforehand: {signed(contrast.smallest)} dB."
         )
     each = ", ".join(f"{signed(one.value)} dB ({one.where})" for one in contrast.printed)

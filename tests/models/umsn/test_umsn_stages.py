@@ -131,7 +131,8 @@ def test_the_network_is_guided_by_maps_of_blur_and_judged_by_maps_of_sharp(
     maps = {key: model.segmentation.maps(batch[key] * 2 - 1) for key in ("blur", "sharp")}
     assert torch.allclose(used["guide"], maps["blur"], atol=1e-6)
     assert torch.allclose(used["judge"], maps["sharp"], atol=1e-6)
-    assert set(found) == {"loss", "l1", *(f"confidence_{i}" for i in range(1, 5))}
+    logged = {f"{name}_{i}" for name in ("confidence", "weighed_error") for i in range(1, 5)}
+    assert set(found) == {"loss", "l1", *logged}
 
 
 def test_perceptual_losses_are_added_and_logged(batch):

@@ -180,5 +180,5 @@ def test_what_is_printed_is_said_and_so_is_what_is_not():
     small = small_study.STUDY
     assert printed(small.primary) == "The paper prints +1.50 dB (Table 9)."
     other = printed(small.secondary[0])
-    assert "no such contrast; another contrast: +3 dB" in other
+    assert "No such contrast is printed; another contrast: +3 dB" in other
     assert "+0.20 dB" in other

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from blurbench.cli import cli
 from blurbench.errors import UserError
-from blurbench.reproduce.studies import bench, registry
+from blurbench.reproduce.studies import registry
 from blurbench.reproduce.studies.perform import begin, key
 from blurbench.reproduce.studies.plan import plan_study
 from blurbench.reproduce.studies.table import TIMES
@@ -51,17 +51,20 @@ def test_every_run_leaves_a_record(done):
     assert (studied.missing, studied.failed) == ([], [])
     assert studied.answer.startswith("fast less slow: ")
     runs = [key(run) for run in STUDY.runs(2)]
-    assert runs == ["fast/1", "slow/1", "fast/2", "slow/2", "taught/1", "first/1", "taught/2"]
+    assert runs == [
+        *("fast/1", "slow/1", "fast/2", "slow/2", "taught/1", "first/1", "taught/2", "seeker/1")
+    ]
     for name in runs:
         files = {path.name for path in (out / "records" / name).iterdir()}
         assert files == {"config.json", "scores.csv", "run.json"}
-    # first/1 was made for taught/1, and once.
+    # first/1 was made before taught/1, which begins with it, and once.
     heads = [line for line in map(str, lines) if line.startswith("\nstudy-small: ")]
     told = [line.split(": ")[1].split(" (")[0] for line in heads]
     assert told.count("first, seed 1") == 1
-    assert told.index("first, seed 1") == 5
+    assert told[4:] == ["first, seed 1", "taught, seed 1", "taught, seed 2", "seeker, seed 1"]
     record = json.loads((out / "records/taught/1/run.json").read_text())
     assert (record["steps"], record["samples"], record["beside"]) == (4, 8, {})
+    assert 0 < record["minutes"] < 1
     assert record["pairs"] == {"train": 4, "test": 6}
     assert str(out) not in json.dumps(record)
     begun_with = json.loads((out / "work/runs/taught/1/config.json").read_text())["init"]
@@ -81,6 +84,33 @@ def test_the_table_has_a_row_a_contrast_and_seed_and_their_mean(done):
         "long blur",
     }
     assert sum(row["kind"] == "octave" for row in rows) > 6
+
+
+def test_a_measure_has_scores_of_its_own_and_needs_no_psnr(done):
+    out, *_ = done
+    folder = out / "records/seeker/1"
+    with (folder / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["id", "source", "iou"]
+    values = [float(row["iou"]) for row in rows]
+    assert len(values) == 4
+    assert all(0 <= value <= 1 for value in values)
+    record = json.loads((folder / "run.json").read_text())
+    assert record["measured"] != record["digest"]
+    assert json.loads((folder / "config.json").read_text())["scored"]["measure"] == "iou"
+    (mean,) = [
+        row
+        for row in without_times(out)
+        if row["contrast"] == "iou of seeker" and row["seed"] == "mean"
+    ]
+    assert float(mean["effect"]) == pytest.approx(sum(values) / 4, abs=1e-4)
+    assert mean["p"] == ""
+    page = (out / "study.html").read_text()
+    assert "IoU of the square" in page
+    assert "a random window" in page
+    # As the records that were there before measures.
+    record = json.loads((out / "records/fast/1/run.json").read_text())
+    assert not {"measured", "figures"} & record.keys()
 
 
 def test_a_clone_has_all_it_needs_for_the_page_and_makes_no_data(begun):
@@ -169,12 +199,27 @@ def test_what_cannot_be_run_costs_the_others_nothing(begun):
     assert "2 runs missing: needy/1, needy/2" in str(studied)
 
 
+def test_public_weights_that_are_absent_are_told_in_a_line(begun, tmp_path):
+    arm = replace(STUDY.arms[0], name="public", steps=0, weights="weights/package")
+    public = replace(STUDY, arms=(*STUDY.arms, arm))
+    lines = []
+    course = begin(public, begun, None, seeds=2, tell=lines.append)
+    course.bench = replace(course.bench, root=tmp_path)
+    studied = course.perform()
+    assert studied.missing == ["public/1"]
+    assert studied.failed == [
+        f"not run: public/1: {tmp_path / 'weights/package'}: is not there;"
+        " docs/studies.md tells what it is"
+    ]
+    assert studied.answer.startswith("fast less slow: ")
+
+
 def test_the_plan_counts_what_is_left_and_writes_nothing(begun, tmp_path):
     shutil.rmtree(begun / "records/slow/1")
     plan = plan_study(begin(STUDY, begun, None, seeds=2))
     assert (plan.runs, plan.data_mb) == (1, 0.0)
     fresh = plan_study(begin(STUDY, tmp_path / "new", None))
-    assert (fresh.runs, fresh.minutes) == (10, 11.0)
+    assert (fresh.runs, fresh.minutes) == (11, 12.0)
     assert fresh.data_mb > 0
     assert not (tmp_path / "new").exists()
 
@@ -187,16 +232,6 @@ def test_the_command_runs_plans_and_lists_studies(begun, monkeypatch):
     assert "fast less slow" in run.output
     assert "0 runs missing" in CliRunner().invoke(cli, [*words, "--plan"]).output
     assert "study-small" in CliRunner().invoke(cli, ["reproduce"]).output
-
-
-def test_minutes_of_a_resumed_run_are_those_of_all_its_steps(begun, monkeypatch):
-    arm, folder = STUDY.arms[0], begun / "work/runs/fast/1"
-    (folder / "last.safetensors").unlink()
-    ticks = iter([0.0, 60.0])
-    monkeypatch.setattr(bench.time, "process_time", lambda: next(ticks))
-    monkeypatch.setattr(bench, "steps_done", lambda _: 6)
-    course = begin(STUDY, begun, None, tell=lambda _: None)
-    assert course.bench.train(arm, 1) == pytest.approx(4.0)  # a minute for two of eight steps
 
 
 @pytest.mark.slow

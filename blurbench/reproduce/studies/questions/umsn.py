@@ -124,7 +124,7 @@ STUDY = Study(
         Contrast("true-maps - umsn", "true-maps", "umsn", "SN's maps are what holds it back"),
         Contrast("umsn - bn-longer", "umsn", "bn-longer", "UMSN beats BN at equal seconds"),
     ),
-    hours=5.5,
+    hours=5.0,
     budget=f"{NETWORK} steps of the network that restores (3,200 crops of 64 px, 1,600 whole faces)"
     " in every arm; what SN and the F-Nets learn before it is stated beside",
     differs=(

@@ -106,7 +106,7 @@ STUDY = Study(
         Contrast("net0star - net0-wide", "net0star", "net0-wide", "the student helps untaught"),
         Contrast("net0-wide - net0", "net0-wide", "net0", "more parameters help"),
     ),
-    hours=4.2,
+    hours=4.0,
     budget=f"{STEPS:,} steps of batches of 4 crops of 128 px in every arm",
     differs=(
         "A UNet of width 16 in place of 64, minutes in place of days; L1 alone, no VGG19 loss",
