@@ -89,8 +89,8 @@ class UNet(Model):
             clip=1.0,
         ),
         # An hour of one core: 5,000 steps on 235 photographs under sev-blurdata took 45 minutes and
-        # gained 1.30 dB (0.76 to 1.81) on 20 others. A fifth level of half the width costs a third of the four levels of
-        # (32, 64, 128, 256), and its blocks see 8 times as far as the picture's own.
+        # gained 1.30 dB (0.76 to 1.81) on 20 others. Five levels cost a third of the four of
+        # (32, 64, 128, 256), and the last one sees 16 times as far as the picture's own.
         "small": UNetConfig(
             **PHOTOS,
             steps=6_000,
