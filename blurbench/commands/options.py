@@ -1,6 +1,7 @@
 """Options and values that several commands share."""
 
 import json
+import math
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -13,6 +14,23 @@ from blurbench.errors import UserError
 from blurbench.stores.open import is_url
 
 FOLDER = click.Path(path_type=Path)
+YEAR = 525_600.0  # minutes
+
+
+class MinutesRange(click.FloatRange):
+    """Minutes above 0, a year at most: what a clock can wait for."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number; nan, which lies in no range and out of none, is refused."""
+        found = float(super().convert(value, param, ctx))
+        if math.isnan(found):
+            self.fail(f"{value!r} is no number of minutes.", param, ctx)
+        return found
+
+
+MINUTES = MinutesRange(0, YEAR, min_open=True)
 
 
 class FolderOrUrl(click.Path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from blurbench.commands.options import FOLDER, PLACE, parse_settings
+from blurbench.commands.options import FOLDER, MINUTES, PLACE, parse_settings
 
 
 @click.command()
@@ -21,7 +21,7 @@ from blurbench.commands.options import FOLDER, PLACE, parse_settings
 )
 @click.option(
     "--minutes",
-    type=click.FloatRange(0, min_open=True),
+    type=MINUTES,
     help="In place of --steps: a budget, turned into steps before the first. CPU time of all"
     " threads on a CPU, wall time on a GPU.",
 )

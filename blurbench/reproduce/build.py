@@ -18,7 +18,7 @@ from blurbench.recipes.recipe import load_any_recipe
 from blurbench.reproduce.planned import fields, planned
 from blurbench.reproduce.scales import DEMO, Scale
 from blurbench.reproduce.sharing import Sharing
-from blurbench.reproduce.stand_ins import stand_in
+from blurbench.reproduce.stand_ins import pictures, stand_in
 from blurbench.reproduce.suites import BLUR, Scoring, Training
 from blurbench.runs.folder import LAST
 from blurbench.runs.trained import Restored
@@ -94,9 +94,7 @@ class Builder:
             return self.once(
                 folder,
                 f"Making {name}: a stand-in, {of.describe()}",
-                lambda: synthesize(
-                    made, open_for(made, of.source), folder, seed=SEEDS.get(data, 0)
-                ),
+                lambda: synthesize(made, pictures(made, of), folder, seed=SEEDS.get(data, 0)),
             )
         loaded = load_any_recipe(recipe)
         if isinstance(loaded, Existing):
@@ -207,6 +205,8 @@ class Builder:
         """
         key = str(folder)
         if key not in self.failed:
+            if self.over and not finished(folder):  # which others may be making for hours
+                raise UserError(self.over)
             with self.sharing.claimed(self.name_of(folder)):
                 self.failed[key] = self._made(folder, what, make)
         if self.failed[key]:
@@ -217,11 +217,13 @@ class Builder:
         """Why a folder could not be made; empty where it is."""
         if elsewhere := self.sharing.failed(self.name_of(folder)):
             return elsewhere
-        if self.over and not finished(folder):
-            return self.over
-        self.tell(f"\n{what}")
+        there = finished(folder)
+        # Even so `make` is asked: it checks that what is there is what is wanted.
+        self.tell(f"found {self.name_of(folder)}" if there else f"\n{what}")
         try:
-            self.tell(str(make()))
+            told = str(make())
+            if not there:
+                self.tell(told)
         except (UserError, ValueError, RuntimeError) as error:
             why = one_line(error)
             self.tell(f"not made: {why}")

@@ -21,7 +21,7 @@ from blurbench.recipes.recipe import load_any_recipe
 from blurbench.reproduce.build import Builder, finished
 from blurbench.reproduce.planned import planned, seconds_a_step, without_preset
 from blurbench.reproduce.scales import FLOOR, Scale
-from blurbench.reproduce.stand_ins import stand_in
+from blurbench.reproduce.stand_ins import pictures, stand_in
 from blurbench.reproduce.suites import Training, cells, trainings
 from blurbench.runs.folder import LOG
 from blurbench.sources.open import open_for
@@ -35,6 +35,7 @@ CLAIM = Claim("a reproduction", (SCALE,))
 MARGIN = 1.3  # on the seconds of steps: validations, checkpoints, data and scores
 SCORING_S = 10.0  # of one run's results, beside that margin
 MEASURED_PAIRS = 4
+FREE = ("input", "sample_at")  # settings that cost no time
 
 
 @dataclass(frozen=True)
@@ -118,27 +119,37 @@ def seconds_of(training: Training, cost: StepCost, scale: Scale) -> float:
 
 def measure_all(runs: list[Training], builder: Builder) -> dict[Training, StepCost]:
     """A few steps of each, on a few built-in pictures in a folder that is then removed."""
+    alike = {one: kind_of(one, builder.scale) for one in runs}
+    firsts = {kind: one for one, kind in reversed(alike.items())}
+    found = {}
     with (
         tempfile.TemporaryDirectory() as folder,
-        progress("measure", len(runs)) as advance,
+        progress("measure", len(firsts)) as advance,
     ):
-        found = {}
-        for number, training in enumerate(runs):
+        for number, (kind, training) in enumerate(reversed(firsts.items())):
             out = Path(folder) / str(number)
-            found[training] = measure(training, builder, Path(folder) / training.recipe, out)
+            found[kind] = measure(training, builder, Path(folder) / training.recipe, out)
             advance(1, training.name)
-    return found
+    return {one: found[kind] for one, kind in alike.items()}
+
+
+def kind_of(training: Training, scale: Scale) -> str:
+    """Equal for trainings whose steps cost the same: whatever they look at, and for how long."""
+    wanted = planned(training, scale)
+    settings = {key: value for key, value in wanted.settings.items() if key not in FREE}
+    return f"{training.model} {wanted.preset} {sorted(settings.items())}"
 
 
 def measure(training: Training, builder: Builder, data: Path, out: Path) -> StepCost:
     """Seconds of a step of each stage of one training, and the size of its folder."""
     if not data.exists():
         recipe, of = stand_in(training.recipe)
-        synthesize(recipe, open_for(recipe, of.source), data, limit=MEASURED_PAIRS)
+        synthesize(recipe, pictures(recipe, of), data, limit=MEASURED_PAIRS)
     wanted = planned(training, builder.scale)
     stages = wanted.model.stages()
     # Of each stage and crop some steps; the first of a stage makes its optimisers.
     steps = 3 * len(stages) * max(1, len(wanted.model.config.crops))
+    settings = wanted.settings | {"sample_at": ()}  # of steps that so short a run does not have
     train(
         training.model,
         data,
@@ -146,7 +157,7 @@ def measure(training: Training, builder: Builder, data: Path, out: Path) -> Step
         preset=wanted.preset,
         steps=steps,
         device=builder.device,
-        overrides=wanted.settings,
+        overrides=settings,
     )
     rows = [row for row in read_jsonl(out / LOG) if "seconds_per_step" in row]
     each = [[seconds_a_step(row) for row in rows if row["stage"] == s.name] for s in stages]
@@ -162,7 +173,7 @@ def data_bytes(name: str, builder: Builder) -> int:
             continue
         if builder.root is None:
             made, of = stand_in(recipe, all_there_are=builder.scale.name == "small")
-            pairs += len(list_tasks(made, open_for(made, of.source)))
+            pairs += len(list_tasks(made, pictures(made, of)))
         elif not isinstance(loaded := load_any_recipe(recipe), Existing):
             source = open_for(loaded, str(builder.source(recipe, "")))
             pairs += len(list_tasks(loaded, source))

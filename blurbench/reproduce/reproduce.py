@@ -26,6 +26,7 @@ from blurbench.reproduce.suites import (
     metric_of,
     trainings,
 )
+from blurbench.runs.devices import pick_device
 from blurbench.scoring.result_folder import read_caption_summary, read_summary
 from blurbench.words import counted
 
@@ -96,6 +97,7 @@ def builder_for(
 ) -> Builder:
     """What makes a table; UserError, after all that is missing was told, where something is."""
     builder = Builder(out, root, scale, device or ("cpu" if scale.name == "demo" else None), tell)
+    pick_device(device)  # UserError for one that is not there
     for line in dict.fromkeys(without_preset(one, scale) for one in trainings(cells(name))):
         if line:
             tell(f"left out: {line}")
@@ -243,6 +245,7 @@ def finish(name: str, builder: Builder) -> Reproduced:
         csv, page = write(name, builder, outcomes, board if results else None)
     why = {builder.name_of(Path(key)): told for key, told in builder.failed.items() if told}
     failed = [f"{key}: {told}" for key, told in why.items()]
+    failed += [builder.over] if builder.over else []
     return Reproduced(csv, page, outcomes, failed)
 
 

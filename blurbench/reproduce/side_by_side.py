@@ -21,7 +21,7 @@ from blurbench.reproduce.planned import Planned, beside, planned, training_secon
 from blurbench.reproduce.scales import BUDGETS, schedule_of
 from blurbench.reproduce.stand_ins import STAND_INS
 from blurbench.reproduce.suites import CONFIDENCE, SUITES, Scoring, Training
-from blurbench.runs.devices import pick_device
+from blurbench.runs.folder import CONFIG, read_config
 
 STYLES = ("leaderboard.css", "reproduce.css")
 TITLES = {"seconds": "Seconds", "iterations": "Iterations", "psnr-gain": "PSNR gain"} | {
@@ -95,7 +95,7 @@ class Spending:
     planned: Planned
     beside: dict[str, int]  # samples that its method sees beside the restoring stages
     seconds: float | None  # of the steps of a run, mean over seeds
-    device: str
+    device: str  # that it was trained on
     schedule: str  # its own, where it learnt elsewhere in another way
 
     @property
@@ -114,9 +114,15 @@ def spending(name: str, training: Training, builder: Builder) -> Spending:
         planned(training, builder.scale),
         beside(training, builder.scale),
         fmean(seconds) if seconds else None,
-        str(pick_device(builder.device)),
+        trained_on(folders),
         schedule_of(name, training.model),
     )
+
+
+def trained_on(runs: list[Path]) -> str:
+    """The processors of some runs, as these tell them: other machines may have made them."""
+    told = [read_config(run).get("processor", "") for run in runs if (run / CONFIG).is_file()]
+    return ", ".join(dict.fromkeys(str(each) for each in told if each))
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ them. Where pairs exist (GoPro, HIDE, ...), another recipe comes as near as any 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from blurbench.errors import UserError
 from blurbench.recipes.recipe import Images, Recipe, Recognition, Replicas, load_recipe
+from blurbench.sources.items import Source
+from blurbench.sources.open import open_for
 
 PHOTOS, FACES = "builtin:photos", "builtin:procedural-faces"
 PICTURES = {PHOTOS: "crops of a few built-in photographs", FACES: "drawn, synthetic faces"}
@@ -79,3 +81,13 @@ def stand_in(name: str, all_there_are: bool = False) -> tuple[Recipe, StandIn]:
     if made.severity:
         changes["blur"] = recipe.blur.model_copy(update={"severity": made.severity})
     return recipe.model_copy(update=changes), made
+
+
+def pictures(made: Recipe, of: StandIn) -> Source:
+    """The built-in pictures of what `stand_in` gave; of faces to recognise those of split test."""
+    source = open_for(made, of.source)
+    if not made.recognition:
+        return source
+    # Recognition takes people of any split, and umsn-faces trains on 160 of these 200.
+    tested = tuple(item for item in source.items if item.split == "test")
+    return replace(source, items=tested)

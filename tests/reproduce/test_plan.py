@@ -15,6 +15,7 @@ from blurbench.reproduce.scales import FLOOR, Scale
 from blurbench.reproduce.suites import cells, trainings
 
 SMALL = Scale("small", seeds=3)
+MEASURE = plan.measure
 
 
 def quietly(_line: str) -> None:
@@ -109,3 +110,58 @@ def test_seconds_are_those_of_the_processor_where_the_log_has_them(tmp_path: Pat
     assert training_seconds(tmp_path) is None
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert training_seconds(tmp_path) == 10.0
+
+
+def test_steps_that_cost_the_same_are_measured_once(tmp_path, monkeypatch):
+    measured: list[str] = []
+    quick = plan.measure
+
+    def counting(training, *rest):
+        measured.append(training.model)
+        return quick(training, *rest)
+
+    monkeypatch.setattr(plan, "measure", counting)
+    found = make_plan("s3e-3", Builder(tmp_path, scale=SMALL, tell=quietly))
+    names = {one.model for one in found.runs}
+    assert len(found.runs) > 3 * len(names)  # each of three kinds of pictures, and three seeds
+    assert sorted(measured) == sorted(names)
+
+
+def test_what_is_measured_looks_at_no_step_of_the_whole_run(tmp_path, monkeypatch):
+    class Enough(Exception):
+        pass
+
+    def training(*_arguments, overrides, steps, **_options):
+        assert max(overrides["sample_at"], default=0) <= steps
+        raise Enough
+
+    [umsn] = trainings(cells("umsn-7"))
+    assert planned(umsn, SMALL).settings["sample_at"]
+    monkeypatch.setattr(plan, "train", training)
+    (tmp_path / "data").mkdir()
+    with pytest.raises(Enough):
+        MEASURE(umsn, Builder(tmp_path, scale=SMALL), tmp_path / "data", tmp_path / "run")
+
+
+def test_what_is_there_is_checked_and_not_said_to_be_made(tmp_path):
+    told: list[str] = []
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    builder = Builder(tmp_path, tell=lambda line: told.append(str(line)))
+
+    def make() -> str:
+        (tmp_path / "runs" / "a" / "last.safetensors").touch()
+        return "3 steps"
+
+    builder.once(tmp_path / "runs" / "a", "Training a", make)
+    assert told == ["\nTraining a", "3 steps"]
+    told.clear()
+    again = Builder(tmp_path, tell=lambda line: told.append(str(line)))
+    again.once(tmp_path / "runs" / "a", "Training a", make)
+    assert told == ["found runs/a"]
+
+
+def test_when_the_time_is_over_nobody_is_waited_for(tmp_path):
+    other, builder = Builder(tmp_path, tell=quietly), Builder(tmp_path, tell=quietly)
+    builder.over = "the minutes were over"
+    with other.sharing.claimed("runs/a"), pytest.raises(UserError, match="minutes were over"):
+        builder.once(tmp_path / "runs" / "a", "Training a", lambda: 1 / 0)

@@ -2,13 +2,14 @@
 
 import pytest
 
+from blurbench.datasets.splits import list_tasks
 from blurbench.metrics import PROTOCOLS
 from blurbench.models import build
 from blurbench.ranking.printed import tables
 from blurbench.recipes.recipe import load_any_recipe
 from blurbench.reproduce.planned import fields
 from blurbench.reproduce.scales import DEMO, SP, Scale
-from blurbench.reproduce.stand_ins import STAND_INS, stand_in
+from blurbench.reproduce.stand_ins import STAND_INS, pictures, stand_in
 from blurbench.reproduce.suites import (
     SUITES,
     VARIANTS,
@@ -111,6 +112,18 @@ def test_every_recipe_has_a_stand_in_that_says_so():
         assert recipe.name == f"{name}-stand-in"
         assert recipe.title.startswith(f"Stand-in for {name}: ")
         assert made.describe() in recipe.title
+
+
+@pytest.mark.parametrize("all_there_are", [False, True])
+def test_no_stand_in_is_tested_on_a_picture_or_person_that_one_trains_on(all_there_are):
+    shown: dict[str, set[str]] = {"train": set(), "test": set()}
+    for name in STAND_INS:
+        made, of = stand_in(name, all_there_are)
+        for task in list_tasks(made, pictures(made, of)):
+            # "face/0007/03" is a picture of "face/0007".
+            shown[task.split].add("/".join(task.source_id.split("/")[:2]))
+    assert min(map(len, shown.values())) > 8
+    assert not shown["train"] & shown["test"]
 
 
 def test_a_method_that_is_fine_tuned_begins_with_the_run_of_its_seed():
