@@ -148,7 +148,7 @@ def measure(training: Training, builder: Builder, data: Path, out: Path) -> Step
     wanted = planned(training, builder.scale)
     stages = wanted.model.stages()
     # Of each stage and crop some steps; the first of a stage makes its optimisers.
-    steps = 3 * len(stages) * max(1, len(wanted.model.config.crops))
+    steps = 2 * len(stages) * max(1, len(wanted.model.config.crops))
     settings = wanted.settings | {"sample_at": ()}  # of steps that so short a run does not have
     train(
         training.model,
