@@ -8,7 +8,10 @@ import pytest
 from blurbench.captions import score
 from blurbench.reproduce.studies import measures
 from blurbench.reproduce.studies.figures import balances, minutes_of
+from blurbench.reproduce.studies.page import balances as on_page
+from blurbench.reproduce.studies.page import study_page
 from blurbench.reproduce.studies.records import RunScores
+from blurbench.reproduce.studies.registry import find_study
 from blurbench.reproduce.studies.results import results
 from blurbench.reproduce.studies.study import Arm, Measure
 
@@ -88,3 +91,19 @@ def test_minutes_are_those_of_all_steps_whatever_began_anew(tmp_path):
     ]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert minutes_of(tmp_path) == pytest.approx((30 + 30 + 60) / 60)
+
+
+def test_a_page_tells_balances_only_where_a_run_logged_them():
+    runs = {
+        "umsn": {1: {"skin": 0.8, "hair": 1.0}, 2: {"skin": 1.0, "hair": 0.5}},
+        "bn": {1: None},
+    }
+    kept = {
+        arm: {seed: SimpleNamespace(run=SimpleNamespace(figures=each)) for seed, each in by.items()}
+        for arm, by in runs.items()
+    }
+    assert on_page(kept) == {"umsn": {"skin": pytest.approx(0.9), "hair": 0.75}}
+    page = study_page(find_study("study-umsn"), {}, ["umsn/1"], 3, stand_in=False)
+    assert "over λ" not in page
+    assert "Claim: UMSN beats its base network of as many parameters." in page
+    assert "not answered yet" in page
