@@ -178,8 +178,8 @@ def tell_lacks(runner: Runner, config: RunConfig) -> None:
         )
     if not config.get("init") and (parts := untrained(runner.model)):
         tell(
-            f"{out}: no stage trains {' and '.join(parts)}, which restore as they were drawn;"
-            " --init RUN would give them weights"
+            f"{out}: no stage trains {' and '.join(parts)}, left as drawn at random; --init RUN"
+            " would give weights"
         )
 
 

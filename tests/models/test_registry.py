@@ -78,6 +78,8 @@ def test_overrides_reach_the_config():
         (("unet",), {"widths": "8,16"}, ["blocks", "needs 2 numbers"]),
         (("unet",), {"batch_size": 0}, ["batch_size=0", "greater than 0"]),
         (("unet",), {"ema": 2}, ["ema=2", "less than 1"]),
+        (("sp",), {"teacher": [1]}, ["teacher=[1]", "string"]),
+        (("sp",), {"teacher_channels": None}, ["teacher_channels=None", "tuple"]),
         (("unet",), {"crops": 0}, ["unet: crops: each of 1 to 4096 px"]),
     ],
 )

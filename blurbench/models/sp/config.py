@@ -57,9 +57,9 @@ class SPConfig(ModelConfig):
     @classmethod
     def _channels_follow(cls, stated: Any) -> Any:
         # `--set teacher=` changes one field of a preset, whose channels are those of its own.
-        known = CHANNELS.get(stated.get("teacher", ""))
-        channels = tuple(stated.get("teacher_channels", CHANNELS["tresnet_l"]))
-        others = channels in CHANNELS.values()
+        known = CHANNELS.get(str(stated.get("teacher")))
+        channels = stated.get("teacher_channels", CHANNELS["tresnet_l"])
+        others = isinstance(channels, tuple | list) and tuple(channels) in CHANNELS.values()
         return {**stated, "teacher_channels": known} if known and others else stated
 
     @model_validator(mode="after")
