@@ -158,9 +158,8 @@ class Builder:
                 using=using,
             )
 
-        return self.once(
-            folder, f"Scoring {scoring.name} on {scoring.data or scoring.recipe}", make
-        )
+        told = f"Scoring {scoring.name} on {scoring.data or scoring.recipe}"
+        return self.once(folder, told, make, late=True)
 
     def describe(self, scoring: Scoring, folder: Path) -> Path:
         """The result folder of a captioner, scored if need be; UserError where it is none."""
@@ -171,6 +170,7 @@ class Builder:
             folder,
             f"Scoring the captions of {scoring.name} on {scoring.data}",
             lambda: caption_split(open_data(place), run, folder, scoring.name, self.device),
+            late=True,
         )
 
     def restorer(self, scoring: Scoring, data: ScoredSplit) -> Restorer:
@@ -198,14 +198,18 @@ class Builder:
                 return str(file)
         raise UserError(f"{files[0]}: no weights for --using {tool}; put a .pt2 or VGG16's there")
 
-    def once(self, folder: Path, what: str, make: Callable[[], object]) -> Path:
+    def once(
+        self, folder: Path, what: str, make: Callable[[], object], *, late: bool = False
+    ) -> Path:
         """Make a folder and say so, the first time that it is asked for; gives it back.
 
-        UserError again where it failed before: whatever builds on it has the same reason.
+        UserError again where it failed before: whatever builds on it has the same reason. And where
+        the time is over, but for what may be `late`: the scores of what is trained.
         """
         key = str(folder)
         if key not in self.failed:
-            if self.over and not finished(folder):  # which others may be making for hours
+            # Others may be making it, for hours.
+            if self.over and not late and not finished(folder):
                 raise UserError(self.over)
             with self.sharing.claimed(self.name_of(folder)):
                 self.failed[key] = self._made(folder, what, make)

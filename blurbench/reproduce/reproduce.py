@@ -168,6 +168,8 @@ def share(builder: Builder, jobs: Mapping[Path, Callable[[], object]]) -> None:
             try:
                 own[key]()
             except UserError as error:
+                if builder.over:  # which is no fault of the job
+                    break
                 builder.sharing.fail(key, str(error))
 
 
