@@ -42,6 +42,7 @@ class IGANConfig(ModelConfig):
     downs: int = Field(8, ge=5, le=10, description="times the generator halves the picture")
     dropout: bool = Field(True, description="in the inner levels of the generator")
     test_dropout: bool = Field(True, description="keep it on after training, the same each time")
+    residual: bool = Field(False, description="generators add to the picture that they are given")
     l1_weight: float = Field(100.0, ge=0, description="lambda of eq. 5")
     blur_negatives: bool = Field(
         False, description="the discriminator also tells sharp pictures from partly blurred ones"
@@ -108,7 +109,9 @@ class IGAN(Model):
         """Build both networks."""
         super().__init__(config)
         self.multiple = 2**config.downs
-        self.generator = UnetGenerator(config.downs, config.width, InstanceNorm, config.dropout)
+        self.generator = UnetGenerator(
+            config.downs, config.width, InstanceNorm, config.dropout, config.residual
+        )
         self.discriminator = RegionDiscriminator(config.width)
         initialise(self)
 

@@ -109,7 +109,7 @@ class BRMR(IGAN):
         # The smallest picture holds a patch.
         self.multiple *= math.ceil(config.patch_size / self.multiple)
         self.patch_generator = UnetGenerator(
-            config.patch_downs, config.width, InstanceNorm, config.dropout
+            config.patch_downs, config.width, InstanceNorm, config.dropout, config.residual
         )
         self.patch_discriminator = PatchDiscriminator(6, config.width, InstanceNorm)
         initialise(self.patch_generator)

@@ -67,10 +67,19 @@ class UnetGenerator(nn.Module):
     """pix2pix's generator; its defaults are unet_256."""
 
     def __init__(
-        self, downs: int = 8, width: int = 64, norm: Norm = nn.BatchNorm2d, dropout: bool = True
+        self,
+        downs: int = 8,
+        width: int = 64,
+        norm: Norm = nn.BatchNorm2d,
+        dropout: bool = True,
+        residual: bool = False,
     ) -> None:
-        """`downs` halvings, 5 or more; dropout beside the innermost level, in the 8-wide ones."""
+        """`downs` halvings, 5 or more; dropout beside the innermost level, in the 8-wide ones.
+
+        residual: what it makes is added to what it is given, as in DeblurGAN.
+        """
         super().__init__()
+        self.residual = residual
         deep = 8 * width
         block: nn.Module = SkipBlock(deep, deep, None, norm, dropout=False)
         for _ in range(downs - 5):
@@ -82,7 +91,7 @@ class UnetGenerator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1], sides multiples of 2^downs -> the same shape and range."""
         out: Tensor = self.model(x)
-        return out
+        return (x + out).clamp(-1, 1) if self.residual else out
 
 
 def unet_128() -> UnetGenerator:

@@ -84,6 +84,19 @@ def test_instance_norm_is_batch_norm_of_one_picture():
     assert torch.allclose(batch.train()(x), instance.eval()(x), atol=1e-6)
 
 
+def test_a_residual_is_added_to_the_picture_and_kept_in_range():
+    torch.manual_seed(0)
+    plain, added = (
+        UnetGenerator(5, 2, dropout=False),
+        UnetGenerator(5, 2, dropout=False, residual=True),
+    )
+    added.load_state_dict(plain.state_dict())
+    x = torch.rand(2, 3, 64, 64) * 2 - 1
+    plain, added = plain.eval(), added.eval()
+    assert torch.equal(added(x), (x + plain(x)).clamp(-1, 1))
+    assert not torch.equal(added(x), x + plain(x))  # some of it is out of range
+
+
 def test_initial_weights():
     torch.manual_seed(0)
     network = UnetGenerator(5, 8, InstanceNorm)

@@ -13,6 +13,8 @@ from blurbench.reproduce.studies.study import (
 )
 
 # Nine windows of 128 px, 64 px apart, in a still of 256 px, as in the paper.
+# Generators that add to the picture, and ten times the weight of L1: as the paper has them, iGAN
+# was 1.9 dB below the blurred stills after 2,600 steps, and there was nothing to refine.
 COMMON: dict[str, Any] = {
     "precision": "auto",
     "width": 32,
@@ -20,6 +22,8 @@ COMMON: dict[str, Any] = {
     "dropout": False,
     "test_dropout": False,
     "rate": 5e-4,
+    "residual": True,
+    "l1_weight": 1_000.0,
 }
 WINDOWS: dict[str, Any] = {
     **COMMON,
@@ -32,7 +36,9 @@ WINDOWS: dict[str, Any] = {
 }
 STEPS = 1_300  # of pGAN: 2,600 stills
 DETECTOR = 600  # of an iGAN: 4,800 crops of 128 px
-IGAN: dict[str, Any] = {**COMMON, "crop_size": 256, "crops": (128, 256), "batches": (8, 2)}
+FIRST: dict[str, Any] = {**COMMON, "crop_size": 128, "batch_size": 8}
+IGAN: dict[str, Any] = {**COMMON, "crop_size": 256, "batch_size": 2}
+LEG = 2_900  # steps of iGAN on crops, and again on whole stills: no run is over 25 minutes
 
 
 def pgan(name: str, what: str, minutes: float = 11, **settings: Any) -> Arm:
@@ -66,12 +72,22 @@ STUDY = Study(
         pgan("mined", "pGAN on the most blurred window of each still", mining="hottest"),
         pgan("random", "pGAN on a random window of each still", mining="random"),
         Arm(
+            "igan-crops",
+            "iGAN on crops of 128 px, before it learns from whole stills",
+            "igan",
+            minutes=22,
+            settings=FIRST,
+            steps=LEG,
+            once=True,
+        ),
+        Arm(
             "igan",
             "iGAN alone: what every other arm begins with",
             "igan",
-            minutes=25,
+            minutes=22,
             settings=IGAN,
-            steps=2_600,
+            steps=LEG,
+            begins_with="igan-crops",
             once=True,
         ),
         pgan("all", "pGAN on all nine windows of each still", minutes=25, mining="all"),
@@ -81,12 +97,6 @@ STUDY = Study(
             mining="hottest",
             acceptance=False,
             max_iterations=3,
-        ),
-        pgan(
-            "random-refined",
-            "random windows in training and at test",
-            mining="random",
-            refining="random",
         ),
     ),
     primary=Contrast(
@@ -107,7 +117,6 @@ STUDY = Study(
         Contrast("random - igan", "random", "igan", "so does pGAN on random windows"),
         Contrast("mined - all", "mined", "all", "mined windows are as good as nine times as many"),
         Contrast("mined - no-rule", "mined", "no-rule", "the rule of acceptance helps"),
-        Contrast("random - random-refined", "random", "random-refined", "so does it at test"),
     ),
     measures=(
         Measure(
@@ -147,6 +156,8 @@ STUDY = Study(
     " sees nine windows of a still where the others see one",
     differs=(
         "Networks of width 32 in place of 64, minutes in place of days; no dropout",
+        "Generators add to the picture that they are given, and L1 weighs 1,000 in place of 100:"
+        " as printed, iGAN stays below the blurred stills for want of steps",
         "235 photographs to train on; 40 photographs and concert stills to test, 280 pairs",
     ),
 )
