@@ -23,10 +23,14 @@ NUMBERS = ("params", "GMACs", "values", "runs", "core-hours")  # columns of text
     type=click.Choice(
         ["recipes", "families", "models", "metrics", "protocols", "tables", "studies"]
     ),
+    metavar="WHAT",
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_command(what: str, as_json: bool) -> int:
-    """What there is, by name."""
+    """What there is, by name.
+
+    WHAT is one of recipes, families, models, metrics, protocols, tables, studies.
+    """
     rows, faults = listing(what)
     click.echo(json.dumps(rows, indent=2) if as_json else as_text(what, rows))
     for line in faults:

@@ -14,10 +14,12 @@ from blurbench.reproduce.studies.study import PREFIX
 @click.option(
     "--scale", type=click.Choice(["demo", "small", "paper"]), default="demo", show_default=True
 )
-@click.option("--data-root", type=FOLDER, help="Your data, one folder a recipe; not for demo.")
+@click.option("--data-root", type=FOLDER, help="Your data, a folder a recipe; not for demo.")
 @click.option("--out", type=FOLDER, help="Where data, runs, results and the table go.")
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU, but for --scale demo.")
-@click.option("--seeds", type=click.IntRange(1, 20), help="Runs of each; default 3 for small.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 20), help="Trainings of each; default 3, demo and paper 1."
+)
 @click.option("--minutes", type=MINUTES, help="Upper bound; small is cut to fit.")
 @click.option("--plan", is_flag=True, help="Tell runs, minutes and disk; write nothing.")
 def reproduce(
@@ -30,10 +32,10 @@ def reproduce(
     minutes: float | None,
     plan: bool,
 ) -> int:
-    """Make a TABLE of the papers again: printed and measured side by side; or run a study.
+    """Make a paper's TABLE again, or run a study.
 
-    Without a TABLE: what there is. A second call with the same --out goes on; several at a time
-    share the work.
+    Printed and measured side by side. Without a TABLE: what there is. A second call with the same
+    --out goes on; several at a time share the work.
     """
     if table is None:
         from blurbench.commands.list import as_text, studies

@@ -68,7 +68,9 @@ class TablePlan:
             f"about {self.disk / 1e6:,.0f} MB of disk",
         ]
         if self.scale.name == "small":
-            lines.append(f"never below {FLOOR:,} samples: fewer teach a network nothing")
+            lines.append(
+                f"--minutes cuts samples, never below {FLOOR:,}: fewer teach a network nothing"
+            )
         return "\n".join(lines)
 
 
