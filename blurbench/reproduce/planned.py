@@ -25,6 +25,8 @@ DEMO_BATCH = 4
 # their preset stay.
 OF_SIZE = {"steps", "batch_size", "crop_size", "crops", "batches", "inner", "blocks"}
 OF_SIZE |= {"backbone_preset"}
+# As tiny and small share them out: SN then learns as long in every row of UMSN's ablation.
+OF_SIZE |= {"shares"}
 # What all restorers see of a recipe's pairs at scale small; PHOTOS of any other. BRMR's networks,
 # which want multiples of 128 px, learn from gopro too.
 CROPS = {"umsn-faces": FACES, "concert": STILLS, "gopro": STILLS}

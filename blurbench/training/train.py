@@ -173,8 +173,8 @@ def tell_lacks(runner: Runner, config: RunConfig) -> None:
     out = runner.folder
     if runner.validation is None:
         tell(
-            f"{out}: no val split: the last weights are what it keeps; --hold-out 0.05 would judge"
-            " by a share of the training sources"
+            f"{out}: no val split: the last weights are what it keeps (`train --hold-out 0.05`"
+            " judges by a share of the training sources)"
         )
     if not config.get("init") and (parts := untrained(runner.model)):
         tell(

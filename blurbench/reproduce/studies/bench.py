@@ -82,6 +82,15 @@ class Bench:
             raise UserError(f"{self.root / name}: is not there; docs/studies.md tells what it is")
         return path
 
+    def lacks(self, arm: Arm) -> str:
+        """Which public file an arm cannot find, in one line; empty where it could start."""
+        try:
+            for name in public_files(arm):
+                self.file(name)
+        except UserError as error:
+            return str(error)
+        return self.lacks(self.study.arm(arm.begins_with)) if arm.begins_with else ""
+
     def data_sets(self) -> dict[Path, BlurredData]:
         """What is blurred, by where: the study's pairs, and those of its measures."""
         others = {self.measured_on(each.name): each.data for each in self.study.measures}

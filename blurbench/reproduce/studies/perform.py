@@ -101,8 +101,12 @@ class Course:
         self.missing()  # again, now that records can be compared with the data set
         begun = self.clock()
         for arm, seed in self.sharing.each(self.runs, key, self.done):
-            if (self.clock() - begun) / 60 + self.expected(arm, seed) > minutes:
-                bench.tell(f"{key((arm, seed))}: would take longer than --minutes; not begun")
+            needed = self.expected(arm, seed)
+            if (self.clock() - begun) / 60 + needed > minutes:
+                bench.tell(
+                    f"{key((arm, seed))}: not begun, it takes about {needed:.0f} minutes, more than"
+                    " are left of --minutes; the same command goes on with it"
+                )
                 break
             try:
                 self.prepare(arm)
@@ -138,7 +142,7 @@ class Course:
         if arm.begins_with:
             first = bench.study.arm(arm.begins_with)
             there = bench.weights(first, PREPARED).is_file()
-            left += 0.0 if there else expected(bench, first, PREPARED)
+            left += 0.0 if there else self.expected(first, PREPARED)
         return left
 
     def clock(self) -> float:

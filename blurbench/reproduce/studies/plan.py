@@ -25,6 +25,7 @@ class StudyPlan:
     minutes: float  # of one core, without waiting
     data_mb: float  # of the pairs; 0: made already
     runs_mb: float
+    lacking: dict[str, list[str]]  # why runs cannot be made here -> which; they are not counted
 
     def __str__(self) -> str:
         """A table, and its sum."""
@@ -33,6 +34,7 @@ class StudyPlan:
             f"{self.name}: {counted(self.runs, 'run')} missing, about {self.minutes:.0f} minutes of"
             f" one core ({self.minutes / 60:.1f} hours)",
             f"disk: about {total:,.0f} MB, {self.data_mb:,.0f} MB of them pairs",
+            *(f"not counted: {', '.join(runs)}: {why}" for why, runs in self.lacking.items()),
         ]
         return "\n".join(
             [*([as_table(self.rows, right=("minutes",))] if self.rows else []), *lines]
@@ -41,7 +43,13 @@ class StudyPlan:
 
 def plan_study(course: Course) -> StudyPlan:
     """What is left of a study, in the order of work; writes nothing."""
-    bench, missing = course.bench, course.missing()
+    bench, lacking = course.bench, dict[str, list[str]]()
+    missing = []
+    for run in course.missing():
+        if why := bench.lacks(run[0]):
+            lacking.setdefault(why, []).append(key(run))
+        else:
+            missing.append(run)
     minutes = {key(run): expected(bench, *run) for run in missing}
     rows = [
         {"run": key((arm, seed)), "minutes": f"{minutes[key((arm, seed))]:.0f}", "what": arm.what}
@@ -56,4 +64,4 @@ def plan_study(course: Course) -> StudyPlan:
     if missing:
         made = (plan(bench.recipe(folder), bench.source(folder)) for folder in bench.unmade())
         pairs = sum(each.bytes for each in made) / MB
-    return StudyPlan(bench.study.name, rows, len(rows), sum(minutes.values()), pairs, disk)
+    return StudyPlan(bench.study.name, rows, len(rows), sum(minutes.values()), pairs, disk, lacking)
