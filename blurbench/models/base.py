@@ -235,7 +235,8 @@ class Model(nn.Module, ABC):
 
         `labels` of each picture are what an oracle asks for; it raises UserError without them.
         """
-        return self.deblur_counted(blur, labels)[0]
+        # Models of other packages may have a `deblur_counted` of their own, which knows no labels.
+        return (self.deblur_counted(blur, labels) if labels else self.deblur_counted(blur))[0]
 
     @torch.no_grad()
     def deblur_counted(self, blur: Tensor, labels: Sequence[Labels] = ()) -> tuple[Tensor, Figures]:

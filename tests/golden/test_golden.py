@@ -53,7 +53,9 @@ def test_networks(name):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses(name):
-    assert golden.losses(name) == pytest.approx(LOSSES[name], rel=CLOSE, abs=CLOSE)
+    found = golden.losses(name)  # which may log more than it did
+    kept = {key: found[key] for key in LOSSES[name]}
+    assert kept == pytest.approx(LOSSES[name], rel=CLOSE, abs=CLOSE)
 
 
 @pytest.mark.slow

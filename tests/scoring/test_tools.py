@@ -181,7 +181,7 @@ def test_squares_of_partly_blurred_stills_against_counted_pixels(tmp_path, monke
     data = made("concert-partial", "builtin:photos", tmp_path / "data", **few)
     igan = build("igan", preset="tiny").eval()
     run = TrainedModel("igan", igan, next(igan.parameters()).device, {})
-    monkeypatch.setattr(tools, "load_run", lambda *_: run)
+    monkeypatch.setattr(tools, "load_checkpoint", lambda *_: run)
     done = evaluate(
         open_data(data),
         tmp_path / "r",
@@ -193,7 +193,7 @@ def test_squares_of_partly_blurred_stills_against_counted_pixels(tmp_path, monke
     [note] = done.notes
     assert "without blur_negatives" in note
     learnt = build("igan", preset="tiny", blur_negatives=True)
-    monkeypatch.setattr(tools, "load_run", lambda *_: replace(run, model=learnt))
+    monkeypatch.setattr(tools, "load_checkpoint", lambda *_: replace(run, model=learnt))
     inputs = tools.MetricInputs(open_data(data), ["region-iou"], {"detector": "run"})
     assert not inputs.notes
     boxes = {row["id"]: row["box"] for row in read_jsonl(data / "test" / "metadata.jsonl")}
