@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import small_study
+import torch
 from click.testing import CliRunner
 
 from blurbench.cli import cli
@@ -22,6 +24,15 @@ from blurbench.reproduce.studies.plan import plan_study
 from blurbench.reproduce.studies.table import TIMES
 
 STUDY = small_study.STUDY
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As studies are run: two threads add up in another order, and move the sixth digit."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +260,9 @@ def test_the_command_runs_plans_and_lists_studies(begun, monkeypatch):
 def test_a_study_killed_five_times_says_the_same(done, tmp_path):
     out, kills = tmp_path / "out", random.Random(7)
     words = [sys.executable, small_study.__file__, str(out)]
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
     for _ in range(5):
-        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=alone) as process:
             assert process.stdout
             for line in process.stdout:
                 if "seed" in line:
