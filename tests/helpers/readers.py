@@ -1,0 +1,373 @@
+"""Everything that reads a file or a line from elsewhere: what `make fuzz` feeds.
+
+A reader takes the bytes of one file, and gives something or raises what the command line tells in
+one line. A new reader is a row in READERS, with a valid file that it accepts.
+"""
+
+import importlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import reader_examples as examples
+import torch
+from installed import write_package
+
+from blurbench import images, metrics
+from blurbench.blurs.kernel_files import read_kernels
+from blurbench.captions import files as caption_files
+from blurbench.captions import vocabulary
+from blurbench.captions.parsers import open_parser
+from blurbench.commands.options import parse_settings
+from blurbench.datasets.assemble import refuse_other
+from blurbench.datasets.dataset import BlurDataset
+from blurbench.datasets.find_pairs import list_pairs
+from blurbench.datasets.journal import read_records
+from blurbench.datasets.verify import verify
+from blurbench.files import read_jsonl
+from blurbench.models import build
+from blurbench.models.base import Model
+from blurbench.models.captioners.reading import Regions
+from blurbench.models.parts.released import best_fit, read_checkpoint
+from blurbench.ranking.csv_files import read_csv
+from blurbench.ranking.results import read_result
+from blurbench.recipes.existing import Existing
+from blurbench.recipes.recipe import load_any_recipe
+from blurbench.reproduce.confidences import confidence_table
+from blurbench.reproduce.sharing import holder
+from blurbench.reproduce.studies.records import read_record
+from blurbench.runs.load import load_run
+from blurbench.runs.seen import read_seen
+from blurbench.scoring.result_folder import CaptionSummary, parse, read_begun
+from blurbench.sources.frames import video_windows
+from blurbench.sources.items import FileItem
+from blurbench.sources.labels.captions import read_captions
+from blurbench.sources.labels.files import LabelFiles
+from blurbench.sources.labels.identities import read_identities
+from blurbench.sources.labels.shots import read_shots
+from blurbench.stores.folder import Folder
+from blurbench.training.checkpoint import load_newest, load_optimisers
+from blurbench.training.log import RunLog
+
+
+class Reader(NamedTuple):
+    """One way into the house."""
+
+    name: str
+    read: Callable[[bytes], object]
+    examples: Callable[[], list[bytes]]  # valid files
+
+
+@cache
+def scratch() -> Path:
+    """A folder of this process alone, in memory where there is such a place."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="readers-", dir=memory if memory.is_dir() else None))
+
+
+def written(name: str, data: bytes) -> Path:
+    """A file of these bytes."""
+    path = scratch() / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+@cache
+def _laid_out(name: str, files: Callable[[], dict[str, bytes]]) -> Path:
+    for path, data in files().items():
+        written(f"{name}/{path}", data)
+    return scratch() / name
+
+
+def folder(name: str, files: Callable[[], dict[str, bytes]], file: str, data: bytes) -> Path:
+    """A folder of these files, one of them of other bytes."""
+    root = _laid_out(f"{name}-{file.replace('/', '-')}", files)
+    (root / file).write_bytes(data)
+    return root
+
+
+def of_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], object]:
+    """A reader of a path."""
+    return lambda data: read(written(name, data))
+
+
+# Pictures and numbers
+
+
+def picture(suffix: str) -> Reader:
+    read = partial(images.decode, name=f"a.{suffix}")
+    return Reader(f"picture .{suffix}", read, partial(examples.picture, suffix))
+
+
+def kernels(suffix: str, example: Callable[[], list[bytes]]) -> Reader:
+    return Reader(f"kernels .{suffix}", of_file(f"kernels.{suffix}", read_kernels), example)
+
+
+def video(data: bytes) -> object:
+    path = written("a.mp4", data)
+    return [item.load().sha256 for item in video_windows("a", None, path, (3, 1))[:2]]
+
+
+def regions(data: bytes) -> object:
+    return Regions(written("a.npy", data).parent, 5, 4).read("a")
+
+
+# Labels
+
+
+def items() -> list[FileItem]:
+    return [FileItem(id, None, scratch() / id, scratch(), None) for id in examples.IDS]
+
+
+def label_files(name: str, data: bytes) -> LabelFiles:
+    return LabelFiles([name], Folder(written(f"labels/{name}", data).parent))
+
+
+def source_captions(name: str, data: bytes) -> object:
+    return read_captions(label_files(name, data), examples.IDS, 1)
+
+
+def shots(data: bytes) -> object:
+    return read_shots(label_files("shots.csv", data), items(), "labels")
+
+
+def identities(data: bytes) -> object:
+    return read_identities(label_files("identity_CelebA.txt", data), items(), "labels")
+
+
+def pair_list(data: bytes) -> object:
+    root = written("pairs/pairs.txt", data).parent
+    for kind in ("blur", "sharp"):
+        written(f"pairs/{kind}/a.png", b"")
+    return list_pairs(Existing.model_validate_json(_json(examples.existing())), str(root))
+
+
+def _json(value: Any) -> bytes:
+    return examples.document(value)[0]
+
+
+def trees(data: bytes) -> object:
+    return open_parser(str(written("trees.json", data)))
+
+
+@cache
+def captioner() -> Model:
+    return build("nic", preset="tiny")
+
+
+def language(data: bytes) -> object:
+    return captioner().load_language(written("vocabulary.json", data))
+
+
+# Recipes and settings
+
+
+def setting(data: bytes) -> object:
+    text = data.decode(errors="surrogateescape")  # as the system gives arguments
+    return build("unet", preset="tiny", **parse_settings(tuple(text.splitlines())))
+
+
+# Data sets
+
+
+def data_set(file: str, data: bytes) -> object:
+    root = folder("set", examples.data_set, file, data)
+    problems = verify(root)
+    return problems or [BlurDataset(root, "test")[0], BlurDataset(root, "test").sizes()]
+
+
+def records(data: bytes) -> object:
+    path = written("begun/.blurbench/shards/a.jsonl", data)
+    for name, content in examples.data_set().items():
+        if name.endswith(".png") and not (path.parents[2] / name).exists():
+            written(f"begun/{name}", content)
+    found = read_records(Folder(path.parents[2]), scratch())
+    return [*found.rows("test"), *found.failures()]
+
+
+def plan(data: bytes) -> object:
+    root = written("planned/.blurbench/plan.json", data).parents[1]
+    return refuse_other(Folder(root), examples.request())
+
+
+# Runs
+
+
+def run(file: str, data: bytes) -> object:
+    return load_run(folder("run", examples.run, file, data), "cpu")
+
+
+def checkpoint(file: str, data: bytes) -> object:
+    root = folder("resumed", examples.run, f"checkpoints/000000004/{file}", data)
+    model = build("unet", preset="tiny", **examples.SMALL)
+    averaged = {name: value.clone() for name, value in model.state_dict().items()}
+    progress = load_newest(root, model, averaged)
+    optimisers = {"all": torch.optim.Adam(model.parameters())}
+    load_optimisers(root / "checkpoints" / "000000004", optimisers)
+    return progress
+
+
+def log(data: bytes) -> object:
+    root = written("log/log.jsonl", data).parent
+    RunLog(root, 2, tensorboard=False)
+    return list(read_jsonl(root / "log.jsonl"))
+
+
+def confidences(data: bytes) -> object:
+    return confidence_table(written("confidences/log.jsonl", data).parent)
+
+
+def seen(data: bytes) -> object:
+    return read_seen(folder("seen", examples.seen_run, "sources.txt.gz", data))
+
+
+def released(suffix: str, data: bytes) -> object:
+    held = read_checkpoint(written(f"released.{suffix}", data))
+    return best_fit((torch.nn.Conv2d(3, 4, 3),), held, "released")
+
+
+def graph(file: str, data: bytes) -> object:
+    return read_checkpoint(folder("graph", examples.graph_files, file, data) / "model.json")
+
+
+# Results and boards
+
+
+def result(file: str, data: bytes) -> object:
+    return read_result(folder("result", examples.result, file, data))
+
+
+def begun_result(data: bytes) -> object:
+    return read_begun(written("begun-result/results.jsonl", data).parent, ["psnr"])
+
+
+def board_csv(data: bytes) -> object:
+    here = [result("summary.json", examples.result()["summary.json"])]
+    return read_csv(written("scores.csv", data), here)
+
+
+def study(file: str, data: bytes) -> object:
+    return read_record(folder("study", examples.study, file, data), examples.STUDY_CONFIG)
+
+
+def claim(data: bytes) -> object:
+    return holder(written("claim/.lock", data).parent)
+
+
+# Packages
+
+
+def plug_in(file: str, data: bytes) -> object:
+    place = write_package(scratch() / "installed", "fog", "blurbench.metrics", "fog = fog:FOG")
+    written(f"installed/fog-1.dist-info/{file}", data)
+    with importable(place):
+        return metrics.PLUG_INS.names(), metrics.PLUG_INS.origins(metrics.PLUG_INS.names())
+
+
+@contextmanager
+def importable(place: Path) -> Iterator[None]:
+    sys.path.insert(0, str(place))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(place))
+
+
+def rows(*names: str) -> list[bytes]:
+    return [examples.result()[name] for name in names]
+
+
+def of(files: Callable[[], dict[str, bytes]], name: str) -> Callable[[], list[bytes]]:
+    """One file of a folder."""
+    return lambda: [files()[name]]
+
+
+AT = "checkpoints/000000004/"
+READERS: tuple[Reader, ...] = (
+    picture("png"),
+    picture("jpeg"),
+    picture("tiff"),
+    picture("webp"),
+    picture("bmp"),
+    picture("ppm"),
+    Reader("labels .png", partial(images.decode_labels, name="a.png"), examples.labels),
+    Reader("video", video, examples.video),
+    kernels("mat", examples.matlab),
+    kernels("npy", lambda: [examples.written_kernels("a.npy")]),
+    kernels("npz", lambda: [examples.written_kernels("a.npz")]),
+    kernels("txt", lambda: examples.text("0 1 0", "1 2e0 1", "0 1 0")),
+    kernels("png", lambda: examples.picture("png")[1:]),
+    Reader("regions .npy", regions, examples.arrays),
+    Reader("COCO captions", partial(source_captions, "captions_a.json"), examples.coco),
+    Reader("Karpathy's list", partial(source_captions, "dataset_coco.json"), examples.karpathy),
+    Reader("captions.csv", partial(source_captions, "captions.csv"), examples.caption_table),
+    Reader("captions to score, COCO", of_file("c.json", caption_files.read_results), examples.coco),
+    Reader(
+        "captions to score, JSON",
+        of_file("c.json", caption_files.read_captions),
+        examples.plain_captions,
+    ),
+    Reader(
+        "captions to score, CSV",
+        of_file("c.csv", caption_files.read_captions),
+        examples.caption_table,
+    ),
+    Reader("trees", trees, examples.trees),
+    Reader("vocabulary", of_file("v.json", vocabulary.read), examples.vocabularies),
+    Reader("words of a captioner", language, examples.languages),
+    Reader("shots.csv", shots, lambda: examples.text("file,shot,clip", "000.png,CU,a")),
+    Reader("identities", identities, lambda: examples.text("000.png 7", "001.png 9")),
+    Reader("list of pairs", pair_list, lambda: examples.text("sharp/a.png blur/a.png")),
+    Reader("recipe", of_file("r.toml", load_any_recipe), examples.recipes),
+    Reader("--set", setting, lambda: examples.text("widths=[4,8]", "blocks=[1,1]", "rate=1e-3")),
+    Reader(
+        "dataset.json", partial(data_set, "dataset.json"), of(examples.data_set, "dataset.json")
+    ),
+    Reader(
+        "metadata.jsonl",
+        partial(data_set, "test/metadata.jsonl"),
+        of(examples.data_set, "test/metadata.jsonl"),
+    ),
+    Reader("done-records", records, examples.records),
+    Reader("plan of a set", plan, lambda: [_json(examples.request())]),
+    Reader("config of a run", partial(run, "config.json"), of(examples.run, "config.json")),
+    Reader("weights", partial(run, "model.safetensors"), of(examples.run, "model.safetensors")),
+    *(
+        Reader(f"checkpoint {name}", partial(checkpoint, name), of(examples.run, AT + name))
+        for name in (
+            "progress.json",
+            "model.safetensors",
+            "averaged.safetensors",
+            "optimisers.safetensors",
+        )
+    ),
+    Reader("sources.txt.gz", seen, of(examples.seen_run, "sources.txt.gz")),
+    Reader("log of a run", log, examples.logs),
+    Reader("confidences of a log", confidences, examples.logs),
+    Reader("public weights .pth", partial(released, "pth"), lambda: examples.weights("zip")),
+    Reader("public weights, old .pth", partial(released, "pth"), lambda: examples.weights("old")),
+    Reader("public weights .npz", of_file("flax.npz", read_checkpoint), examples.flax),
+    Reader("TF.js graph", partial(graph, "model.json"), of(examples.graph_files, "model.json")),
+    Reader("TF.js numbers", partial(graph, "shard1.bin"), of(examples.graph_files, "shard1.bin")),
+    Reader("summary of a result", partial(result, "summary.json"), lambda: rows("summary.json")),
+    Reader("scores of a result", partial(result, "results.jsonl"), lambda: rows("results.jsonl")),
+    Reader("scores of a begun result", begun_result, lambda: rows("results.jsonl")),
+    Reader(
+        "summary of a captioner",
+        lambda data: parse(CaptionSummary, data, "summary.json"),
+        examples.caption_summaries,
+    ),
+    Reader("scores from elsewhere", board_csv, examples.boards),
+    Reader("study run.json", partial(study, "run.json"), of(examples.study, "run.json")),
+    Reader("study config.json", partial(study, "config.json"), of(examples.study, "config.json")),
+    Reader("study scores.csv", partial(study, "scores.csv"), of(examples.study, "scores.csv")),
+    Reader("claim of a job", claim, lambda: [b'{"machine": "a", "process": 7}']),
+    Reader("plug-in METADATA", partial(plug_in, "METADATA"), examples.package_metadata),
+    Reader("plug-in entry points", partial(plug_in, "entry_points.txt"), examples.entry_points),
+)
