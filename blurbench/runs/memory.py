@@ -1,8 +1,6 @@
-"""How much memory a restoration takes, how much there is, and whether it ran out."""
+"""How much memory a restoration takes, how much it may take, and whether it ran out."""
 
-import os
 import weakref
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from blurbench.memory import budget
 from blurbench.models.base import Model
 
 # What a picture may take, whatever there is: 12 megapixels then go through any model within 6 GB,
@@ -29,39 +28,11 @@ TOO_MUCH = (
     "32bitindex",
     "int_max",
 )
-CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
-def budget() -> int:
+def allowance() -> int:
     """Bytes that one restoration on the CPU may take: half of what is free, 4 GiB at most."""
-    return min(MOST, max(0, free_memory()) // 2)
-
-
-def free_memory(process: Path = Path("/proc")) -> int:
-    """Bytes that this process may still take."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    if not (process / "meminfo").is_file():  # not Linux
-        return os.sysconf("SC_PHYS_PAGES") * page // 2
-    lines = (process / "meminfo").read_text().splitlines()
-    available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    # A limit is of all that is held; what this process holds already is gone.
-    held = int((process / "self/statm").read_text().split()[1]) * page
-    return min([available * 2**10, *(limit - held for limit in group_limits())])
-
-
-def group_limits(root: Path = CGROUPS, own: Path = OWN_GROUPS) -> list[int]:
-    """Bytes that control groups, of a container or a SLURM job, leave to this process."""
-    limits = []
-    for line in own.read_text().splitlines() if own.is_file() else []:
-        _, kinds, name = line.split(":", 2)
-        # Version 2 has one tree of all kinds, and names none.
-        tree, file = (root / kinds, "memory.limit_in_bytes") if kinds else (root, "memory.max")
-        group = tree / name.strip("/")
-        for path in (folder / file for folder in (group, *group.parents)):
-            if path.is_relative_to(tree) and path.is_file():
-                text = path.read_text().strip()
-                limits += [int(text)] if text.isdigit() else []  # "max" is none
-    return limits
+    return min(MOST, budget() // 2)
 
 
 def bytes_per_pixel(model: Model, device: torch.device) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 from blurbench.images import to_float, to_levels
 from blurbench.models.base import Figures, Labels, Model
 from blurbench.runs.ensemble import self_ensemble
-from blurbench.runs.memory import budget, bytes_per_pixel, out_of_memory
+from blurbench.runs.memory import allowance, bytes_per_pixel, out_of_memory
 from blurbench.runs.tiles import restore_in_tiles, tile_sides
 
 
@@ -40,6 +40,8 @@ class TrainedModel:
     provenance: dict[str, Any]
     tile: int | None = None  # px; none: whole pictures, as long as the memory lasts
     tta: bool = False  # self-ensemble
+    # Loads the same in another process, on a GPU of its own; picklable, and small.
+    again: Callable[[], "TrainedModel"] | None = None
 
     def __call__(self, blur: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 blurred -> restored, same shape."""
@@ -80,7 +82,7 @@ class TrainedModel:
 
     def _fitting(self) -> float:
         """How many pixels the memory holds at once."""
-        return budget() / self.bytes_per_pixel
+        return allowance() / self.bytes_per_pixel
 
     @cached_property
     def bytes_per_pixel(self) -> float:
