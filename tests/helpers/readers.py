@@ -177,8 +177,8 @@ def setting(data: bytes) -> object:
 
 def data_set(file: str, data: bytes) -> object:
     root = folder("set", examples.data_set, file, data)
-    problems = verify(root)
-    return problems or [BlurDataset(root, "test")[0], BlurDataset(root, "test").sizes()]
+    found = BlurDataset(root, "test")
+    return verify(root), found.sizes(), found[0]
 
 
 def records(data: bytes) -> object:
