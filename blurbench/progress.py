@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Protocol
 
 LINE_EVERY_S = 10.0
@@ -27,6 +28,12 @@ def progress(label: str, total: int, start: int = 0) -> Iterator[Advance]:
 def tell(line: str) -> None:
     """Say one line beside the progress, which a bar on a terminal lets pass above itself."""
     print(line, file=sys.stderr)
+
+
+@cache
+def tell_once(line: str) -> None:
+    """`tell` what has not been told yet in this process."""
+    tell(line)
 
 
 @contextmanager
