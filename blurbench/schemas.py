@@ -68,13 +68,13 @@ def fault(first: ErrorDetails) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A wrong value behind what it should be; nothing where it is a whole table or list."""
-    if isinstance(value, str | bool | float | None) or (
-        # Python refuses to print one of over 4,300 digits.
-        isinstance(value, int) and value.bit_length() < 1000
-    ):
+    """A wrong value behind what it should be; nothing where it is a whole table or a long list."""
+    if isinstance(value, dict) or (isinstance(value, list | tuple) and len(value) > 4):
+        return ""
+    try:
         return f" (is {value!r:.{SHOWN}})"
-    return ""
+    except ValueError:  # Python prints no number of over 4,300 digits
+        return ""
 
 
 def _ending(told: str, mend: str) -> str:

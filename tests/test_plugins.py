@@ -155,7 +155,7 @@ def test_fields_of_a_family_are_checked_like_ours(install):
     assert tiny_data.flow_recipe(blur=mixed).blur.parts[0].grey == 128
     for blur, words in (
         ({"family": "fog", "gray": 7}, "blur.gray: unknown field; allowed here: family, grey"),
-        ({"family": "fog", "grey": "7"}, "blur.grey: Input should be a valid integer"),
+        ({"family": "fog", "grey": "7"}, "blur.grey: should be a valid integer"),
         ({"family": "fig"}, "blur.family: must be one of motion_flow"),
     ):
         with pytest.raises(UserError, match=words):

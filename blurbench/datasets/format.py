@@ -9,13 +9,13 @@ import numpy as np
 from pydantic import (
     BaseModel,
     SerializerFunctionWrapHandler,
-    ValidationError,
     model_serializer,
 )
 
 from blurbench.errors import UserError
 from blurbench.files import parse_json, parse_jsonl, sha256
 from blurbench.images import BadImage
+from blurbench.schemas import parse_as
 from blurbench.stores.open import Place, open_store
 from blurbench.stores.store import Store
 
@@ -64,12 +64,7 @@ def read_description(place: Place | Store) -> Description:
             raise UserError(f"{where}: no such folder")
         state = "unfinished: run synthesize again" if store.exists(WORK) else "not a data set"
         raise UserError(f"{where}: no {DATASET} here, so this is {state}")
-    try:
-        description = Description.model_validate(read_whole(store, DATASET))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the whole"
-        raise UserError(f"{store.where(DATASET)}: {field}: {first['msg']}; {MEND}") from None
+    description = parse_as(Description, store.read(DATASET), store.where(DATASET), MEND)
     if description.root is not None and not store.is_here:
         # Whoever wrote it may name any folder of this machine.
         raise UserError(f"{where}: an index of pictures elsewhere; indexes are read from folders")

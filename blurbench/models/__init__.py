@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from blurbench.errors import UserError
 from blurbench.plugins import PlugIns
+from blurbench.schemas import complaint
 
 if TYPE_CHECKING:
     from torch import nn
@@ -90,7 +91,7 @@ def build_of(kind: type["Model"], name: str, preset: str, **overrides: Any) -> "
     try:
         return kind(kind.Config(**settings)).eval()
     except ValidationError as error:
-        raise UserError(f"{name}: {describe(error)}") from None
+        raise UserError(f"{name}: {complaint(error)}") from None
 
 
 def convert(name: str, source: Mapping[str, Any] | str | Path) -> "nn.Module":
@@ -112,11 +113,3 @@ def parse(value: Any, current: Any) -> Any:
     if value.lower() == "none" and not isinstance(current, str):  # to text it is a word
         return () if several else None
     return value.split(",") if several else value
-
-
-def describe(error: ValidationError) -> str:
-    """The first complaint of pydantic, in one line."""
-    first = error.errors()[0]
-    told = first["msg"].removeprefix("Value error, ")
-    field = ".".join(str(part) for part in first["loc"])
-    return f"{field}={first['input']}: {told}" if field else told  # of several fields together

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from blurbench.blurs.base import MIN_SIDE, Fraction, RecipeTable, Target, ordered
 from blurbench.blurs.registry import PLUG_INS, UNKNOWN, Blur, family_class, parts_of
 from blurbench.errors import UserError
+from blurbench.files import load_json, read_regular
 from blurbench.paths import shipped
 from blurbench.recipes.existing import Existing, PairPaths
+from blurbench.schemas import fault
 
 FOLDER = "datasets_manifests"
 # Decides no pixel.
@@ -269,10 +272,14 @@ def _validated(kind: type[AnyRecipe], document: dict[str, Any], file: str) -> An
     # date becomes text, which no field mistakes for its own.
     text = json.dumps(document, default=str)
     try:
-        return kind.model_validate_json(text)
+        found = kind.model_validate_json(text)
+        load_json(text.encode())  # refuses NUL in a name, and the like
+        return found
     except ValidationError as error:
         problems = "; ".join(_describe(kind, document, each) for each in error.errors())
         raise UserError(f"{file}: {problems}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}: {error}") from None
     except UserError as error:  # a family of another package that cannot be used
         raise UserError(f"{file}: blur.family: {error}") from None
 
@@ -288,26 +295,24 @@ def _located(recipe: Recipe, file: str, folder: Path | None) -> Recipe:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(read_regular(path).decode().replace("\r\n", "\n"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    # Not only what tomllib itself calls an error: of numbers and dates Python does.
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path.name}: not a TOML file ({error})") from None
+    return document
 
 
-def _describe(kind: type[RecipeTable], document: Any, error: Any) -> str:
-    """One problem, such as "blur.severity.0: Input should be less than or equal to 1"."""
+def _describe(kind: type[RecipeTable], document: Any, error: ErrorDetails) -> str:
+    """One problem, such as "blur.severity.0: should be less than or equal to 1 (is 2)"."""
     field = ".".join(map(str, error["loc"])) or "the recipe"
     if error["type"] == "extra_forbidden":
         table = _table(kind, document, error["loc"][:-1])
         return f"{field}: unknown field; allowed here: {', '.join(table.model_fields)}"
-    if error["type"] == "missing":
-        return f"{field}: missing"
     if error["type"] == UNKNOWN:
         return f"{field}.family: {error['msg']}"
-    text = error["msg"].removeprefix("Value error, ")
-    whole = isinstance(error["input"], dict | list)
-    return f"{field}: {text}" if whole else f"{field}: {text} (is {error['input']!r:.60})"
+    return fault(error)
 
 
 def _table(kind: type[RecipeTable], document: Any, path: Sequence[str | int]) -> type[RecipeTable]:

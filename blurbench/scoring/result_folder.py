@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 from blurbench.errors import UserError
 from blurbench.files import inside, jsonl_line, write_bytes, write_json, write_jsonl
 from blurbench.images import encode
+from blurbench.schemas import parse_as
 from blurbench.words import counted
 
 FORMAT: Literal["blurbench result 2"] = "blurbench result 2"
@@ -228,10 +229,7 @@ def read_begun(folder: Path, metrics: Sequence[str]) -> dict[str, ScoredPicture]
 
 def parse(kind: type[Kind], text: bytes, where: str) -> Kind:
     """A JSON document as `kind`; UserError names the first field that is wrong."""
-    try:
-        return kind.model_validate_json(text)
-    except ValidationError as error:
-        raise UserError(f"{where}{_complaint(error)}") from None
+    return parse_as(kind, text, where, MEND)
 
 
 def write_summary(folder: Path, summary: Measured) -> None:
@@ -287,16 +285,3 @@ def _read(kind: type[Kind], path: Path) -> Kind:
 
 def _is_torn(error: ValidationError) -> bool:
     return error.errors()[0]["type"] == "json_invalid"
-
-
-def _complaint(error: ValidationError) -> str:
-    """What is wrong first, behind what it is wrong with."""
-    first = error.errors()[0]
-    field = " ".join(".".join(map(str, first["loc"])).split())  # a key may hold a line break
-    if _is_torn(error):
-        return " is not valid JSON"
-    if first["type"] == "missing":
-        return f": lacks the field {field}; {MEND}"
-    if field == "format":
-        return f": format {first['input']!r} is none that this version of blurbench reads"
-    return f": {field or 'the whole'}: {first['msg'].removeprefix('Input ')}; {MEND}"

@@ -31,7 +31,7 @@ LINE = {"family": "line", "length": [1.0, 2.0]}
         ({"family": ["line"]}, ["blur.family: must be one of"]),
         (3, ["blur: must be a table that names a family (is 3)"]),
         ({"family": "mixture", "parts": [3]}, ["blur.parts.0: must be a table"]),
-        ({"family": "mixture", "parts": 3}, ["blur.parts: Input should be a valid"]),
+        ({"family": "mixture", "parts": 3}, ["blur.parts: should be a valid"]),
         ({"family": "line", "length": ["a", 2.0]}, ["blur.length.0:", "valid number"]),
         ({"family": "line"}, ["blur: give length or a target"]),
         ({"family": "line", "length": [-1.0, 2.0]}, ["blur.length.0:", "greater than 0"]),

@@ -149,7 +149,7 @@ def test_missing_things_are_told_in_one_line(faces, tmp_path):
     [
         (lambda text: text[:-40], "line 4 is not valid JSON"),
         (lambda text: text[: text.rindex('{"id"')], "3 rows, but 4 were made"),
-        (lambda text: "[]\n" + text, "line 1 is not the row of a pair"),
+        (lambda text: "[]\n" + text, "line 1 is no JSON object"),
         (lambda text: text.replace("{", '{"mask_file_name": 5, ', 1), "line 1 is not the row"),
     ],
 )

@@ -131,7 +131,7 @@ def test_it_halves_the_error_of_four_pairs(tiny, pairs):
 
 
 @pytest.mark.parametrize(
-    ("field", "told"), [({"decoder": "1,1"}, "needs 4"), ({"width": 0}, "width=0")]
+    ("field", "told"), [({"decoder": "1,1"}, "needs 4"), ({"width": 0}, "width: .*0")]
 )
 def test_mistakes_are_told(field, told):
     with pytest.raises(UserError, match=told):

@@ -43,7 +43,7 @@ def test_what_is_no_finished_result_is_told_in_one_line(make_result, tmp_path):
     for folder, message in {
         tmp_path / "nowhere": "holds no results.jsonl; make it with `blurbench evaluate`",
         tmp_path / "empty": "holds no results.jsonl",
-        torn: "line 21 is not valid JSON",
+        torn: "line 21: not valid JSON",
         mixed: "line 1 belongs to another result",
         nan: r"line 1: metrics\.psnr: should be a finite number",
         twice: "line 2: 'x' is there twice",

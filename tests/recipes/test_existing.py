@@ -59,7 +59,7 @@ def test_what_a_pattern_fits():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (HEAD, "pairs: missing"),
+        (HEAD, "lacks the field pairs"),
         (HEAD + PAIRS + "x = 1\n", "pairs.0.x: unknown field; allowed here: blur, sharp, split"),
         (HEAD + "x = 1\n" + PAIRS, "x: unknown field; allowed here: kind, name, title"),
         (HEAD + PAIRS.replace("s/{name}", "s/{nam}"), "has the field {nam}, which blur has not"),

@@ -76,7 +76,7 @@ def test_recipes_are_frozen_and_equal_pixels_ignore_prose():
         ({"splits__train": 0.6}, ["splits:", "add up to 1"]),
         ({"name": "My Data"}, ["name:", "pattern"]),
         ({"labels": ["depth"]}, ["labels.0:", "mask"]),
-        ({"prepare__resize": [175]}, ["prepare.resize.1: missing"]),
+        ({"prepare__resize": [175]}, ["lacks the field prepare.resize.1"]),
     ],
 )
 def test_one_line_names_file_field_and_what_is_allowed(changes, words):

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from blurbench.errors import UserError
 from blurbench.files import read_json, write_json, write_text
 from blurbench.ranking.csv_files import csv_text
 from blurbench.ranking.statistics import Scores, Sources
+from blurbench.schemas import read_as
 from blurbench.scoring.result_folder import JsonObject, ScoredPicture
 
 # The last one is written last: where it lies, the others are whole.
@@ -100,11 +101,7 @@ def read_record(folder: Path, config: dict[str, Any]) -> Recorded | None:
             f"{folder}: was run with another {', '.join(others)} than the study has now; remove"
             " that folder to run it again, or give another --out"
         )
-    try:
-        run = RunRecord.model_validate_json((folder / RUN).read_bytes())
-    except ValidationError as error:
-        field = ".".join(map(str, error.errors()[0]["loc"])) or "the whole"
-        raise UserError(f"{folder / RUN}: {field} is damaged; remove {folder}") from None
+    run = read_as(RunRecord, folder / RUN, f"remove {folder}")
     return Recorded(read_scores(folder / SCORES, config["scored"].get("measure")), run)
 
 

@@ -160,7 +160,8 @@ def test_it_halves_the_error_of_four_pairs(tiny, pairs):
 
 
 @pytest.mark.parametrize(
-    ("field", "told"), [({"width": 90}, "width=90"), ({"network": "stage4"}, "network=stage4")]
+    ("field", "told"),
+    [({"width": 90}, "width: .*90"), ({"network": "stage4"}, "network: .*stage4")],
 )
 def test_mistakes_are_told(field, told):
     with pytest.raises(UserError, match=told):

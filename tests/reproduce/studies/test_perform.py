@@ -178,7 +178,7 @@ def test_records_of_another_data_set_are_refused(begun):
 @pytest.mark.parametrize("name", ["scores.csv", "run.json"])
 def test_a_damaged_record_is_told(begun, name):
     (begun / "records/slow/1" / name).write_text("id\n1\n")
-    with pytest.raises(UserError, match=f"{name}.*damaged; remove"):
+    with pytest.raises(UserError, match=f"{name}.*(damaged|not valid JSON).*; remove"):
         begin(STUDY, begun, None, seeds=2).perform()
 
 
