@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class Chaos:
         self.faults: Counter[str] = Counter()
         self.codes: Counter[int] = Counter()
         self.strange: list[str] = []  # what should not have been said or done
+        self.plan = [each for each in options.plan.split(",") if each]
         self.damaged = 0  # pairs whose picture or record was damaged: rightly made again
         self.cluster = processes.Cluster(WORKERS, self.env(), root / "cluster.txt")
 
@@ -126,10 +127,20 @@ class Chaos:
             for _ in processes.until(self.chance.expovariate(1 / self.options.pause)):
                 if run.poll() is not None:
                     return
-            if self.made() > before and sum(self.faults.values()) < self.options.faults:
-                kind = self.chance.choices([*kinds], [*kinds.values()])[0]
-                if FAULTS[kind](self, run):
-                    self.faults[kind] += 1
+            if self.made() == before or self.spent():
+                continue
+            kind = self.planned(kinds) or self.chance.choices([*kinds], [*kinds.values()])[0]
+            if FAULTS[kind](self, run):
+                self.faults[kind] += 1
+                self.plan = [each for each in self.plan if each != kind]
+
+    def spent(self) -> bool:
+        """Whether there were faults enough."""
+        return sum(self.faults.values()) >= self.options.faults
+
+    def planned(self, kinds: Mapping[str, int]) -> str:
+        """The next of the kinds that have to come, if it can come now."""
+        return next((each for each in self.plan if each in kinds), "")
 
     def expect(self, code: int) -> None:
         """Note an exit code that no fault explains, and a traceback."""
@@ -324,6 +335,8 @@ def main() -> int:
     options.add_argument("--pairs", type=int, default=12_000)
     options.add_argument("--ms", type=float, default=100, help="that a pair takes, asleep")
     options.add_argument("--pause", type=float, default=1.5, help="s between faults, on average")
+    options.add_argument("--rounds", type=int, default=4, help="of damage to the finished set")
+    options.add_argument("--plan", default="", help="kinds that come first, with commas between")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, help="counts as JSON")
     asked = options.parse_args()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from chaos import Chaos
 
-ROUNDS, A_ROUND = 4, 5  # of damage to the finished set
+A_ROUND = 5  # pictures of the finished set that are damaged at once
 
 
 def flip(path: Path, chance: random.Random) -> None:
@@ -43,7 +43,7 @@ ALL: dict[str, Damage] = {"bit flipped": flip, **SEEN_AT_ONCE}
 
 def while_stopped(chaos: "Chaos") -> None:
     """Two pictures, a record or the plan of an unfinished set, if there are any yet."""
-    if sum(chaos.faults.values()) >= chaos.options.faults:
+    if chaos.spent():
         return
     before = recorded(chaos)
     if len(before) < 3:
@@ -110,7 +110,7 @@ def damage_plan(chaos: "Chaos") -> None:
 
 def when_finished(chaos: "Chaos") -> str:
     """Damage the finished set, mend it as we are told to; gives the digest at the end."""
-    for _ in range(ROUNDS):
+    for _ in range(chaos.options.rounds):
         damage_finished(chaos)
         verify(chaos, finds=True)
         make_whole(chaos)
