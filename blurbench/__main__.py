@@ -1,49 +1,111 @@
 """The command `blurbench`: exit codes and one-line errors for everything below."""
 
+import errno
+import io
 import os
+import select
 import sys
 import traceback
 
 import click
 
-from blurbench.cli import cli
-from blurbench.errors import UserError, debugging
+from blurbench.cli import Mistaken, cli
+from blurbench.errors import UserError, debugging, one_line
+from blurbench.fault_report import write_report
+from blurbench.files import GO_ON, CannotWrite
+from blurbench.signals import Terminated, terminable
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def main() -> None:
-    """Run the command line; 0 done, 1 some items failed, 2 bad input, 130 interrupted."""
+    """Run the command line; README.md has the exit codes."""
     # Beside another busy process, OpenMP threads that spin while they wait double a training
     # step (2.2 s against 1.3 s on two cores). Read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal cannot show is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """The exit code of one command line; what went wrong is on standard error, in one line."""
     try:
-        return cli.main(arguments, prog_name="blurbench", standalone_mode=False) or 0
-    except click.ClickException as error:
+        with terminable():
+            code: int = cli.main(arguments, prog_name="blurbench", standalone_mode=False) or 0
+            sys.stdout.flush()
+        return code
+    except BaseException as error:
+        if unread():
+            # Else Python would say so again as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        return explain(unwrapped(error), arguments)
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """What click made an Abort of (Ctrl-C, SIGTERM), or what was kept from it."""
+    return (isinstance(error, click.Abort | Mistaken) and error.__cause__) or error
+
+
+def explain(error: BaseException, arguments: list[str]) -> int:
+    """Tell what went wrong; gives the exit code."""
+    if isinstance(error, click.ClickException):
         error.show()
         return 2
-    except (UserError, OSError) as error:
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        ended = isinstance(error, Terminated)
+        told = "terminated" if ended else "interrupted"
+        return complain(f"{told}; what was finished is kept", 143 if ended else 130)
+    if isinstance(error, UserError | OSError):
         if debugging():
             traceback.print_exception(error)
         return complain(in_words(error), 2)
-    except (KeyboardInterrupt, click.Abort):
-        return complain("interrupted; what was finished is kept", 130)
+    return unforeseen(error, arguments)
 
 
 def in_words(error: UserError | OSError) -> str:
     """What went wrong, and where."""
     if isinstance(error, UserError):
         return str(error)
-    return f"{error.filename or 'system'}: {error.strerror or error}"
+    told = error.strerror or str(error)
+    if isinstance(error, CannotWrite) or error.errno in FULL:
+        return f"{error.filename or 'the disk'}: cannot write ({told}); {GO_ON}"
+    return f"{error.filename}: {told}" if error.filename else one_line(error)
+
+
+def unforeseen(error: BaseException, arguments: list[str]) -> int:
+    """Tell a fault of ours, with its place and the file that has all of it."""
+    told = one_line(error)
+    path = write_report(error, arguments)
+    if path:
+        return complain(f"a fault of blurbench: {told}; all of it is in {path}, to report it", 70)
+    traceback.print_exception(error)  # there is no place for a file
+    return complain(f"a fault of blurbench: {told}", 70)
+
+
+def unread() -> bool:
+    """Whether nobody reads what we print any more, as behind `| head`."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def complain(message: str, code: int) -> int:
     """Print one line on standard error; gives `code` back."""
-    print("blurbench: " + " ".join(message.split()), file=sys.stderr)
+    line = "".join(each if each.isprintable() else escaped(each) for each in message)
+    print(f"blurbench: {' '.join(line.split())}", file=sys.stderr)
     return code
+
+
+def escaped(character: str) -> str:
+    """A character that may move a cursor, as what a name in a file may hold; blanks stay."""
+    return " " if character.isspace() else character.encode("unicode-escape").decode()
 
 
 if __name__ == "__main__":

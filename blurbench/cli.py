@@ -1,6 +1,7 @@
 """The command line: a group of commands, a file each in commands/. Imports wait until then."""
 
 import os
+from typing import Any
 
 import click
 
@@ -38,8 +39,19 @@ COMMANDS = (
 )
 
 
+class Mistaken(Exception):
+    """Holds an error that click would take for one of its own."""
+
+
 class Pipeline(click.Group):
     """Lists its commands in the order of COMMANDS."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Mistaken for what click would call an end by the user, or no fault."""
+        try:
+            return super().invoke(ctx)
+        except (EOFError, BrokenPipeError) as error:
+            raise Mistaken from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The order in which they were added."""

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from blurbench.errors import UserError
 
 TEMPORARY = ".tmp-"  # begins the names of files that are being written
+GO_ON = "mend that and run the same command again; what was finished is kept"
 LARGEST = 2**32  # bytes of a file that is read whole: nine times the largest caption file of COCO
 LONGEST = 2**26  # bytes of a line
 ODD = ("\\u0000", "\\ud", "\\uD")  # begin what `load_json` looks at twice
@@ -253,8 +254,7 @@ def tell_unwritable(where: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        mend = "mend that and run the same command again; what was finished is kept"
-        raise UserError(f"{where}: cannot write ({error.strerror}); {mend}") from None
+        raise UserError(f"{where}: cannot write ({error.strerror}); {GO_ON}") from None
 
 
 def sha256(data: bytes) -> str:

@@ -24,6 +24,7 @@ from blurbench.reproduce.scales import FLOOR, Scale
 from blurbench.reproduce.stand_ins import pictures, stand_in
 from blurbench.reproduce.suites import Training, cells, trainings
 from blurbench.runs.folder import LOG
+from blurbench.signals import terminable
 from blurbench.sources.open import open_for
 from blurbench.stores.folder import Folder
 from blurbench.training.schedule import stage_bounds
@@ -221,13 +222,15 @@ def time_limit(builder: Builder, minutes: float | None) -> Iterator[None]:
 
     def stop() -> None:
         builder.over = f"the {minutes:g} minutes were over; the same command goes on"
-        os.kill(os.getpid(), signal.SIGINT)
+        # Not SIGINT, to which a command in the background of a script is deaf.
+        os.kill(os.getpid(), signal.SIGTERM)
 
     timer = threading.Timer(60 * minutes, stop)
     timer.daemon = True
     timer.start()
     try:
-        yield
+        with terminable():
+            yield
     except KeyboardInterrupt:
         if not builder.over:
             raise

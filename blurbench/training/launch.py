@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.errors import UserError
+from blurbench.signals import stop_signals
 from blurbench.stores.open import Place
-from blurbench.training.signals import stop_signals
 
 RESTARTS = 3  # of all processes, from the newest checkpoint, after one of them died
 
@@ -44,7 +44,7 @@ def launch(processes: int, out: Path, arguments: list[str]) -> None:
             agent.terminate()
         failed = agent.wait()
     if failed and stop.asked:
-        raise KeyboardInterrupt
+        raise stop.interruption()
     if failed:
         raise UserError(f"{out}: a training process failed, see above; --resume goes on from there")
 

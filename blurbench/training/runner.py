@@ -18,6 +18,7 @@ from blurbench.models.parts.recompute import compute_again
 from blurbench.models.parts.weights import save_tensors
 from blurbench.progress import Advance, progress, tell
 from blurbench.runs.folder import BEST, LAST, SAMPLES
+from blurbench.signals import stop_signals
 from blurbench.training.averaging import evaluating, start_average, update_average
 from blurbench.training.batches import TrainingPairs, batches, cut, step_seed
 from blurbench.training.checkpoint import (
@@ -38,7 +39,6 @@ from blurbench.training.processes import (
     wait_for_all,
 )
 from blurbench.training.schedule import plan, stage_bounds
-from blurbench.training.signals import stop_signals
 from blurbench.training.validation import (
     blurred_psnr,
     judge,
@@ -137,7 +137,7 @@ class Runner:
             look = final and ((self.at.step - first) % look_every == 0 or at_end)
             sample = self.at.step in self.model.config.sample_at
             # Asked once a step: a signal that comes later is for the next one, in every process.
-            stopping = any_process(self.stop.asked, self.device)
+            stopping = any_process(bool(self.stop.asked), self.device)
             log = self.at.step % self.log_every == 0
             if not (look or sample or at_end or stopping or log):
                 continue
@@ -160,7 +160,7 @@ class Runner:
             if stopping:
                 # No process may end before the checkpoint is there.
                 wait_for_all()
-                raise KeyboardInterrupt
+                raise self.stop.interruption()
             if self.at.stopped:
                 return
 
