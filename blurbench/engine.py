@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import logging
 import math
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ CONNECT_S = 10
 SILENT = logging.CRITICAL + 1
 # Names of malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+SHARERS = "BLURBENCH_SHARERS"  # how many workers share the memory of this machine
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,16 @@ class Workers:
 
     count: int = 1  # 1 without a scheduler: this process
     scheduler: str | None = None  # address of a running one, such as "tcp://host:8786"
+    apart: bool = False  # even one is a process of its own, with one thread, as each of several is
+
+    @property
+    def alone(self) -> bool:
+        """Whether this process does the work."""
+        return self.count == 1 and self.scheduler is None and not self.apart
 
 
 ALONE = Workers()
+_held: dict[str, Any] = {}  # what this process `held` last
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ def run_shards(
     """
     if not shards:
         return
-    if workers == ALONE:
+    if workers.alone:
         keep_freed_memory()
         for shard in shards:
             yield Done(shard, function(shard))
@@ -75,10 +84,33 @@ def run_items(
     *,
     most: int,
     workers: Workers = ALONE,
+    still_open: Callable[[list[ItemT]], list[ItemT]] = list,
 ) -> list[ItemT]:
-    """Run `function` on shards of at most so many items; gives back the items that kill workers.
+    """`run_parts` of what gives back nothing; gives back the items that kill workers."""
+    killers: list[ItemT] = []
+    told = 0
+    for done in run_parts(function, items, most=most, workers=workers, still_open=still_open):
+        if done.killed:
+            killers += done.shard
+        else:
+            advance(len(done.shard))
+            told += len(done.shard)
+    advance(len(items) - told - len(killers))  # those that were found not to be open
+    return killers
 
-    One item of a shard kills its workers: each is tried again alone. Else as `run_shards`.
+
+def run_parts(
+    function: Callable[[Sequence[ItemT]], ResultT],
+    items: Sequence[ItemT],
+    *,
+    most: int,
+    workers: Workers = ALONE,
+    still_open: Callable[[list[ItemT]], list[ItemT]] = list,
+) -> Iterator[Done[Sequence[ItemT], ResultT]]:
+    """`run_shards` of at most so many items each.
+
+    One item of a shard kills its workers: each that is `still_open` is tried again in a shard of
+    its own, and at last with no other beside it. What kills even then is yielded as `killed`.
     """
     left = list(items)
     # About four shards a worker, so that all have work until near the end.
@@ -89,8 +121,12 @@ def run_items(
             if done.killed:
                 left += done.shard
             else:
-                advance(len(done.shard))
-    return left
+                yield done
+        if left and size > 1:
+            left = still_open(left)
+    # Dask blames the shard that waits on a worker for its death, too, not only the one at work.
+    for item in left:
+        yield from run_shards(function, [[item]], workers)
 
 
 def _run_on(
@@ -148,6 +184,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     settings = {
         # A worker has one core; Dask itself says so to OpenMP, MKL and OpenBLAS.
         "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
+        f"distributed.nanny.pre-spawn-environ.{SHARERS}": workers,
         "distributed.worker.multiprocessing-method": "spawn",
     }
     with (
@@ -155,6 +192,9 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
+            # Dask would give each the memory of one core, 2 GB on many machines, and stop or end
+            # whoever holds 80 % of it; a network and a picture may take more. Tiles keep the bound.
+            memory_limit=0,
             # Not threads: a crash of native code then costs one worker.
             processes=True,
             # None would still ask for port 8787, and warn where a second run finds it taken.
@@ -171,6 +211,31 @@ def dask_setup(_worker: Any) -> None:
     """Called by Dask in each worker as it starts: a Ctrl-C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
+
+
+def sharers() -> int:
+    """How many workers share the memory of this machine with this one, itself included."""
+    return int(os.environ.get(SHARERS, "1"))
+
+
+def held(key: str, make: Callable[[], ResultT]) -> ResultT:
+    """What a worker keeps between its shards, such as a network: the last made, by its key."""
+    if key not in _held:
+        _held.clear()  # before the next is made: the memory may not hold both
+        _held[key] = make()
+    found: ResultT = _held[key]
+    return found
+
+
+def worker_number() -> int | None:
+    """Which of the workers that blurbench started this process is, from 0; None for others."""
+    from distributed import get_worker
+
+    try:
+        name = get_worker().name
+    except ValueError:  # no worker at all
+        return None
+    return name if isinstance(name, int) else None
 
 
 def keep_freed_memory() -> None:

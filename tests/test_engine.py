@@ -66,6 +66,27 @@ def test_an_item_that_kills_its_workers_costs_only_itself(monkeypatch):
     assert sum(counted) == 27
 
 
+def test_what_a_killed_shard_had_done_is_not_done_again(monkeypatch):
+    def deadly(function, shards, _workers):
+        for shard in shards:
+            killed = 3 in shard
+            yield Done(shard, None if killed else function(shard), killed)
+
+    monkeypatch.setattr(engine, "run_shards", deadly)
+    seen, counted = [], []
+    killers = run_items(
+        seen.extend, range(6), counted.append, most=6, still_open=lambda left: left[1:]
+    )
+    assert (killers, sorted(seen), sum(counted)) == ([3], [0, 1, 4, 5], 5)
+
+
+def test_one_worker_that_is_asked_for_is_a_process_of_its_own():
+    found = list(run_shards(engine_jobs.surroundings, [0], Workers(1, apart=True)))
+    assert found[0].result[3] != os.getpid()
+    (alone,) = run_shards(engine_jobs.surroundings, [0], Workers(1))
+    assert alone.result[3] == os.getpid()
+
+
 def test_workers_are_other_processes_with_one_thread_that_ignore_ctrl_c(monkeypatch):
     monkeypatch.setenv(DEBUG, "1")
     (found,) = results(engine_jobs.surroundings, [0], workers=2).values()

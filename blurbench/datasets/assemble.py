@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from posixpath import join
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import cv2
 
@@ -29,12 +30,13 @@ from blurbench.datasets.format import (
 )
 from blurbench.datasets.journal import (
     PLAN,
+    PairT,
     SetRequest,
-    WantedPair,
     failure_entry,
     read_records,
     refuse_strangers,
     remove_leftovers,
+    still_open,
     whole_rows,
     work_folder,
     write_record,
@@ -51,8 +53,6 @@ from blurbench.words import counted
 
 # A run that could not make one pair leaves the list of its failures alone.
 CLAIM = Claim("a data set", (PLAN, DATASET), frozenset({FAILURES}))
-
-PairT = TypeVar("PairT", bound=WantedPair)
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,12 @@ def assemble(
         left = [pair for pair in pairs if (pair.split, pair.id) not in found.made]
         before = len(found.made)
         del found  # `finish` reads them again; of 1.7 million pairs they take 370 MB
+        unmade = partial(still_open, store, root=request.get("root"))
         label = {"make": "synthesize"}.get(verb, verb)
         with progress(label, len(pairs), start=len(pairs) - len(left)) as advance:
-            killers = run_items(make, left, advance, most=shard_size, workers=workers)
+            killers = run_items(
+                make, left, advance, most=shard_size, workers=workers, still_open=unmade
+            )
         killed = "kills its process"
         write_record(store, [failure_entry(p, f"{p.source_id}: {killed}") for p in killers])
         whole, failures = finish(store, copies, request, len(pairs))

@@ -9,7 +9,8 @@ import blurbench
 from blurbench.datasets.assemble import SetSummary, assemble
 from blurbench.datasets.find_pairs import FoundPair, list_pairs
 from blurbench.datasets.format import SHOWN_FAILURES, Row, pixel_hash
-from blurbench.datasets.journal import SetRequest, failure_entry, write_record
+from blurbench.datasets.journal import SetRequest, failure_entry
+from blurbench.datasets.shard_record import recording
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError, one_line
 from blurbench.files import inside, sha256
@@ -116,18 +117,16 @@ def _request(recipe: Existing, root: Path, pairs: Sequence[FoundPair]) -> SetReq
 
 
 def read_shard(store: Store, root: Path, pairs: Sequence[FoundPair]) -> None:
-    """Read some pairs, and write the record of their rows or failures; also when interrupted."""
-    entries: list[Row] = []
-    try:
-        for pair in pairs:
+    """Read some pairs, and write the record of their rows or failures."""
+    with recording(store, pairs, str(root)) as record:
+        for pair in record.left:
             try:
-                entries.append({"split": pair.split, "row": read_pair(root, pair)})
+                entry = {"split": pair.split, "row": read_pair(root, pair)}
             except UserError as error:
-                entries.append(failure_entry(pair, str(error).replace(f"{root}/", "")))
+                entry = failure_entry(pair, str(error).replace(f"{root}/", ""))
             except Exception as error:
-                entries.append(failure_entry(pair, one_line(error, pair.source_id)))
-    finally:
-        write_record(store, entries)
+                entry = failure_entry(pair, one_line(error, pair.source_id))
+            record.add(entry)
 
 
 def read_pair(root: Path, pair: FoundPair) -> Row:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from blurbench.datasets.format import (
     METADATA,
@@ -47,6 +47,9 @@ class WantedPair(Protocol):
     @property
     def source_id(self) -> str:
         """The picture it is made of: what failures.jsonl names."""
+
+
+PairT = TypeVar("PairT", bound=WantedPair)
 
 
 @dataclass
@@ -117,22 +120,24 @@ def _take_up(store: Store, root: str | None) -> None:
 
 
 def failure_entry(pair: WantedPair, error: str) -> Row:
-    """What `write_record` keeps of a pair that could not be made."""
+    """What a record keeps of a pair that could not be made; of one that was: {split, row}."""
     failure = {"source_id": pair.source_id, "split": pair.split, "error": error}
     return {"split": pair.split, "id": pair.id, "failure": failure}
 
 
 def write_record(store: Store, entries: list[Row]) -> None:
-    """Keep what a shard made, written after its pictures: {split, row} or {split, id, failure}."""
+    """Keep what no shard could say of itself, such as that it kills its workers."""
     if entries:
-        # Named by all it holds: the shards of another run or size never overwrite it.
+        # Named by all it holds: another run never overwrites it.
         name = sha256(json.dumps(entries).encode())[:32]
         store.write(f"{RECORDS}/{name}.jsonl", b"".join(map(jsonl_line, entries)))
 
 
-def read_records(store: Store, copies: Path, root: str | None = None) -> Records:
+def read_records(
+    store: Store, copies: Path, root: str | None = None, folder: str = RECORDS
+) -> Records:
     """Everything finished so far, by whatever run; pairs whose pictures are gone are not."""
-    found = Records(store.fetch(_record_names(store), copies))
+    found = Records(store.fetch(_record_names(store, folder), copies))
     is_made = _asking(store, root)
     for number, path in enumerate(found.paths):
         with path.open("rb") as file:
@@ -149,8 +154,19 @@ def read_records(store: Store, copies: Path, root: str | None = None) -> Records
     return found
 
 
-def _record_names(store: Store) -> list[str]:
-    return [name for name in store.names(RECORDS) if name.endswith(".jsonl")]
+def still_open(
+    store: Store, pairs: Iterable[PairT], root: str | None, folder: str = RECORDS
+) -> list[PairT]:
+    """Those of the pairs that no record holds as made, as of now."""
+    # Not the copies of this run: records grow.
+    with TemporaryDirectory() as copies:
+        made = read_records(store, Path(copies), root, folder).made
+    return [pair for pair in pairs if (pair.split, pair.id) not in made]
+
+
+def _record_names(store: Store, folder: str) -> list[str]:
+    # A record of a run before these had a folder for each shard lies in RECORDS itself.
+    return [name for name in store.names(folder) if name.endswith(".jsonl")]
 
 
 def whole_rows(store: Store, name: str) -> Iterator[Row]:

@@ -13,12 +13,13 @@ from typing import NamedTuple
 import blurbench
 from blurbench.datasets.assemble import SetSummary, assemble, say_counts
 from blurbench.datasets.format import Row, pixel_hash
-from blurbench.datasets.journal import SetRequest, failure_entry, write_record
+from blurbench.datasets.journal import SetRequest, failure_entry
 from blurbench.datasets.pair import MadePair, make_pair, prepare
+from blurbench.datasets.shard_record import ShardRecord, recording
 from blurbench.datasets.splits import PairTask, list_tasks, shortfall
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError, one_line
-from blurbench.files import sha256, tell_unwritable
+from blurbench.files import sha256
 from blurbench.images import encode
 from blurbench.recipes.recipe import Recipe
 from blurbench.sources.open import Source, in_order
@@ -176,38 +177,32 @@ def _request(
 
 
 def make_shard(making: SynthesisJob, tasks: Sequence[PairTask]) -> None:
-    """Make and write some pairs, and last of all the record that they are done."""
-    entries: list[Row] = []
-    batch = making.store.batch()
-    try:
+    """Make and write some pairs, and the record of those that are done."""
+    with recording(making.store, tasks) as record:
         # Tasks of one image follow each other: it is read and resized once for all its replicas.
-        for _, same in groupby(tasks, key=lambda task: task.item.id):
-            _make_of_one_image(making, list(same), entries, batch)
-    finally:
-        # Interrupted or out of disk: what was finished is kept.
-        with tell_unwritable(making.store.where()):
-            # Pictures first: a record of ones that a crash tore would keep them.
-            batch.settle()
-            write_record(making.store, entries)
+        for _, same in groupby(record.left, key=lambda task: task.item.id):
+            _make_of_one_image(making, list(same), record)
 
 
 def _make_of_one_image(
-    making: SynthesisJob, tasks: list[PairTask], entries: list[Row], batch: FileBatch
+    making: SynthesisJob, tasks: list[PairTask], record: ShardRecord[PairTask]
 ) -> None:
     recipe, seed = making.recipe, making.seed
     try:
         sharp = prepare(recipe, tasks[0].item.id, tasks[0].item.load())
     except Exception as error:
         reason = one_line(error, tasks[0].source_id)
-        entries += [failure_entry(task, reason) for task in tasks]
+        for task in tasks:
+            record.add(failure_entry(task, reason))
         return
     for task in tasks:
         try:
             pair = make_pair(recipe, seed, task.item.id, task.split, task.replica, sharp)
         except Exception as error:
-            entries.append(failure_entry(task, one_line(error, task.source_id)))
+            record.add(failure_entry(task, one_line(error, task.source_id)))
         else:
-            entries.append({"split": task.split, "row": _write(making, task, pair, batch)})
+            row = _write(making, task, pair, record.batch)
+            record.add({"split": task.split, "row": row})
 
 
 def _write(making: SynthesisJob, task: PairTask, pair: MadePair, batch: FileBatch) -> Row:
@@ -220,8 +215,7 @@ def _write(making: SynthesisJob, task: PairTask, pair: MadePair, batch: FileBatc
         names[f"{kind}_file_name"] = f"{kind}/{task.id}{suffix}"
         files[f"{kind}_sha256"] = sha256(data)
         pixels[f"{kind}_pixels"] = pixel_hash(image)
-        with tell_unwritable(making.store.where()):
-            batch.put(f"{task.split}/{kind}/{task.id}{suffix}", data)
+        batch.put(f"{task.split}/{kind}/{task.id}{suffix}", data)
     height, width = pair.blur.shape[:2]
     size = {"width": width, "height": height}
     return {"id": task.id, **names, **files, **pixels, **size, **pair.row}

@@ -116,8 +116,11 @@ class FolderBatch:
         write_bytes(path, data, durable=False)
         self._paths.append(path)
 
-    def settle(self) -> None:
-        """Make all of them survive a crash."""
+    def seal(self, name: str, data: bytes) -> None:
+        """Make all that were put so far survive a crash, then write `name`."""
+        paths = [*self._paths]
         # One after the other takes 3.6 ms a picture, longer than making it; eight at once 0.2 ms.
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(sync, [*self._paths, *{path.parent for path in self._paths}]))
+            list(pool.map(sync, [*paths, *{path.parent for path in paths}]))
+        del self._paths[: len(paths)]  # others may have been put since
+        write_bytes(self._root / name, data)

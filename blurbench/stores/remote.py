@@ -4,7 +4,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -215,12 +215,17 @@ class RemoteBatch:
 
     def put(self, name: str, data: bytes) -> None:
         """Send an object, once there is room; raises what an earlier one raised."""
-        if len(self._sent) >= WAITING:
-            self._sent[-WAITING].result()
+        last = self._sent[-WAITING:]
+        if len(last) == WAITING:
+            last[0].result()
         self._sent.append(self._pool.submit(self._write, name, data))
 
-    def settle(self) -> None:
-        """Wait until all of them are there; raises what any of them raised."""
-        with self._pool:
-            for sent in self._sent:
-                sent.result()
+    def seal(self, name: str, data: bytes) -> None:
+        """Wait until all that were put so far are there, then write `name`."""
+        sent = [*self._sent]
+        wait(sent)
+        for each in sent:
+            each.result()
+        del self._sent[: len(sent)]  # others may have been put since
+        # By the pool: some drivers let only one thread use them.
+        self._pool.submit(self._write, name, data).result()

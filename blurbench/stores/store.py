@@ -7,13 +7,16 @@ from typing import Any, BinaryIO, Protocol
 
 
 class FileBatch(Protocol):
-    """Many files, written faster than one by one."""
+    """Many files, written faster than one by one; a thread may seal while another puts."""
 
     def put(self, name: str, data: bytes) -> None:
-        """Write a file whole or not at all; it is safe only after `settle`."""
+        """Write a file whole or not at all; it is safe only after `seal`."""
 
-    def settle(self) -> None:
-        """Make all of them survive a crash; raises what any of them raised."""
+    def seal(self, name: str, data: bytes) -> None:
+        """Make all that were put so far survive a crash, then write `name`, which tells of them.
+
+        Raises what any of them raised; then there is no `name`.
+        """
 
 
 class Store(Protocol):

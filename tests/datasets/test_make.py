@@ -23,16 +23,19 @@ from blurbench.stores.folder import FolderBatch
 RECIPE = tiny_data.flow_recipe()
 COUNT = tiny_data.PHOTOS
 
-# A process of its own, which dies by SIGKILL after it has written KILL pairs, mid-shard.
+# A process of its own, which dies by SIGKILL after it has written KILL pairs, mid-shard. It keeps
+# records every KEEP seconds.
 CHILD = """
-import os, signal, sys
+import os, signal, sys, time
 import tiny_data
-from blurbench.datasets import make
+from blurbench.datasets import make, shard_record
 from blurbench.sources.open import open_source
 photos, out, kill = sys.argv[1], sys.argv[2], int(sys.argv[3])
+shard_record.KEEP_S = float(sys.argv[4])
 write, written = make._write, []
 def dying(*arguments):
     if len(written) == kill:
+        time.sleep(0.5)  # a record may be on its way
         os.kill(os.getpid(), signal.SIGKILL)
     written.append(write(*arguments))
     return written[-1]
@@ -44,10 +47,10 @@ print(summary.digest)
 """
 
 
-def child(photos: Path, out: Path, kill: int = -1, **environment: str):
+def child(photos: Path, out: Path, kill: int = -1, keep: str = "inf", **environment: str):
     paths = os.pathsep.join(sys.path)
     return subprocess.run(
-        [sys.executable, "-c", CHILD, str(photos), str(out), str(kill)],
+        [sys.executable, "-c", CHILD, str(photos), str(out), str(kill), keep],
         env={**os.environ, "PYTHONPATH": paths, **environment},
         capture_output=True,
         text=True,
@@ -104,17 +107,17 @@ def test_the_digest_depends_on_nothing_but_the_pixels(whole, photos, tmp_path, h
         assert pictures(tmp_path / "out") == pictures(whole.out)
 
 
-@pytest.mark.parametrize("kill", [6, 9])
-def test_a_killed_run_goes_on_to_the_same_digest(whole, photos, tmp_path, kill):
+@pytest.mark.parametrize(("kill", "keep", "kept"), [(6, "inf", 4), (9, "inf", 8), (9, "0", 9)])
+def test_a_killed_run_goes_on_to_the_same_digest(whole, photos, tmp_path, kill, keep, kept):
     out = tmp_path / "out"
-    killed = child(photos, out, kill)
+    killed = child(photos, out, kill, keep)
     assert killed.returncode == -signal.SIGKILL
     with pytest.raises(UserError, match="unfinished: run synthesize again"):
         verify(out)
     (out / "train" / "blur" / ".tmp-torn.png").write_bytes(b"half a pict")
     summary = synthesize(RECIPE, open_source(str(photos)), out, shard_size=3)
     assert summary.digest == whole.digest
-    assert summary.made == sum(whole.counts.values()) - kill // 4 * 4
+    assert summary.made == sum(whole.counts.values()) - kept
     assert pictures(out) == pictures(whole.out)
     assert not list(out.rglob(".*"))
 
@@ -207,7 +210,7 @@ def test_what_is_made_again_is_described_anew(tmp_path):
 def test_damaged_done_records_cost_only_their_own_pairs(whole, photos, tmp_path):
     out = tmp_path / "out"
     assert child(photos, out, 9).returncode == -signal.SIGKILL
-    first, second = sorted((out / ".blurbench" / "shards").glob("*.jsonl"))
+    first, second = sorted((out / ".blurbench" / "shards").glob("*/*.jsonl"))
     lines = first.read_bytes().splitlines(keepends=True)
     first.write_bytes(b"\xff\x00\n" + b"".join(lines[1:-1]) + lines[-1][:-30])
     second.write_text('[]\n{}\n{"split": "train"}\n{"split": "train", "row": {"id": 1}}\n')

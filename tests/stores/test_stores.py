@@ -71,12 +71,15 @@ def test_what_is_missing_is_a_missing_file(store):
     store.remove("none.png")
 
 
-def test_a_batch_is_there_once_it_has_settled(store):
+def test_a_batch_is_there_once_it_is_sealed(store):
     batch = store.batch()
     put_many(batch, 40)
-    batch.settle()
+    batch.seal("b", b"40")
     assert len(store.names("a")) == 40
     assert store.read("a/39") == bytes([39])
+    put_many(batch, 50)
+    batch.seal("b", b"50")
+    assert (len(store.names("a")), store.read("b")) == (50, b"50")
 
 
 def test_names_with_brackets_are_no_patterns(store):
@@ -165,7 +168,8 @@ def test_a_batch_tells_what_could_not_be_written_however_early():
         put_many(batch, 100)
     assert len(written) < 40
     with pytest.raises(UserError, match="Access Denied"):
-        batch.settle()
+        batch.seal("b", b"")
+    assert "b" not in written
 
 
 class NoBucket(MemoryFileSystem):
