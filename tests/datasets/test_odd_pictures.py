@@ -25,7 +25,7 @@ USED = {
 REFUSED = {
     "one.png": "too small with 1x1 px",
     "cut.png": "damaged or truncated image",
-    "cut.jpg": "damaged or truncated image",
+    "cut.jpg": "damaged data (Premature end of JPEG file)",
     "text.jpg": "not a readable image",
     "bomb.png": "over 178 megapixels",
 }

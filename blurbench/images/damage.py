@@ -1,0 +1,89 @@
+"""What is wrong with a picture file that is damaged, in the words of those who know its format."""
+
+import zlib
+from typing import Any
+
+import simplejpeg
+
+from blurbench.errors import UserError
+from blurbench.guarded import guarded
+from blurbench.images.header import opened
+
+# Tags of TIFF: of strips, or of tiles.
+OFFSETS, SIZES = (273, 324), (279, 325)
+
+
+def jpeg_damage(data: bytes) -> str:
+    """What libjpeg warns of in a JPEG that everybody decodes all the same; empty for nothing.
+
+    Decodes it once more, grey and at an eighth of its size: half of the time that OpenCV takes.
+    Of sectors of 4096 bytes that are zeros it finds 98 %, of 512 bytes 81 to 100, of 16 bytes 38 to
+    69: in the others the codes still add up to as many blocks.
+    """
+    try:
+        _decode(data, strict=True)
+    except ValueError as error:
+        try:
+            _decode(data, strict=False)
+        except ValueError:
+            return ""  # none that TurboJPEG knows, such as one of 12 bits: for others to judge
+        return " ".join(str(error).split())
+    return ""
+
+
+def _decode(data: bytes, *, strict: bool) -> None:
+    simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=8, strict=strict)
+
+
+def tiff_damage(data: bytes) -> str:
+    """What is wrong with the data of a TIFF, which OpenCV leaves out in silence; empty for nothing.
+
+    Data that are not compressed, or as JPEG, have nothing that tells.
+    """
+    with opened(data) as image:
+        kind = image.info.get("compression")
+        if kind == "tiff_lzw":
+            return _load(data)
+        tags: Any = getattr(image, "tag_v2", {})
+    if kind not in ("tiff_adobe_deflate", "tiff_deflate"):
+        return ""
+    # Pillow does not look at the sums that zlib ends with.
+    offsets, sizes = (tags.get(a) or tags.get(b) or () for a, b in (OFFSETS, SIZES))
+    try:
+        for offset, size in zip(offsets, sizes, strict=True):
+            _check_zlib(data[offset : offset + size])
+    except (zlib.error, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def _check_zlib(data: bytes) -> None:
+    # A megabyte at a time: what is packed may be a thousand times as large.
+    unpacker = zlib.decompressobj()
+    while not unpacker.eof:
+        if not unpacker.decompress(data, 2**20) and not unpacker.unconsumed_tail:
+            if unpacker.eof:
+                return
+            raise ValueError("data that end too early")
+        data = unpacker.unconsumed_tail
+
+
+def why_unreadable(data: bytes, name: str) -> str:
+    """Why a picture that OpenCV does not decode cannot be; in a child, which it may crash."""
+    try:
+        problem = guarded(_load, data, name=name)
+    except UserError as error:
+        return str(error).removeprefix(f"{name}: ")
+    return problem or "of a kind that OpenCV does not read; save it as PNG"
+
+
+def _load(data: bytes) -> str:
+    """What Pillow says of a picture's data; empty where it has no complaint."""
+    try:
+        with opened(data) as image:
+            image.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        return " ".join(f"{error}".split()) or type(error).__name__
+    return ""
