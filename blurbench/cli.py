@@ -16,6 +16,7 @@ from blurbench.commands.kernels import kernels
 from blurbench.commands.leaderboard import leaderboard
 from blurbench.commands.list import list_command
 from blurbench.commands.reproduce import reproduce
+from blurbench.commands.runs import runs
 from blurbench.commands.synthesize import synthesize
 from blurbench.commands.train import train
 from blurbench.commands.verify import verify
@@ -29,6 +30,7 @@ COMMANDS = (
     export,
     kernels,
     train,
+    runs,
     evaluate,
     leaderboard,
     deblur,

@@ -39,3 +39,16 @@ def locked(folder: Path) -> Iterator[None]:
         raise UserError(f"{folder}: another process is writing here")
     with lock:
         yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds `folder`; writes nothing there."""
+    try:
+        with (folder / LOCK).open(encoding="utf-8") as lock:
+            # A shared lock, which two that only ask may have at once.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -20,7 +20,7 @@ from blurbench.errors import UserError
 from blurbench.files import write_text
 from blurbench.ranking.statistics import Scores
 from blurbench.recipes.recipe import Recipe, load_recipe
-from blurbench.reproduce.studies.figures import balances, minutes_of
+from blurbench.reproduce.studies.figures import balances
 from blurbench.reproduce.studies.records import (
     Recorded,
     RunRecord,
@@ -30,6 +30,7 @@ from blurbench.reproduce.studies.records import (
 )
 from blurbench.reproduce.studies.study import PREPARED, Arm, BlurredData, Study
 from blurbench.runs.folder import weights_file
+from blurbench.runs.history import minutes_of
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.restorers import Identity, Restorer
 from blurbench.scoring.result_folder import ScoredPicture, read_pictures

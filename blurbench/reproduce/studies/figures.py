@@ -12,17 +12,6 @@ LAST_SHARE = 0.2  # of the rows: until then confidences still move
 PRODUCT = "weighed_error_{}"  # C_i L_i of class i, in the log of UMSN's stage `network`
 
 
-def minutes_of(run: Path) -> float:
-    """Of the steps of a training, through all kills: CPU time; of a GPU, of the clock."""
-    seconds, before = 0.0, 0
-    for row in read_jsonl(run / LOG) if (run / LOG).is_file() else ():
-        if "seconds_per_step" in row:
-            each = row.get("cpu_seconds_per_step", row["seconds_per_step"])
-            seconds += each * (row["step"] - before)
-            before = row["step"]
-    return seconds / 60
-
-
 def balances(run: Path, settings: dict[str, Any]) -> dict[str, float]:
     """C_i L_i over lambda, by class, at the end of a run of UMSN; {} of any other.
 

@@ -7,7 +7,7 @@ import pytest
 
 from blurbench.captions import score
 from blurbench.reproduce.studies import measures
-from blurbench.reproduce.studies.figures import balances, minutes_of
+from blurbench.reproduce.studies.figures import balances
 from blurbench.reproduce.studies.page import balances as on_page
 from blurbench.reproduce.studies.page import study_page
 from blurbench.reproduce.studies.records import RunScores
@@ -78,19 +78,6 @@ def test_balances_are_those_of_the_last_fifth_of_the_log(tmp_path):
     assert balances(tmp_path, {**settings, "confidence_lambda": 0.0}) == {}
     (tmp_path / "log.jsonl").write_text(json.dumps(rows[0]) + "\n")
     assert balances(tmp_path, settings) == {}
-
-
-def test_minutes_are_those_of_all_steps_whatever_began_anew(tmp_path):
-    assert minutes_of(tmp_path) == 0
-    rows = [
-        {"step": 0, "stage": "identity", "psnr": 20.0},
-        {"step": 10, "stage": "gan", "seconds_per_step": 9.0, "cpu_seconds_per_step": 3.0},
-        {"step": 10, "stage": "sample", "id": "a"},
-        {"step": 40, "stage": "gan", "seconds_per_step": 9.0, "cpu_seconds_per_step": 1.0},
-        {"step": 70, "stage": "gan", "seconds_per_step": 2.0},  # on a GPU
-    ]
-    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert minutes_of(tmp_path) == pytest.approx((30 + 30 + 60) / 60)
 
 
 def test_a_page_tells_balances_only_where_a_run_logged_them():

@@ -1,0 +1,51 @@
+"""Trainings side by side: a table for the terminal, and a page of their curves."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from blurbench.files import write_text
+from blurbench.ranking.page.runs import runs_page
+from blurbench.runs.history import LOOKS, History, find_runs, read_history
+from blurbench.tables import as_table
+
+
+def list_runs(folders: Sequence[Path], page: Path | None = None) -> str:
+    """A line a run of those in and below `folders`; writes the page of their curves, if wanted.
+
+    UserError where a folder holds none, or a file of a run is damaged.
+    """
+    histories = [read_history(run) for run in find_runs(list(folders))]
+    names = run_names([each.run for each in histories])
+    rows = [told(name, each) for name, each in zip(names, histories, strict=True)]
+    text = as_table(rows, right=("steps", "best", "over blurred", "minutes"))
+    if page is None:
+        return text
+    write_text(page, runs_page(list(zip(names, histories, rows, strict=True))))
+    return f"{text}\n{page}"
+
+
+def run_names(runs: Sequence[Path]) -> list[str]:
+    """What tells some run folders apart: their paths without the folders that all share."""
+    if len(runs) == 1:
+        return [runs[0].resolve().name]
+    paths = [run.resolve() for run in runs]
+    shared = os.path.commonpath(paths)
+    return [path.relative_to(shared).as_posix() for path in paths]
+
+
+def told(name: str, history: History) -> dict[str, str]:
+    """The line of a run."""
+    config, best = history.config, history.best
+    unit, value = LOOKS[history.look], history.looks.get(best) if best is not None else None
+    over = None if value is None or history.blurred is None else value - history.blurred
+    return {
+        "run": name,
+        "model": str(config["model"]),
+        "preset": str(config["preset"]),
+        "steps": f"{history.step:,} of {config['steps']:,}",
+        "best": "–" if value is None else f"{value:.2f} {unit} at {best:,}".replace("  ", " "),
+        "over blurred": "–" if over is None else f"{over:+.2f} dB",
+        "minutes": f"{history.minutes:,.1f}",
+        "state": history.state,
+    }
