@@ -6,14 +6,14 @@ Every kernel read is float64 (H, W) with odd sides, of whole multiples of 2^-24 
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from blurbench.blurs.base import KernelLayout
+from blurbench.blurs.matlab import USER_BLOCK, choose, read_matlab
 from blurbench.errors import UserError, reason
 from blurbench.files import replacing, sha256
 from blurbench.images import check_header, read_bytes
@@ -22,10 +22,7 @@ from blurbench_kernels import bank
 MAX_SIDE = 1023  # px; a longer side is the number of kernels, taken for a side
 PICTURES = (".png",)
 TEXTS = (".txt", ".dlm")
-HDF5 = b"\x89HDF\r\n\x1a\n"
 FORMATS = ("npy", "npz", "mat", "umsn")
-# What MATLAB expects before the HDF5 part of its version 7.3 files.
-USER_BLOCK = 512
 
 
 def read_kernels(
@@ -149,66 +146,12 @@ def _snap(kernel: np.ndarray) -> np.ndarray:
     return out
 
 
-def _choose(path: Path, names: Iterable[str], variable: str | None) -> str:
-    known = sorted(names)
-    if variable is None and len(known) == 1:
-        return known[0]
-    if variable not in known:
-        problem = "which variable?" if variable is None else f"no variable {variable!r};"
-        raise UserError(f"{path}: {problem} it holds {', '.join(known) or 'none'}")
-    return variable
-
-
 def _numpy(path: Path, variable: str | None) -> np.ndarray:
     loaded = np.load(path, allow_pickle=False)
     if isinstance(loaded, np.ndarray):
         return loaded
     with loaded:
-        return np.asarray(loaded[_choose(path, loaded.files, variable)])
-
-
-def _matlab(path: Path, variable: str | None) -> np.ndarray | list[np.ndarray]:
-    with path.open("rb") as file:
-        start = file.read(USER_BLOCK + len(HDF5))
-    if start.startswith(HDF5) or start[USER_BLOCK:] == HDF5:
-        return _matlab_hdf5(path, variable)
-    from scipy.io import loadmat
-
-    contents = {name: value for name, value in loadmat(path).items() if name[:2] != "__"}
-    value = contents[_choose(path, contents, variable)]
-    if isinstance(value, np.ndarray) and value.dtype == object:
-        return [np.asarray(cell) for cell in value.ravel(order="F")]
-    return np.asarray(value)
-
-
-def _matlab_hdf5(path: Path, variable: str | None) -> np.ndarray | list[np.ndarray]:
-    try:
-        import h5py  # type: ignore[import-untyped, unused-ignore]
-    except ImportError:
-        mend = "run: pip install 'blurbench[formats]'"
-        raise UserError(f"{path}: a MATLAB file of version 7.3 needs h5py; {mend}") from None
-    with h5py.File(path, "r") as file:
-        # Links and external storage would read other files.
-        names = [
-            name
-            for name in file
-            if isinstance(file.get(name, getlink=True), h5py.HardLink)
-            and isinstance(file[name], h5py.Dataset)
-            and not _elsewhere(file[name])
-        ]
-        data = file[_choose(path, names, variable)]
-        # MATLAB counts the first axis fastest, HDF5 the last: the same array, its axes reversed.
-        if h5py.check_ref_dtype(data.dtype) is None:
-            return np.asarray(data[()]).T
-        cells = [file[cell] for cell in data[()].ravel()]
-        if any(_elsewhere(cell) for cell in cells):
-            raise UserError(f"{path}: its kernels are stored in other files")
-        return [np.asarray(cell[()]).T for cell in cells]
-
-
-def _elsewhere(data: Any) -> bool:
-    """Whether an HDF5 data set is a view of other files."""
-    return bool(data.external or data.is_virtual)
+        return np.asarray(loaded[choose(path, loaded.files, variable)])
 
 
 def _text(path: Path, _: str | None) -> np.ndarray:
@@ -231,7 +174,7 @@ def _picture(path: Path, _: str | None) -> np.ndarray:
 READERS: dict[str, Callable[[Path, str | None], np.ndarray | list[np.ndarray]]] = {
     ".npy": _numpy,
     ".npz": _numpy,
-    ".mat": _matlab,
+    ".mat": read_matlab,
     **dict.fromkeys(TEXTS, _text),
     **dict.fromkeys(PICTURES, _picture),
 }

@@ -1,27 +1,22 @@
 """Windows of consecutive frames out of clips: folders of numbered pictures, or videos."""
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
-import cv2
 import numpy as np
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import BadImage
 from blurbench.sources.items import Labels, PictureItem, Sharp, SourceItem, refuse_problem
+from blurbench.sources.video import count_frames, read_window
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"})
 NUMBER = re.compile(r"\d+(?=\D*$)")  # the last of a file's name
-
-# Silence: FFmpeg would tell a damaged file in several lines. It looks here at its first video.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 WindowSize = tuple[int, int]  # frames of a window, step from one window to the next
 
@@ -71,7 +66,10 @@ class VideoItem:
 
     def load(self) -> Sharp:
         """Decode all frames; the hash is that of their pixels."""
-        read = _opened(str(self.path), os.getpid()).window(self.start, self.count)
+        try:
+            read = read_window(self.path, self.start, self.count, self.id)
+        except UserError as error:
+            raise BadImage(str(error)) from None
         if len(read) < self.count:
             raise BadImage(f"{self.id}: {self.group} ends before frame {self.start + self.count}")
         frames = np.stack(read)
@@ -129,57 +127,16 @@ def starts(count: int, longest: int, step: int) -> range:
 def video_windows(id: str, split: str | None, path: Path, asked: WindowSize) -> list[SourceItem]:
     """Windows of one video; one that is too short, or cannot be read, gives one that fails.
 
-    Decodes it once: the number of frames that a file states is an estimate of some containers.
+    Decodes it once.
     """
     longest, step = asked
-    count = Video(path).count()
+    try:
+        count = count_frames(path, id)
+    except UserError as error:
+        return [FramesItem(id, split, id, (), problem=str(error).removeprefix(f"{id}: "))]
     windows: list[SourceItem] = [
         VideoItem(f"{id}/{start + longest // 2:06d}", split, id, path, start, longest)
         for start in starts(count, longest, step)
     ]
     problem = f"{count} frames can be read, {longest} are needed"
     return windows or [FramesItem(id, split, id, (), problem=problem)]
-
-
-class Video:
-    """A video read onwards, never by a seek: those go to the wrong frame in some files."""
-
-    def __init__(self, path: Path | str) -> None:
-        """A file that is no video has no frames."""
-        self._path = str(path)
-        self._rewind()
-
-    def _rewind(self) -> None:
-        self._capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG)
-        self._next = 0
-        self._kept: dict[int, np.ndarray] = {}
-
-    def count(self) -> int:
-        """Number of frames from here to the end."""
-        count = 0
-        while self._capture.grab():
-            count += 1
-        return count
-
-    def window(self, start: int, count: int) -> list[np.ndarray]:
-        """`count` frames (H, W, 3) uint8 RGB from `start` on, or fewer where the video ends.
-
-        Fast when asked in order: then every frame is decoded once.
-        """
-        wanted = range(start, start + count)
-        if not self._kept.keys() >= set(range(start, min(self._next, wanted.stop))):
-            self._rewind()
-        # Windows may overlap: what this one shares with the last is not decoded again.
-        self._kept = {index: self._kept[index] for index in wanted if index in self._kept}
-        while self._next < wanted.stop and self._capture.grab():
-            if self._next >= start:
-                bgr = self._capture.retrieve()[1]
-                self._kept[self._next] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-            self._next += 1
-        return list(self._kept.values())
-
-
-@lru_cache(maxsize=1)
-def _opened(path: str, process: int) -> Video:  # noqa: ARG001
-    # Of this process: after a fork two readers would share one position in the file.
-    return Video(path)

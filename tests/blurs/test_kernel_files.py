@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.io import loadmat, savemat
 
-from blurbench.blurs import kernel_files
+from blurbench.blurs import kernel_files, matlab
 from blurbench.blurs.bank import Bank, load_bank
 from blurbench.blurs.kernel_files import read_kernels, stack, write_kernels
 from blurbench.datasets.pair import make_pair
@@ -108,11 +108,26 @@ def test_links_to_other_files_are_not_followed(tmp_path):
 
 
 def test_without_h5py_the_mend_is_told(tmp_path, monkeypatch):
-    (tmp_path / "a.mat").write_bytes(kernel_files.HDF5)
+    (tmp_path / "a.mat").write_bytes(matlab.HDF5)
     monkeypatch.setitem(sys.modules, "h5py", None)
     assert "pip install 'blurbench[formats]'" in complaint(tmp_path / "a.mat")
     with pytest.raises(UserError, match="formats"):
         write_kernels(tmp_path / "b.mat", kernels(), "umsn")
+
+
+def test_damaged_matlab_files_kill_nothing(tmp_path):
+    savemat(tmp_path / "a.mat", {"kernels": ARROW})
+    whole = (tmp_path / "a.mat").read_bytes()
+    for seed in range(30, 60):  # SciPy 1.17 crashes on number 36
+        random = np.random.default_rng(seed)
+        data = bytearray(whole)
+        for _ in range(random.integers(1, 4)):
+            data[random.integers(124, len(data))] = random.integers(256)
+        (tmp_path / "a.mat").write_bytes(data)
+        try:
+            read_kernels(tmp_path / "a.mat")
+        except UserError as error:
+            assert str(error).startswith(str(tmp_path))  # noqa: PT017
 
 
 def test_a_folder_is_read_in_natural_order(tmp_path):

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import pickle
 from collections import defaultdict
 from pathlib import Path
@@ -7,13 +8,15 @@ import cv2
 import numpy as np
 import pytest
 import tiny_data
+from crash import crash
 
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.splits import choose, list_tasks
 from blurbench.errors import UserError
 from blurbench.images import BadImage
-from blurbench.sources.frames import Video
+from blurbench.sources import video
 from blurbench.sources.open import open_for
+from blurbench.sources.video import Video
 
 BLUR = {"family": "frame_average", "frames": [3, 5]}
 RECIPE = tiny_data.flow_recipe(blur=BLUR, crop={}, images={})
@@ -138,21 +141,50 @@ def test_windows_of_videos_are_exact_in_any_order(tmp_path, name, codec):
 
 def test_video_in_order_decodes_every_frame_once(tmp_path, monkeypatch):
     frames = write_video(tmp_path / "a.avi", 20, "FFV1")
-    video = Video(tmp_path / "a.avi")
+    clip = Video(tmp_path / "a.avi")
     rewound = []
-    monkeypatch.setattr(video, "_rewind", lambda: rewound.append(1))
+    monkeypatch.setattr(clip, "_rewind", lambda: rewound.append(1))
     for start, count in ((0, 5), (2, 5), (4, 3), (7, 4), (12, 8)):
-        window = video.window(start, count)
+        window = clip.window(start, count)
         np.testing.assert_array_equal(np.stack(window), np.stack(frames[start : start + count]))
     assert rewound == []
 
 
 def test_windows_of_other_lengths_are_exact_too(tmp_path):
     frames = write_video(tmp_path / "a.avi", 20, "FFV1")
-    video = Video(tmp_path / "a.avi")
+    clip = Video(tmp_path / "a.avi")
     for start, count in ((0, 12), (2, 3), (3, 6), (18, 5)):
-        window = video.window(start, count)
+        window = clip.window(start, count)
         np.testing.assert_array_equal(np.stack(window), np.stack(frames[start : start + count]))
+
+
+def test_a_long_video_takes_several_turns(tmp_path):
+    frames = write_video(tmp_path / "a.avi", 20, "FFV1")
+    clip = Video(tmp_path / "a.avi")
+    turns = [clip.count(seconds=0) for _ in range(21)]
+    assert turns == [None] * 20 + [20]
+    turns = [clip.window(3, 4, seconds=0) for _ in range(7)]
+    assert turns[:6] == [None] * 6
+    np.testing.assert_array_equal(turns[6], frames[3:7])
+
+
+def test_a_video_that_kills_its_reader_is_one_line(tmp_path, monkeypatch):
+    write_video(tmp_path / "a.avi", 5, "FFV1")
+    (item,) = open_for(RECIPE, str(tmp_path)).items
+    monkeypatch.setattr(video, "_window", crash)
+    with pytest.raises(BadImage, match=r"^a\.avi/000002: reading it crashed \(SIGABRT\)"):
+        item.load()
+    monkeypatch.setattr(video, "_count", crash)
+    (item,) = open_for(RECIPE, str(tmp_path)).items
+    with pytest.raises(BadImage, match=r"^a\.avi: reading it crashed \(SIGABRT\)"):
+        item.load()
+
+
+def test_a_pipe_is_no_video(tmp_path):
+    os.mkfifo(tmp_path / "a.avi")
+    (item,) = open_for(RECIPE, str(tmp_path)).items
+    with pytest.raises(BadImage, match=r"a\.avi: is a pipe"):
+        item.load()
 
 
 def test_videos_that_cannot_be_used_fail_when_loaded(tmp_path, capfd):

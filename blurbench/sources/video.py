@@ -1,0 +1,91 @@
+"""Videos read onwards, in the child process of guarded.py: FFmpeg may crash on a damaged one."""
+
+import os
+import time
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from blurbench.files import open_regular
+from blurbench.guarded import guarded
+
+# Silence: FFmpeg would tell a damaged file in several lines. It looks here at its first video.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+TURN_S = 5  # a call decodes so long; a long video takes several
+
+
+def count_frames(path: Path, name: str) -> int:
+    """How many frames can be read; UserError names what crashes or hangs.
+
+    Decodes all: the number of frames that a file states is an estimate of some containers.
+    """
+    with open_regular(path):  # a pipe would be waited for
+        pass
+    while (count := guarded(_count, str(path), name=name)) is None:
+        pass
+    return count
+
+
+def read_window(path: Path, start: int, count: int, name: str) -> list[np.ndarray]:
+    """`count` frames (H, W, 3) uint8 RGB from `start` on, or fewer where the video ends.
+
+    Fast when asked in order: then every frame is decoded once.
+    """
+    while (window := guarded(_window, str(path), start, count, name=name)) is None:
+        pass
+    return window
+
+
+class Video:
+    """A video read onwards, never by a seek: those go to the wrong frame in some files."""
+
+    def __init__(self, path: Path | str) -> None:
+        """A file that is no video has no frames."""
+        self._path = str(path)
+        self._rewind()
+
+    def _rewind(self) -> None:
+        self._capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG)
+        self._next = 0
+        self._kept: dict[int, np.ndarray] = {}
+
+    def count(self, seconds: float = TURN_S) -> int | None:
+        """Number of frames; None where `seconds` did not suffice: asked again it goes on."""
+        until = time.monotonic() + seconds
+        while self._capture.grab():
+            self._next += 1
+            if time.monotonic() > until:
+                return None
+        return self._next
+
+    def window(self, start: int, count: int, seconds: float = TURN_S) -> list[np.ndarray] | None:
+        """`read_window`; None as of `count`."""
+        until = time.monotonic() + seconds
+        wanted = range(start, start + count)
+        if not self._kept.keys() >= set(range(start, min(self._next, wanted.stop))):
+            self._rewind()
+        # Windows may overlap: what this one shares with the last is not decoded again.
+        self._kept = {index: self._kept[index] for index in wanted if index in self._kept}
+        while self._next < wanted.stop and self._capture.grab():
+            if self._next >= start:
+                bgr = self._capture.retrieve()[1]
+                self._kept[self._next] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+            self._next += 1
+            if self._next < wanted.stop and time.monotonic() > until:
+                return None
+        return list(self._kept.values())
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str) -> Video:
+    return Video(path)
+
+
+def _count(path: str) -> int | None:
+    return _opened(path).count()
+
+
+def _window(path: str, start: int, count: int) -> list[np.ndarray] | None:
+    return _opened(path).window(start, count)
