@@ -2,7 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-fast check published clean
+# Damaged files a reader of `make fuzz`; faults of `make faults`.
+N ?= 10000
+FAULTS ?= 200
+
+.PHONY: demo test test-fast faults fuzz check published clean
 
 demo: .venv/.installed
 	$(BIN)/blurbench demo
@@ -14,6 +18,15 @@ test: .venv/.installed
 # Every room in under three minutes, without the tests that are marked slow.
 test-fast: .venv/.installed
 	$(BIN)/pytest -m "not slow"
+
+# What `make test` has of tests/faults in short, and a quarter of an hour of chaos. Needs the right to mount.
+faults: .venv/.installed
+	BLURBENCH_FAULTS=1 $(BIN)/pytest tests/faults
+	$(BIN)/python tests/faults/chaos.py --faults $(FAULTS)
+
+# Half an hour on one core. What ends in a traceback or worse is left in the folder `fuzz-found`.
+fuzz: .venv/.installed
+	$(BIN)/python tests/fuzz/fuzz.py --each $(N) --found fuzz-found
 
 check: .venv/.installed
 	$(BIN)/ruff check .

@@ -1,0 +1,133 @@
+"""Every command that writes, on a disk that is full, nearly full, or read-only.
+
+    unshare -rm python tests/faults/disk.py counts.json [full "a page left" "nearly full" read-only]
+
+In one process, for most of a command's time is its imports. Each is run on the bad disk, and again
+on the mended one.
+"""
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).parent
+for place in (HERE.parent / "helpers", HERE.parents[1] / "kernels", HERE.parents[1]):
+    sys.path.insert(0, str(place))
+
+import reader_examples  # noqa: E402
+import tiny_data  # noqa: E402
+from small_results import write_data_set, write_result  # noqa: E402
+
+from blurbench.__main__ import run  # noqa: E402
+
+MEGABYTES = 24
+# What is left of the disk, bytes: none; some files fit; pictures fit, and weights do not.
+LEFT = {"full": 0, "a page left": 4096, "nearly full": 40_960}
+READ_ONLY = "read-only"
+SET = ("widths=[4,8]", "blocks=[1,1]", "crop_size=16", "batch_size=2", "precision=fp32")
+
+
+def commands(given: Path, out: Path) -> dict[str, list[str]]:
+    """The command lines, on the files in `given`."""
+    data, test, result = (str(given / name) for name in ("train", "test", "result"))
+    checkpoint = ["--checkpoint", str(given / "run"), "--device", "cpu"]
+    settings = [word for each in SET for word in ("--set", each)]
+    recipe = [str(given / "recipe.toml"), "--source", str(given / "photos")]
+    train = ["train", "--model", "unet", "--preset", "tiny", "--steps", "4", "--device", "cpu"]
+    return {
+        "synthesize": ["synthesize", *recipe, "--out", str(out)],
+        "train": [*train, "--resume", "--data", data, "--out", str(out), *settings],
+        "evaluate": ["evaluate", "--data", test, "--out", str(out), "--identity"],
+        "leaderboard": ["leaderboard", result, "--out", str(out)],
+        "deblur": ["deblur", str(given / "photos"), "--out", str(out), *checkpoint],
+        **{
+            f"export {kind}": ["export", test, "--to", kind, "--out", str(out)]
+            for kind in ("webdataset", "lmdb", "basicsr")
+        },
+        "kernels": ["kernels", "preview", recipe[0], "--out", f"{out}.png"],
+    }
+
+
+def prepare(given: Path) -> None:
+    """What the commands read: never on the bad disk."""
+    tiny_data.write_photos(given / "photos", 4)
+    write_data_set(given / "train", 6, "train")
+    write_data_set(given / "test", 6)
+    write_result(given / "result", "unet", {"a": 30.0, "b": 31.5})
+    (given / "recipe.toml").write_bytes(reader_examples.toml(tiny_data.FLOW))
+    for name, data in reader_examples.run().items():
+        path = given / "run" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+@contextmanager
+def own_disk(disk: Path) -> Iterator[None]:
+    """A file system of its own."""
+    mount("-t", "tmpfs", "-o", f"size={MEGABYTES}m", "disk", str(disk))
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@contextmanager
+def filled(disk: Path, left: int) -> Iterator[None]:
+    """The disk, with so many bytes left."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    with filler.open("r+b") as file:
+        file.truncate(filler.stat().st_size - left)
+    yield
+    filler.unlink()
+
+
+@contextmanager
+def read_only(disk: Path) -> Iterator[None]:
+    """The disk, on which nobody may write."""
+    mount("-o", "remount,ro", str(disk))
+    yield
+    mount("-o", "remount,rw", str(disk))
+
+
+def mount(*words: str) -> None:
+    """`mount`, which has to work."""
+    subprocess.run(["mount", *words], check=True)
+
+
+def told(line: list[str]) -> dict:
+    """The exit code of a command line, and what it said on standard error."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        code = run(line)
+    words = said.getvalue().replace("\r", "\n").splitlines()
+    return {"code": code, "said": [each for each in words if each.startswith("blurbench: ")]}
+
+
+def main() -> None:
+    """See the top of the file."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        given, disk = Path(folder, "given"), Path(folder, "disk")
+        disk.mkdir()
+        prepare(given)
+        for how in sys.argv[2:] or (*LEFT, READ_ONLY):
+            for name in commands(given, disk):
+                with own_disk(disk):
+                    line = commands(given, disk / "out")[name]
+                    with read_only(disk) if how == READ_ONLY else filled(disk, LEFT[how]):
+                        first = told(line)
+                    found[f"{name}, {how}"] = {"bad": first, "mended": told(line)}
+    Path(sys.argv[1]).write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
