@@ -7,6 +7,7 @@ from typing import Any
 
 from blurbench.errors import UserError
 from blurbench.files import write_text
+from blurbench.locks import locked
 from blurbench.ranking.boards import Board, Entry, make_boards
 from blurbench.ranking.csv_files import csv_text
 from blurbench.ranking.page import pictures
@@ -49,6 +50,12 @@ def leaderboard(
     if compare and compare[0] == compare[1]:
         raise UserError(f"--compare {compare[0]} {compare[1]}: name two different models")
     boards = make_boards(results)
+    # Another one here at the same time would remove the pictures of this one.
+    with locked(out):
+        return _write(boards, out, compare)
+
+
+def _write(boards: list[Board], out: Path, compare: tuple[str, str] | None) -> Leaderboard:
     duels = [duel(board, compare, out) for board in boards]
     if compare and not any(duels):
         raise UserError(f"no board has both {compare[0]!r} and {compare[1]!r}")

@@ -9,6 +9,7 @@ from blurbench.metrics import PLUG_INS, PROTOCOLS, find_metric, known
 from blurbench.ranking.statistics import Estimate
 from blurbench.scoring.result_folder import (
     FAILURES,
+    MEND,
     PICTURES,
     SUMMARY,
     ResultSummary,
@@ -16,6 +17,7 @@ from blurbench.scoring.result_folder import (
     read_pictures,
     read_summary,
 )
+from blurbench.words import counted
 
 BASELINE = "identity"
 
@@ -101,8 +103,13 @@ def read_result(folder: Path) -> Result:
         _find(metric, summary.plugins.get(metric), folder)
     scores: dict[str, dict[str, float]] = {metric: {} for metric in summary.metrics}
     result = Result(folder, summary, scores, unranked=str(summary.leaks or ""))
+    lines = 0
     for where, picture in read_pictures(folder):
         _take(result, picture, where)
+        lines += 1
+    if summary.format and lines != summary.images:
+        told = f"{SUMMARY} has {counted(summary.images, 'picture')}, {PICTURES} {lines}"
+        raise UserError(f"{folder}: {told}; {MEND}")
     if not result.images:
         raise UserError(f"{folder}: every picture was skipped; see its {FAILURES}")
     sort_scores(result.scores)

@@ -8,17 +8,35 @@ from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError
 from blurbench.files import read_json, write_json
 from blurbench.inference.captions import describe, input_of
+from blurbench.locks import locked
 from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
 from blurbench.runs.load import load_run
 from blurbench.runs.trained import TrainedModel
+from blurbench.schemas import read_as
 from blurbench.scoring.leaks import find_leaks, tell_leaks
-from blurbench.scoring.result_folder import CaptionSummary, ScoredData, write_summary
+from blurbench.scoring.result_folder import (
+    CaptionSummary,
+    JsonObject,
+    ScoredData,
+    write_summary,
+)
+from blurbench.seals import refuse_broken, sealed
 from blurbench.stores.folder import Folder
 
 SENTENCES = "captions.json"
 CAPTIONS = Claim("captions", (SENTENCES,))
+MEND = "delete it and evaluate again"
 PROTOCOL = "coco-captions"  # COCO's scores of sentences; no protocol of pictures
+
+
+class Sentences(JsonObject):
+    """captions.json."""
+
+    model: str
+    weights: str
+    data: ScoredData
+    captions: dict[str, str]  # by picture
 
 
 def caption_split(
@@ -38,20 +56,22 @@ def caption_split(
         raise UserError(f"{run}: {loaded.name} writes no captions")
     data = ScoredData(recipe=pairs.recipe_name, split=pairs.split, digest=pairs.digest)
     head = {"model": name, "weights": loaded.provenance["weights"], "data": data.written()}
-    sentences = _sentences(pairs, loaded, folder, head, references)
-    found = score(references, sentences)
-    summary = CaptionSummary(
-        **head,
-        protocol=PROTOCOL,
-        images=found.images,
-        means={key.lower(): value for key, value in found.scores.items()},
-        missing={key.lower(): why for key, why in found.missing.items()},
-        tokenizer=found.tokenizer,
-        leaks=find_leaks([row for row in pairs.rows if row["id"] in references], run),
-    )
-    write_summary(folder, summary)
+    leaks = find_leaks([row for row in pairs.rows if row["id"] in references], run)
+    CAPTIONS.find(Folder(folder))  # before the lock, which leaves a file behind
+    with locked(folder):
+        found = score(references, _sentences(pairs, loaded, folder, head, references))
+        summary = CaptionSummary(
+            **head,
+            protocol=PROTOCOL,
+            images=found.images,
+            means={key.lower(): value for key, value in found.scores.items()},
+            missing={key.lower(): why for key, why in found.missing.items()},
+            tokenizer=found.tokenizer,
+            leaks=leaks,
+        )
+        write_summary(folder, summary)
     told = [f"{key} {value:.3f}" for key, value in summary.means.items() if value is not None]
-    line = f"{name}: {', '.join(told)} over {found.images} pictures ({folder})"
+    line = f"{name}: {', '.join(told)} over {summary.images} pictures ({folder})"
     return "\n".join([line, *tell_leaks(summary)])
 
 
@@ -65,12 +85,13 @@ def _sentences(
     """By picture, as captions.json has them, or else written into it."""
     store = Folder(folder)
     if CAPTIONS.find(store):
-        there = read_json(folder / SENTENCES)
-        CAPTIONS.refuse_other(store, changed(there, head))
-        sentences: dict[str, str] = there["captions"]
-        return sentences
+        path = folder / SENTENCES
+        there = read_as(Sentences, path, MEND)
+        refuse_broken(read_json(path), str(path), MEND)
+        CAPTIONS.refuse_other(store, changed(there.written(), head))
+        return there.captions
     written = write_captions(pairs, loaded, references)
-    write_json(folder / SENTENCES, head | {"captions": written})
+    write_json(folder / SENTENCES, sealed(head | {"captions": written}))
     return written
 
 

@@ -11,17 +11,31 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from blurbench.errors import UserError
-from blurbench.files import inside, jsonl_line, write_bytes, write_json, write_jsonl
+from blurbench.files import (
+    inside,
+    jsonl_line,
+    load_json,
+    open_regular,
+    read_regular,
+    write_bytes,
+    write_json,
+    write_jsonl,
+    writing,
+)
 from blurbench.images import encode
+from blurbench.progress import tell
 from blurbench.schemas import parse_as
+from blurbench.seals import SEAL, refuse_broken, sealed
 from blurbench.words import counted
 
 FORMAT: Literal["blurbench result 2"] = "blurbench result 2"
 SUMMARY, PICTURES, FAILURES = "summary.json", "results.jsonl", "failures.jsonl"
 MEND = "make it again with `blurbench evaluate`"
+# Evaluating goes on in a folder whose summary can be read, and in none where it cannot.
+CHANGED = "make it again in another folder, or give its scores as a CSV"
 KEPT = 8  # pictures that every model keeps as samples
 LARGEST = 1e100  # of a score: far from where sums of squares leave the floats
 # A result made with another one of these is another result.
@@ -199,10 +213,10 @@ def read_pictures(folder: Path) -> Iterator[tuple[str, ScoredPicture]]:
     """The lines of results.jsonl, each with what to call it in messages; UserError as above."""
     path = folder / PICTURES
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for number, line in enumerate(file, start=1):
                 where = f"{path}: line {number}"
-                yield where, parse(ScoredPicture, line, where)
+                yield where, _picture(line, path, where)
     except FileNotFoundError:
         raise UserError(f"{folder}: holds no {PICTURES}; {MEND}") from None
 
@@ -210,17 +224,17 @@ def read_pictures(folder: Path) -> Iterator[tuple[str, ScoredPicture]]:
 def read_begun(folder: Path, metrics: Sequence[str]) -> dict[str, ScoredPicture]:
     """The pictures that are scored already, by id; a crash may have torn the last line.
 
-    A line without all of the metrics is left out. UserError where another line is torn.
+    A line without all of the metrics is left out; so is, told, a damaged one: its picture is
+    scored again.
     """
     path, found = folder / PICTURES, {}
-    text = path.read_bytes() if path.exists() else b""
+    text = read_regular(path) if path.exists() else b""
     # Without what follows the last line break: a write that was cut short.
-    for line in text[: text.rfind(b"\n") + 1].splitlines():
+    for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
         try:
-            picture = ScoredPicture.model_validate_json(line)
-        except ValidationError as error:
-            if _is_torn(error):
-                raise UserError(f"{path}: damaged; delete its folder and evaluate again") from None
+            picture = _picture(line, path, f"{path}: line {number}")
+        except UserError as error:
+            tell(f"{str(error).removesuffix(f'; {MEND}')}; its picture is scored again")
         else:
             if set(metrics) <= picture.metrics.keys():
                 found[picture.id] = picture
@@ -234,12 +248,12 @@ def parse(kind: type[Kind], text: bytes, where: str) -> Kind:
 
 def write_summary(folder: Path, summary: Measured) -> None:
     """Whole or not at all, with the format that this version writes."""
-    write_json(folder / SUMMARY, {"format": FORMAT, **summary.written()})
+    write_json(folder / SUMMARY, sealed({"format": FORMAT, **summary.written()}))
 
 
 def write_pictures(folder: Path, pictures: Iterable[ScoredPicture]) -> None:
     """All of results.jsonl, whole or not at all."""
-    write_jsonl(folder / PICTURES, (picture.written() for picture in pictures))
+    write_jsonl(folder / PICTURES, (sealed(picture.written()) for picture in pictures))
 
 
 def write_failures(folder: Path, skipped: Iterable[Skipped]) -> None:
@@ -250,10 +264,11 @@ def write_failures(folder: Path, skipped: Iterable[Skipped]) -> None:
 @contextmanager
 def appending(folder: Path) -> Iterator[Callable[[ScoredPicture], None]]:
     """A function that adds a line to results.jsonl: an interruption loses no picture before it."""
-    with (folder / PICTURES).open("ab") as file:
+    path = folder / PICTURES
+    with writing(path), path.open("ab") as file:
 
         def append(picture: ScoredPicture) -> None:
-            file.write(jsonl_line(picture.written()))
+            file.write(jsonl_line(sealed(picture.written())))
             # Handed to the system: a kill of this process loses no line.
             file.flush()
 
@@ -278,10 +293,16 @@ def write_samples(folder: Path, id: str, pictures: Mapping[str, np.ndarray]) -> 
 
 def _read(kind: type[Kind], path: Path) -> Kind:
     try:
-        return parse(kind, path.read_bytes(), str(path))
+        data = read_regular(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {MEND}") from None
+    found = parse(kind, data, str(path))
+    refuse_broken(load_json(data), str(path), CHANGED)
+    return found
 
 
-def _is_torn(error: ValidationError) -> bool:
-    return error.errors()[0]["type"] == "json_invalid"
+def _picture(line: bytes, path: Path, where: str) -> ScoredPicture:
+    picture, document = parse(ScoredPicture, line, where), load_json(line)
+    # Lines without seals are told once, as their file.
+    refuse_broken(document, where if SEAL in document else str(path), MEND)
+    return picture

@@ -1,6 +1,7 @@
 """What a RESULT folder holds: written and read back, from 0.1.0 on, and whatever is wrong in it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blurbench.errors import UserError
-from blurbench.files import read_json
+from blurbench.files import read_json, read_jsonl
 from blurbench.ranking.report import leaderboard
 from blurbench.ranking.results import read_result
 from blurbench.scoring.evaluate import evaluate
@@ -17,6 +18,7 @@ from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import Identity
 from blurbench.scoring.result_folder import (
     FORMAT,
+    PICTURES,
     ResultSummary,
     ScoredPicture,
     parse,
@@ -26,6 +28,7 @@ from blurbench.scoring.result_folder import (
     write_pictures,
     write_summary,
 )
+from blurbench.seals import sealed
 
 OLD = Path(__file__).parents[1] / "golden" / "result-0.1.0"
 RESULTS = [OLD / name for name in ("identity", "unet-seed0", "unet-seed1")]
@@ -35,10 +38,13 @@ RESULTS = [OLD / name for name in ("identity", "unet-seed0", "unet-seed1")]
 def test_a_result_of_0_1_0_reads_whole_and_is_written_back_the_same(folder, tmp_path):
     summary, pictures = read_summary(folder), [picture for _, picture in read_pictures(folder)]
     write_pictures(tmp_path, pictures)
-    assert (tmp_path / "results.jsonl").read_bytes() == (folder / "results.jsonl").read_bytes()
+    for old, new in zip(
+        read_jsonl(folder / PICTURES), read_jsonl(tmp_path / PICTURES), strict=True
+    ):
+        assert list(new.items()) == list(sealed(old).items())
     write_summary(tmp_path, summary)
     old, new = (read_json(each / "summary.json") for each in (folder, tmp_path))
-    assert new == {"format": FORMAT, **old}
+    assert new == sealed({"format": FORMAT, **old})
 
 
 def test_results_of_0_1_0_make_the_leaderboard_that_0_1_0_made(tmp_path):
@@ -165,6 +171,104 @@ def test_whatever_stands_in_a_file_there_is_a_board_or_one_line(scratch, data):
         leaderboard([scratch], scratch / "out")
     except UserError as error:
         assert "\n" not in str(error)  # noqa: PT017
+
+
+@pytest.fixture(scope="module")
+def whole_result(data_set, tmp_path_factory):
+    out = tmp_path_factory.mktemp("results") / "identity"
+    evaluate(open_data(data_set), out, restore=Identity(), name="identity")
+    return out
+
+
+@pytest.fixture
+def copy(whole_result, tmp_path):
+    return shutil.copytree(whole_result, tmp_path / "copy")
+
+
+def edit(path, line, change):
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line] = change(lines[line])
+    path.write_bytes(b"".join(lines))
+
+
+EDITS = {
+    "a digit": lambda line: re.sub(rb'("psnr": \d+\.\d)(\d)', lambda m: m[1] + flip(m[2]), line),
+    "a name": lambda line: line.replace(b"crop-3", b"crop-7"),
+    "a label": lambda line: line.replace(b'"line"', b'"disk"'),
+    "a field gone": lambda line: re.sub(rb'"severity": [\d.]+, ', b"", line),
+    "the seal": lambda line: line[:-4] + flip(line[-4:-3]) + line[-3:],
+}
+
+
+def flip(digit):
+    return b"%d" % (int(digit, 16) ^ 1 if digit.isdigit() else 3)
+
+
+@pytest.mark.parametrize("change", EDITS.values(), ids=EDITS)
+def test_a_changed_line_is_refused_by_boards_and_scored_again(change, copy, data_set, capsys):
+    path = copy / PICTURES
+    before = path.read_bytes()
+    edit(path, 3, change)
+    assert path.read_bytes() != before
+    told = f"{path}: line 4: was changed since it was written"
+    with pytest.raises(UserError, match=rf"{re.escape(told)}; make it again with"):
+        read_result(copy)
+    evaluate(open_data(data_set), copy, restore=Identity(), name="identity")
+    assert f"{told}; its picture is scored again" in capsys.readouterr().err
+    assert scores(path.read_bytes()) == scores(before)
+    read_result(copy)
+
+
+def scores(data):
+    return [(row["id"], row["metrics"]) for row in map(json.loads, data.splitlines())]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace('"complete": true', '"complete": true, "tiles": {}'),
+        lambda text: text.replace('"images": 10', '"images": 9', 1),
+        lambda text: text.replace('"processor": ', '"process": '),
+        lambda text: text.replace(": [", ": [ ") + " ",
+    ],
+)
+def test_a_changed_summary_is_refused(change, copy, data_set):
+    path = copy / "summary.json"
+    text = path.read_text()
+    path.write_text(change(text))
+    assert path.read_text() != text
+    if json.loads(text) == json.loads(path.read_text()):
+        read_result(copy)  # other blanks are no other result
+        return
+    told = "was changed since it was written; make it again in another folder, or give"
+    for read in (
+        lambda: read_result(copy),
+        lambda: evaluate(open_data(data_set), copy, restore=Identity(), name="identity"),
+    ):
+        with pytest.raises(UserError, match=told):
+            read()
+
+
+def test_a_line_that_is_gone_or_there_twice_is_told(copy):
+    path = copy / PICTURES
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(UserError, match=r"json has 10 pictures, results\.jsonl 9; make it"):
+        read_result(copy)
+    path.write_bytes(b"".join([*lines, lines[0]]))
+    with pytest.raises(UserError, match="is there twice"):
+        read_result(copy)
+
+
+def test_what_has_no_seals_is_told_once_to_be_unchecked(tmp_path, capsys):
+    old = shutil.copytree(OLD / "identity", tmp_path / "old")
+    for _ in range(2):
+        read_result(old)
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        f"{old / name}: written before there were checks: unchecked"
+        for name in ("summary.json", PICTURES)
+    ]
 
 
 def test_a_sample_lies_inside_its_result(tmp_path):

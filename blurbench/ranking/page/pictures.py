@@ -34,7 +34,7 @@ def viewer(board: Board, out: Path) -> dict[str, Any]:
     side = next(side for most, side in LARGEST_SIDES if len(models) <= most)
     samples, roles = [], set()
     for name in sample_ids(board.entries):
-        shared = {role: _first(board.entries, name, role) for role in ROLES}
+        shared = {role: first_picture(board.entries, name, role) for role in ROLES}
         sources = [*shared.values(), *(picture_file(entry, name) for entry in models)]
         pictures = [_copy(source, side, out) for source in sources]
         notes = [_note(baseline, name), "reference", *(_note(entry, name) for entry in models)]
@@ -57,10 +57,10 @@ def close_up(first: Entry, second: Entry, name: str, out: Path) -> list[tuple[st
     """Label and picture of blur, two models and sharp, where the first gains most on the second."""
     one, other = label(first), label(second)
     sources = {
-        "blurred": _first([first, second], name, "blur"),
+        "blurred": first_picture([first, second], name, "blur"),
         one: picture_file(first, name),
         other: picture_file(second, name),
-        "sharp": _first([first, second], name, "sharp"),
+        "sharp": first_picture([first, second], name, "sharp"),
     }
     images = {source: read_image(file) for source, file in sources.items() if file}
     place = _where_first_gains(images[one], images[other], images.get("sharp"))
@@ -122,7 +122,7 @@ def remove_unused(out: Path, names: set[str]) -> None:
             path.unlink()
 
 
-def _first(entries: Sequence[Entry], name: str, role: str) -> Path | None:
+def first_picture(entries: Sequence[Entry], name: str, role: str) -> Path | None:
     """The picture from the first model that kept it: all keep the same blur and sharp."""
     found = (picture_file(entry, name, role) for entry in entries)
     return next((picture for picture in found if picture), None)
@@ -140,7 +140,7 @@ def _copy(source: Path | None, side: int, out: Path) -> str | None:
 def _write(image: np.ndarray, out: Path) -> str:
     data = encode(np.ascontiguousarray(image), ".webp")
     target = out / FOLDER / f"{sha256(data)[:20]}.webp"
-    if not target.exists():
+    if not target.is_file() or target.read_bytes() != data:
         write_bytes(target, data)
     return target.name
 

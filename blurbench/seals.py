@@ -1,0 +1,36 @@
+"""What a document says of itself: a part of its SHA-256, which tells any change since."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from blurbench.errors import UserError
+from blurbench.progress import tell_once
+
+SEAL = "check"  # the field; its value is of all the others
+DIGITS = 16  # of 64: no accident gives the same ones
+
+
+def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with its seal as the last field; it must be what JSON gives back."""
+    rest = {key: value for key, value in document.items() if key != SEAL}
+    return {**rest, SEAL: _seal(rest)}
+
+
+def refuse_broken(document: Any, where: str, mend: str) -> None:
+    """UserError where a document was changed since it was sealed.
+
+    One without a seal, by an earlier version, is told once to be unchecked.
+    """
+    if not isinstance(document, dict):
+        raise UserError(f"{where}: is no object; {mend}")
+    if SEAL not in document:
+        tell_once(f"{where}: written before there were checks: unchecked")
+    elif sealed(document)[SEAL] != document[SEAL]:
+        raise UserError(f"{where}: was changed since it was written; {mend}")
+
+
+def _seal(rest: dict[str, Any]) -> str:
+    text = json.dumps(rest, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
