@@ -111,9 +111,11 @@ def test_a_running_scheduler_is_used():
 
 
 INTERRUPTED = """
-import sys, engine_jobs
+import signal, sys, engine_jobs
 from blurbench.engine import Workers, run_shards
 if __name__ == "__main__":
+    # What a script starts in its background inherits SIGINT as ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         for done in run_shards(engine_jobs.doze, range(1000), Workers(2)):
             print("going", flush=True)

@@ -37,7 +37,7 @@ REPLICAS = 25
 MOST_TWICE = 5.0  # per cent
 WORKERS = 3
 OK, SOME_FAILED, BAD, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-LAST_WORDS = 400  # characters of what a command said last
+LAST_WORDS = 4000  # characters of what a command said last
 
 
 class Chaos:

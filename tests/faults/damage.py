@@ -119,9 +119,10 @@ def when_finished(chaos: "Chaos") -> str:
 
 
 def damage_finished(chaos: "Chaos") -> None:
-    """Some pictures."""
-    pictures = sorted(chaos.out.glob("*/*/*.png"))
-    for path in chaos.chance.sample([p for p in pictures if p.parts[-3] in SPLITS], A_ROUND):
+    """Some pictures, of pairs of their own."""
+    folder = chaos.chance.choice(("blur", "sharp"))
+    pictures = sorted(path for split in SPLITS for path in (chaos.out / split / folder).iterdir())
+    for path in chaos.chance.sample(pictures, A_ROUND):
         kind = chaos.chance.choice([*ALL])
         ALL[kind](path, chaos.chance)
         chaos.faults[f"finished picture {kind}"] += 1
