@@ -1,12 +1,14 @@
 """Distances between deep features: the VGG-Face distance of UMSN (IEEE TIP 2020), table IV."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from blurbench.errors import UserError, reason
+from blurbench.files import read_regular
 from blurbench.metrics.levels import rounded
 from blurbench.metrics.protocols import Protocol
 
@@ -96,7 +98,11 @@ def vgg_face(path: Path) -> Features:
     from torchvision.models.vgg import cfgs, make_layers
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(BytesIO(read_regular(path)), map_location="cpu", weights_only=True)
+        if not all(
+            value.is_floating_point() and value.isfinite().all() for value in state.values()
+        ):
+            raise ValueError("they are no finite numbers")
         kernels = [value for value in state.values() if value.ndim == 4]
         biases = [value for name, value in state.items() if name.endswith("bias")][: len(kernels)]
         layers = make_layers(cfgs["D"])
@@ -104,6 +110,8 @@ def vgg_face(path: Path) -> Features:
         with torch.no_grad():
             for layer, kernel, bias in zip(wanted, kernels, biases, strict=True):
                 layer.load_state_dict({"weight": kernel, "bias": bias})
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(f"{path}: not the weights of a VGG16 ({reason(error)})") from None
     mean = torch.tensor(VGG_FACE_MEAN).view(3, 1, 1)

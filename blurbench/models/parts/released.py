@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from pkgutil import resolve_name
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from blurbench.errors import UserError
-from blurbench.files import sha256
+from blurbench.files import read_regular, sha256
 from blurbench.models.base import Model
 from blurbench.models.parts.weights import differences, load_tensors
 
@@ -53,6 +54,7 @@ READERS: dict[str, str] = {
     ".json": "blurbench.models.maxim.released:read_graph",
     ".npz": "blurbench.models.maxim.released:read_flax",
 }
+DEEPEST = 8  # of dictionaries in each other: one may hold itself
 SHARDS = "blurbench.models.maxim.released:graph_shards"  # that a .json names
 
 
@@ -97,8 +99,11 @@ def read_checkpoint(source: Mapping[str, Any] | str | Path) -> Mapping[str, Any]
         tensors: dict[str, Tensor] = resolve_name(READERS[path.suffix])(path)
         return tensors
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except (FileNotFoundError, IsADirectoryError):
+        data = BytesIO(read_regular(path))
+        held = torch.load(data, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
+    except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except Exception as error:  # of bytes that are no checkpoint, torch.load raises anything
         reason = str(error).split(". ")[0].splitlines()
@@ -114,7 +119,7 @@ def read_checkpoint(source: Mapping[str, Any] | str | Path) -> Mapping[str, Any]
 def fingerprint(path: Path) -> str:
     """SHA-256 of a file of weights, and of the files of numbers that it names."""
     files = [path, *(resolve_name(SHARDS)(path) if path.suffix == ".json" else [])]
-    return sha256(b"".join(file.read_bytes() for file in files))
+    return sha256(b"".join(map(read_regular, files)))
 
 
 def best_fit(
@@ -137,19 +142,21 @@ def best_fit(
     return network, tensors
 
 
-def state_dicts(held: Mapping[Any, Any]) -> Iterator[dict[str, Tensor]]:
+def state_dicts(held: Mapping[Any, Any], depth: int = DEEPEST) -> Iterator[dict[str, Tensor]]:
     """The tensors of a checkpoint and of all that it nests; also without their common prefixes."""
-    tensors = {key: value for key, value in held.items() if torch.is_tensor(value)}
+    tensors = {
+        key: value for key, value in held.items() if isinstance(key, str) and torch.is_tensor(value)
+    }
     while tensors:
         yield tensors
-        heads = {str(key).partition(".")[0] for key in tensors}
-        if len(heads) > 1 or not all("." in str(key) for key in tensors):
+        heads = {key.partition(".")[0] for key in tensors}
+        if len(heads) > 1 or not all("." in key for key in tensors):
             break
         tensors = {key.partition(".")[2]: value for key, value in tensors.items()}
     # Averaged weights first: of equals, the first is taken.
     for key in sorted(held, key=lambda key: "ema" not in str(key)):
-        if isinstance(held[key], Mapping):
-            yield from state_dicts(held[key])
+        if isinstance(held[key], Mapping) and depth:
+            yield from state_dicts(held[key], depth - 1)
 
 
 def without_old_statistics(network: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

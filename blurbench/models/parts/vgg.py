@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from blurbench.errors import UserError, reason
+from blurbench.errors import UserError
+from blurbench.models.parts.released import read_checkpoint, state_dicts
+from blurbench.models.parts.weights import differences
 
 # ImageNet statistics of RGB in [0, 1], which torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -102,15 +104,11 @@ def load_vgg(weights: str, vgg: Vgg) -> nn.Sequential:
             f"perceptual_weights={weights}: {path} is missing; put torchvision's {vgg.file}"
             " there, or opt in to untrained features with --set perceptual_weights=random"
         )
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        features.load_state_dict(
-            {k.removeprefix("features."): v for k, v in state.items() if "classifier" not in k}
-        )
-    except Exception as error:
-        raise UserError(
-            f"{path}: not {vgg.title} weights of torchvision ({reason(error)})"
-        ) from None
+    whole = next(state_dicts(read_checkpoint(path)), {})
+    found = {k.removeprefix("features."): v for k, v in whole.items() if "classifier" not in k}
+    if told := differences(features.state_dict(), found):
+        raise UserError(f"{path}: not {vgg.title} weights of torchvision: {told}")
+    features.load_state_dict(found)
     return features
 
 

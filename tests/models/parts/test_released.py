@@ -200,8 +200,29 @@ def test_other_mistakes_are_one_line(tmp_path: Path):
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(UserError, match="holds no state dict but a list"):
         convert(NAME, tmp_path / "list.pth")
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="is a folder"):
         convert(NAME, tmp_path)
+
+
+def test_a_dictionary_that_holds_itself_ends(tmp_path: Path):
+    endless: dict[Any, Any] = {1.5: torch.ones(1)}
+    endless["again"] = endless
+    torch.save(endless, tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r"no tensors in it, but 1\.5, again"):
+        convert(NAME, tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (torch.full((16,), float("nan")), r"NaN or infinite numbers \(conv1.bias\)"),
+        (torch.zeros(16, dtype=torch.int64), r"of another type \(conv1.bias int64 for float32\)"),
+    ],
+)
+def test_what_is_no_number_is_told(tmp_path: Path, weights, changed, told):
+    torch.save(weights | {"conv1.bias": changed}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match=told):
+        convert(NAME, tmp_path / "w.pth")
 
 
 def test_training_starts_from_a_released_file(tmp_path: Path):
