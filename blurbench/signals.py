@@ -41,15 +41,22 @@ class StopRequest:
 
 @contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Turn the first SIGINT or SIGTERM into a request; the second acts at once."""
+    """Turn SIGINT or SIGTERM into a request; a SIGINT after it acts at once.
+
+    A SIGINT that is ignored, as in the background of a script, stays so.
+    """
     request = StopRequest()
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        if request.asked:
+        # A batch system sends SIGTERM to every process, and torchrun hands it on once more.
+        if request.asked and number == signal.SIGINT:
             raise request.interruption()
-        request.asked = number
+        request.asked = request.asked or number
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        heard.append(signal.SIGINT)
+    previous = {number: signal.signal(number, ask) for number in heard}
     try:
         yield request
     finally:

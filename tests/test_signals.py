@@ -57,11 +57,21 @@ def test_threads_leave_signals_alone():
 @pytest.mark.parametrize(
     ("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
 )
-def test_a_request_waits_and_the_second_does_not(number, kind):
+def test_a_request_waits_and_a_ctrl_c_after_it_does_not(number, kind):
     with terminable(), stop_signals() as stop:
         assert not stop.asked
         send(number)
         assert stop.asked
         assert type(stop.interruption()) is kind
+        send(signal.SIGTERM)  # it comes to every process, from several sides
         with pytest.raises(kind):
-            send(number)
+            send(signal.SIGINT)
+
+
+def test_a_sigint_that_is_ignored_stays_so():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with stop_signals() as stop:
+        send(signal.SIGINT)
+        assert not stop.asked
+        send(signal.SIGTERM)
+        assert stop.asked

@@ -3,11 +3,16 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from blurbench.errors import UserError
-from blurbench.files import read_json, write_json
-from blurbench.out_folder import Claim
+from blurbench.files import parse_json, read_regular, write_json
+from blurbench.out_folder import Claim, refuse
+from blurbench.schemas import parse_as
+from blurbench.seals import refuse_broken, sealed
 from blurbench.stores.folder import Folder
 
 CONFIG, LOG, VOCABULARY = "config.json", "log.jsonl", "vocabulary.json"  # the last: of captioners
@@ -18,19 +23,28 @@ CHECKPOINTS, SAMPLES, TENSORBOARD = "checkpoints", "samples", "tensorboard"  # f
 # Where a package of weights for TF.js has its graph, which names the files of numbers beside it.
 GRAPHS = ("model.json", "models/model.json", "package/models/model.json")
 TABLES = ("config", "data")  # of config.json
+UNSEAL = 'take another copy of it, or delete its entry "check" if the change was meant'
+BRIEF = 16  # characters of a value in a refusal: some of a hash tell it
 SOURCES = "sources.txt.gz"  # what its weights have seen; before config.json, which has its hash
 CLAIM = Claim("a run", (CONFIG,), frozenset({SOURCES}))
+# An entry that nobody wrote is one whose name was damaged.
+closed = with_config(ConfigDict(extra="forbid"))
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Steps = Annotated[int, Field(gt=0, lt=2**53)]
 
 
+@closed
 class SourcesOfRun(TypedDict):
     """What config.json tells of sources.txt.gz."""
 
     sha256: str  # of its lines
-    train: int  # sharp sources that the run learnt from
-    val: int  # by which it chose its best weights alone
-    init: NotRequired[int | None]  # that the weights it began with learnt from; None: unknown
+    train: Count  # sharp sources that the run learnt from
+    val: Count  # by which it chose its best weights alone
+    init: NotRequired[Count | None]  # that the weights it began with learnt from; None: unknown
 
 
+@closed
 class PairsOfRun(TypedDict):
     """What a run was trained on."""
 
@@ -40,6 +54,7 @@ class PairsOfRun(TypedDict):
     sources: NotRequired[SourcesOfRun]
 
 
+@closed
 class MinutesOfRun(TypedDict):
     """How minutes were turned into steps, once, before the first."""
 
@@ -49,18 +64,19 @@ class MinutesOfRun(TypedDict):
     seconds_of_looks: float  # of all validations and sample pictures
 
 
+@closed
 class RunConfig(TypedDict):
     """What config.json holds: everything that decides a run's weights."""
 
     model: str
     preset: str
     config: dict[str, Any]  # all fields of the preset, with what --set changed
-    steps: int  # of all stages together
-    extended: NotRequired[list[int]]  # the totals that it had before, each finished or not
-    stopped: NotRequired[int]  # the step at which its patience ended it
+    steps: Steps  # of all stages together
+    extended: NotRequired[list[Steps]]  # the totals that it had before, each finished or not
+    stopped: NotRequired[Steps]  # the step at which its patience ended it
     minutes: NotRequired[MinutesOfRun]  # that its steps were reckoned from
-    seed: int
-    hold_out: NotRequired[float]  # share of the sources of train that judge it
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    hold_out: NotRequired[Share]  # share of the sources of train that judge it
     init: NotRequired[str | None]  # sha256 of the weights it began with
     data: PairsOfRun
     vocabulary: NotRequired[str]  # hash of a captioner's words
@@ -68,9 +84,10 @@ class RunConfig(TypedDict):
     # What follows began it; others may go on with it.
     processor: NotRequired[str]  # kind, as far as it decides how sums are rounded
     blurbench: NotRequired[str]  # version
+    check: NotRequired[str]  # its seal; 0.1.0 had none
 
 
-NO_PART = ("processor", "blurbench", "stopped")  # of what makes two runs the same
+NO_PART = ("processor", "blurbench", "stopped", "check")  # of what makes two runs the same
 
 
 def begun(folder: Path, resume: bool) -> RunConfig | None:
@@ -95,27 +112,37 @@ def start_run(
     defaults: of the fields of its preset, which count where an older version had no such field.
     """
     if old is None:
-        write_json(folder / CONFIG, config)
+        write_json(folder / CONFIG, sealed(config))
         return
     # Less is recorded in older ones.
     filled = {"config": {**defaults, **old["config"]}, "data": config["data"] | old["data"]}
-    CLAIM.refuse_other(Folder(folder), differing({**old, **filled}, config))
+    if told := differing({**old, **filled}, config):
+        refuse(Folder(folder), f"holds a run with {', '.join(told)}")
 
 
 def change_run(folder: Path, **changes: Any) -> None:
     """Write config.json anew with some other entries."""
-    write_json(folder / CONFIG, {**read_config(folder), **changes})
+    write_json(folder / CONFIG, sealed({**read_config(folder), **changes}))
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Names of the entries that two run configurations do not share, `seed` or `config.rate`.
+    """The entries that two run configurations do not share, such as "seed 0, not 1".
 
     Aside from what another may go on with.
     """
     # JSON has no tuples: compare what would be read back.
     flat_old, flat_new = (flat(json.loads(json.dumps(each))) for each in (old, new))
     names = [name for name in flat_old | flat_new if name not in NO_PART]
-    return [name for name in names if flat_old.get(name) != flat_new.get(name)]
+    return [
+        f"{name} {_brief(flat_old.get(name))}, not {_brief(flat_new.get(name))}"
+        for name in names
+        if flat_old.get(name) != flat_new.get(name)
+    ]
+
+
+def _brief(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}..."
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,11 +156,9 @@ def read_config(run: Path) -> RunConfig:
     path = run / CONFIG
     if not path.is_file():
         raise UserError(f"{run}: not a run of blurbench train (no {CONFIG})")
-    config: RunConfig = read_json(path)
-    whole = isinstance(config, dict) and RunConfig.__required_keys__ <= config.keys()
-    held: Mapping[str, Any] = config if whole else {}
-    if not whole or not all(isinstance(held[table], dict) for table in TABLES):
-        raise UserError(f"{path}: not written by blurbench train")
+    data = read_regular(path)
+    config = parse_as(RunConfig, data, f"{path}: not written by blurbench train")
+    refuse_broken(parse_json(data, str(path)), str(path), UNSEAL)
     return config
 
 

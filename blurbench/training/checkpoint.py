@@ -1,33 +1,67 @@
 """Checkpoints: everything that a run needs to go on bit for bit. No pickles."""
 
+import errno
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Annotated
 
+import torch
+from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from blurbench.errors import UserError
-from blurbench.files import read_json, sync, write_json
-from blurbench.models.parts.weights import load_tensors, load_weights, save_tensors
+from blurbench.errors import UserError, one_line
+from blurbench.files import parse_json, read_regular, sha256, sync, write_json, writing
+from blurbench.models.parts.weights import differences, load_tensors, save_tensors
+from blurbench.progress import tell
 from blurbench.runs.folder import CHECKPOINTS
+from blurbench.schemas import parse_as
+from blurbench.seals import refuse_broken, sealed
 
 KEEP = 2  # the one before, too, should the newest be damaged
 # The files of one, below RUN/checkpoints/STEP.
 MODEL, OPTIMISERS = "model.safetensors", "optimisers.safetensors"
 AVERAGED, PROGRESS = "averaged.safetensors", "progress.json"
+TENSORS = (MODEL, OPTIMISERS, AVERAGED)
 
 
 @dataclass
 class Progress:
     """Where a run stands. Random state is not in it: every draw is a function of seed and step."""
 
-    step: int = 0
-    best_step: int = 0
+    step: Annotated[int, Field(ge=0)] = 0
+    best_step: Annotated[int, Field(ge=0)] = 0
     best_metric: float | None = None
     blurred: float | None = None  # PSNR in dB of the validation split as it is
-    looks_since: int = 0  # validations since the best
+    looks_since: Annotated[int, Field(ge=0)] = 0  # validations since the best
     stopped: bool = False  # ended by its patience
+
+
+@dataclass
+class Stated(Progress):
+    """What progress.json holds; 0.1.0 stated no files, and had no seal."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    files: dict[str, str] = field(default_factory=dict)  # SHA-256 of each of the others
+    check: str | None = None  # its seal
+
+    def progress(self) -> Progress:
+        """Without the checksums."""
+        return Progress(**{each.name: getattr(self, each.name) for each in fields(Progress)})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was read, and is whole."""
+
+    folder: Path
+    progress: Progress
+    model: dict[str, Tensor]
+    averaged: dict[str, Tensor] | None
+    optimisers: dict[str, Tensor]
 
 
 def optimiser_tensors(optimisers: dict[str, Optimizer]) -> dict[str, Tensor]:
@@ -38,6 +72,21 @@ def optimiser_tensors(optimisers: dict[str, Optimizer]) -> dict[str, Tensor]:
         for index, state in optimiser.state_dict()["state"].items()
         for entry, value in state.items()
     }
+
+
+def check_optimisers(optimisers: dict[str, Optimizer], tensors: dict[str, Tensor]) -> None:
+    """UserError unless `restore_optimisers` may follow."""
+    held = {name.rpartition("/")[0] for name in tensors}
+    wanted: dict[str, Tensor] = {}
+    for update, optimiser in optimisers.items():
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        for place, parameter in enumerate(parameters):
+            # What no loss reached has no state.
+            if (name := f"{update}/{place}") in held:
+                wanted |= {f"{name}/exp_avg": parameter, f"{name}/exp_avg_sq": parameter}
+                wanted[f"{name}/step"] = torch.zeros(())
+    if told := differences(wanted, tensors):
+        raise UserError(f"{OPTIMISERS} is of another model or stage: {told}")
 
 
 def restore_optimisers(optimisers: dict[str, Optimizer], tensors: dict[str, Tensor]) -> None:
@@ -60,53 +109,109 @@ def save_checkpoint(
 ) -> None:
     """Write RUN/checkpoints/STEP whole or not at all, and keep the newest two."""
     final = run / CHECKPOINTS / f"{progress.step:09d}"
+    if final.is_dir():
+        return  # of the same run at the same step: there is nothing that it could lack
     temporary = final.with_suffix(".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    save_tensors(temporary / MODEL, model.state_dict())
-    save_tensors(temporary / OPTIMISERS, optimiser_tensors(optimisers))
-    if averaged is not None:
-        save_tensors(temporary / AVERAGED, averaged)
-    write_json(temporary / PROGRESS, asdict(progress))
-    # In this order the newest folder named by digits is whole, whenever this is killed.
-    sync(temporary)
-    shutil.rmtree(final, ignore_errors=True)
-    temporary.rename(final)
-    sync(final.parent)
+    try:
+        with writing(final, temporary):
+            _write(temporary, progress, model, averaged, optimisers)
+            # In this order the newest folder named by digits is whole, whenever this is killed.
+            sync(temporary)
+            temporary.rename(final)
+            sync(final.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)  # its room is wanted
+        raise
     for old in checkpoints(run)[:-KEEP]:
         shutil.rmtree(old)
 
 
-def checkpoints(run: Path) -> list[Path]:
-    """The whole checkpoints of a run, oldest first."""
-    return sorted(path for path in (run / CHECKPOINTS).glob("*") if path.name.isdigit())
-
-
-def load_checkpoint(folder: Path, model: nn.Module, averaged: dict[str, Tensor] | None) -> Progress:
-    """Fill the model and the averaged weights from checkpoint `folder`; gives where it stood."""
-    load_weights(model, folder / MODEL)
+def _write(
+    folder: Path,
+    progress: Progress,
+    model: nn.Module,
+    averaged: dict[str, Tensor] | None,
+    optimisers: dict[str, Optimizer],
+) -> None:
+    save_tensors(folder / MODEL, model.state_dict())
+    save_tensors(folder / OPTIMISERS, optimiser_tensors(optimisers))
     if averaged is not None:
-        for name, value in load_tensors(folder / AVERAGED).items():
-            averaged[name].copy_(value)
-    return load_progress(folder)
+        save_tensors(folder / AVERAGED, averaged)
+    files = {path.name: sha256(path.read_bytes()) for path in sorted(folder.iterdir())}
+    write_json(folder / PROGRESS, sealed({**asdict(progress), "files": files}))
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(path for path in (run / CHECKPOINTS).glob("*") if path.name.isdecimal())
 
 
 def load_progress(folder: Path) -> Progress:
-    """Where the run stood when checkpoint `folder` was written."""
-    try:
-        return Progress(**read_json(folder / PROGRESS))
-    except TypeError:
-        raise UserError(f"{folder}: written by another version of blurbench") from None
+    """Where the run stood when checkpoint `folder` was written; UserError where that is unclear."""
+    return _stated(folder).progress()
 
 
-def load_newest(run: Path, model: nn.Module, averaged: dict[str, Tensor] | None) -> Progress:
-    """`load_checkpoint` of the newest one; UserError tells what to do about a damaged one."""
-    newest = checkpoints(run)[-1]
-    try:
-        return load_checkpoint(newest, model, averaged)
-    except UserError as error:
-        raise UserError(f"{error}; delete {newest} to go on from the one before") from None
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Checkpoint `folder`; UserError where any of its files is damaged, missing, or another's."""
+    stated = _stated(folder)
+    for name, wanted in stated.files.items():
+        path = folder / name
+        if name not in TENSORS or not path.is_file() or sha256(read_regular(path)) != wanted:
+            raise UserError(f"{path}: damaged, or of another checkpoint")
+    has_average = (folder / AVERAGED).exists() or AVERAGED in stated.files
+    return Checkpoint(
+        folder,
+        stated.progress(),
+        load_tensors(folder / MODEL),
+        load_tensors(folder / AVERAGED) if has_average else None,
+        load_tensors(folder / OPTIMISERS),
+    )
 
 
-def load_optimisers(folder: Path, optimisers: dict[str, Optimizer]) -> None:
-    """Fill the optimisers of the stage that checkpoint `folder` stands in."""
-    restore_optimisers(optimisers, load_tensors(folder / OPTIMISERS))
+def _stated(folder: Path) -> Stated:
+    path = folder / PROGRESS
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    data = read_regular(path)
+    stated = parse_as(Stated, data, str(path))
+    refuse_broken(parse_json(data, str(path)), str(path), "take another copy of it")
+    if stated.check and not {MODEL, OPTIMISERS} <= stated.files.keys():
+        raise UserError(f"{path}: states no checksums of the files beside it")
+    if not stated.best_step <= stated.step == int(folder.name):
+        raise UserError(f"{path}: is of step {stated.step}, not of step {int(folder.name)}")
+    return stated
+
+
+def newest_whole(run: Path, check: Callable[[Checkpoint], None], first: bool) -> Checkpoint:
+    """The newest checkpoint of a run that is whole, and that `check` lets pass.
+
+    first: tell which ones are damaged, and set them aside. UserError where none is whole.
+    """
+    damaged: dict[Path, str] = {}
+    for folder in reversed(checkpoints(run)):
+        try:
+            found = read_checkpoint(folder)
+            check(found)
+        except (UserError, OSError) as error:
+            # A disk that cannot be read is damage; a folder of somebody else's is none.
+            if isinstance(error, OSError) and error.errno != errno.EIO:
+                raise
+            damaged[folder] = one_line(error, str(folder))
+            continue
+        if first:
+            for path, told in damaged.items():
+                _set_aside(path, told, found.progress.step)
+        return found
+    raise UserError(
+        f"{next(iter(damaged.values()))}; no other checkpoint of this run is whole: put one back"
+        f" from a copy, or delete {run / CHECKPOINTS} to train from the start"
+    )
+
+
+def _set_aside(path: Path, told: str, step: int) -> None:
+    """Move a damaged checkpoint out of the way of the one that will take its place."""
+    aside = path.with_suffix(".damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    tell(f"{told}; goes on from step {step} instead ({aside.name} is what was damaged)")

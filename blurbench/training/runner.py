@@ -15,18 +15,22 @@ from blurbench.datasets.pairs import Pairs
 from blurbench.errors import UserError
 from blurbench.models.base import Batch, Losses, Model, Stage, Update
 from blurbench.models.parts.recompute import compute_again
-from blurbench.models.parts.weights import save_tensors
+from blurbench.models.parts.weights import differences, not_finite, save_tensors
 from blurbench.progress import Advance, progress, tell
 from blurbench.runs.folder import BEST, LAST, SAMPLES
 from blurbench.signals import stop_signals
 from blurbench.training.averaging import evaluating, start_average, update_average
 from blurbench.training.batches import TrainingPairs, batches, cut, step_seed
 from blurbench.training.checkpoint import (
+    AVERAGED,
+    MODEL,
+    Checkpoint,
     Progress,
+    check_optimisers,
     checkpoints,
-    load_newest,
-    load_optimisers,
+    newest_whole,
     optimiser_tensors,
+    restore_optimisers,
     save_checkpoint,
 )
 from blurbench.training.log import RunLog
@@ -72,7 +76,7 @@ class Runner:
         self.set_up()
         begun = bool(checkpoints(self.folder))
         if begun:
-            self.at = load_newest(self.folder, self.model, self.averaged)
+            self._resume()
         if self.world.first:
             # Without a checkpoint all is written again, step 0 too.
             step = self.at.step if begun else -1
@@ -88,6 +92,31 @@ class Runner:
         self._save_weights(LAST, averaged=False)
         # No process may end before the last checkpoint is there.
         wait_for_all()
+
+    def _resume(self) -> None:
+        """Take over all of the newest checkpoint that is whole."""
+        found = newest_whole(self.folder, self._check, self.world.first)
+        self.model.load_state_dict(found.model)
+        for name, value in (found.averaged or {}).items():
+            assert self.averaged is not None
+            self.averaged[name].copy_(value)
+        self.at, self.resumed = found.progress, found.optimisers
+
+    def _check(self, found: Checkpoint) -> None:
+        """UserError where a checkpoint is none of this run."""
+        step = found.progress.step
+        for name, ours, theirs in (
+            (MODEL, self.model.state_dict(), found.model),
+            (AVERAGED, self.averaged or {}, found.averaged or {}),
+        ):
+            if told := differences(ours, theirs):
+                raise UserError(f"{found.folder / name}: weights of another model: {told}")
+        if step > self.steps:
+            raise UserError(f"{found.folder}: is of step {step}, and this run has {self.steps}")
+        bounds = stage_bounds(self.stages, self.steps, self.extended)
+        for stage, (first, last) in zip(self.stages, bounds, strict=True):
+            if first < step < last:
+                check_optimisers(make_optimisers(stage), found.optimisers)
 
     def set_up(self) -> None:
         """The model on its device, and what it takes to train it."""
@@ -108,7 +137,7 @@ class Runner:
         if self.model.config.compile:
             stage = compiled(stage)
         self.totals: dict[str, Tensor] = {}
-        return stage, {update.name: make_optimiser(update) for update in stage.updates}
+        return stage, make_optimisers(stage)
 
     def stream(self, first: int, last: int) -> Iterator[Batch]:
         """This process's batches of some steps."""
@@ -124,7 +153,7 @@ class Runner:
         stage, optimisers = self.start_stage(stage)
         # Optimisers are of one stage: at its first step they start empty.
         if self.at.step > first:
-            load_optimisers(checkpoints(self.folder)[-1], optimisers)
+            restore_optimisers(optimisers, self.resumed)
         self.counted = 0
         self.saved_at = self.logged_at = time.monotonic()
         self.cpu_at = time.process_time()
@@ -138,12 +167,13 @@ class Runner:
             sample = self.at.step in self.model.config.sample_at
             # Asked once a step: a signal that comes later is for the next one, in every process.
             stopping = any_process(bool(self.stop.asked), self.device)
-            log = self.at.step % self.log_every == 0
-            if not (look or sample or at_end or stopping or log):
+            report = look or sample or at_end or stopping or self.at.step % self.log_every == 0
+            # By the first one's clock: nothing that the processes do together may hang on it.
+            due = self.world.first and time.monotonic() - self.saved_at > self.checkpoint_seconds
+            if not (report or due):
                 continue
-            self._report(stage)
-            # By this process's own clock: nothing that the processes do together may hang on it.
-            due = time.monotonic() - self.saved_at > self.checkpoint_seconds
+            if report:
+                self._report(stage)
             keep = due or at_end or stopping
             if look or sample or keep:
                 self._refuse_nan(optimisers)
@@ -155,8 +185,8 @@ class Runner:
             self.at.stopped = look and not at_end and self._is_enough()
             if keep or self.at.stopped:
                 self._keep(optimisers)
-            self.logged_at = time.monotonic()  # looking and saving are no part of the steps' time
-            self.cpu_at = time.process_time()
+            if report:  # looking and saving are no part of the steps' time
+                self.logged_at, self.cpu_at = time.monotonic(), time.process_time()
             if stopping:
                 # No process may end before the checkpoint is there.
                 wait_for_all()
@@ -230,9 +260,9 @@ class Runner:
     def _refuse_nan(self, optimisers: dict[str, Optimizer]) -> None:
         """UserError unless all that is about to be saved is finite."""
         # A finite loss can have a gradient that is not, and nothing heals the weights after it.
-        if not finite(self.model.state_dict()):
+        if not_finite(self.model.state_dict()):
             self._refuse("a weight")
-        if not finite(optimiser_tensors(optimisers)):
+        if not_finite(optimiser_tensors(optimisers)):
             self._refuse("a moment of a gradient")
 
     def _refuse(self, what: str) -> None:
@@ -292,9 +322,11 @@ class Runner:
             save_tensors(self.folder / name, weights)
 
     def _keep(self, optimisers: dict[str, Optimizer]) -> None:
-        self.saved_at = time.monotonic()
+        self.saved_at, cpu = time.monotonic(), time.process_time()
         if self.world.first:
             save_checkpoint(self.folder, self.at, self.model, self.averaged, optimisers)
+        self.logged_at += time.monotonic() - self.saved_at
+        self.cpu_at += time.process_time() - cpu
 
 
 def set_modes(model: nn.Module, trained: list[nn.Module]) -> None:
@@ -313,6 +345,11 @@ def set_trainable(stage: Stage, update: Update) -> None:
             module.requires_grad_(False)
     for module in update.modules:
         module.requires_grad_(True)
+
+
+def make_optimisers(stage: Stage) -> dict[str, Optimizer]:
+    """Those of a stage, which know nothing yet."""
+    return {update.name: make_optimiser(update) for update in stage.updates}
 
 
 def make_optimiser(update: Update) -> Optimizer:
@@ -336,9 +373,3 @@ def compiled(stage: Stage) -> Stage:
         return replace(update, loss=torch.compile(update.loss, options={"fallback_random": True}))
 
     return replace(stage, updates=tuple(map(ready, stage.updates)))
-
-
-def finite(tensors: dict[str, Tensor]) -> bool:
-    """Whether none of some tensors holds NaN or infinity."""
-    # NaN and infinity survive a sum: one number a tensor, and no mask as large as the tensor.
-    return all(math.isfinite(value.sum()) for value in tensors.values())

@@ -106,7 +106,7 @@ def train(
     check_overrides(name, model, overrides or {})
     model.config = resolved(model.config, target, old and old["config"].get("precision"))
     pairs, validation = open_pairs(data, seed, hold_out)
-    # Of several processes, the one that starts the others checks and locks for all.
+    # Of several processes, the one that starts the others checks for all.
     check_model(name, model, pairs, world.size if world.started else processes)
     check_devices(target, world.local_size if world.started else processes)
     length = length_of(out, model, steps, old)
@@ -118,17 +118,31 @@ def train(
     runner = replace(runner, loader_workers=loaders(target), checkpoint_seconds=checkpoint_seconds)
     length = length if minutes is None else in_minutes(runner, minutes, length, old)
     check_looks(model, judged, length)
-    if world.first:
-        told = describe_pairs(out, model, pairs, validation, init)
-        config = describe(name, preset, model, told, seed, init, hold_out, target)
-        begin(runner, length, config, old)
-    runner = replace(runner, steps=length.steps, extended=length.extended)
     options = {"preset": preset, "steps": length.steps, "seed": seed, "init": init, "out": out}
     options |= {"model": name, "device": device, "hold-out": hold_out}
-    words = child_arguments(data, overrides or {}, **options)
-    more = length if old and length.steps > old["steps"] else None
-    take_steps(runner, more, processes, words)
+    runner = replace(runner, steps=length.steps, extended=length.extended)
+    with writer(runner):
+        if world.first:
+            refuse_changed(out, resume, old)
+            told = describe_pairs(out, model, pairs, validation, init)
+            config = describe(name, preset, model, told, seed, init, hold_out, target)
+            begin(runner, length, config, old)
+        if processes == 1:
+            run_here(runner)
+            return finished(runner)
+    launch(processes, out, child_arguments(data, overrides or {}, **options))
     return finished(runner)
+
+
+def writer(runner: Runner) -> AbstractContextManager[object]:
+    """Of several processes, the first one alone writes to the run: it holds the folder."""
+    return locked(runner.folder) if runner.world.first else nullcontext()
+
+
+def refuse_changed(out: Path, resume: bool, old: RunConfig | None) -> None:
+    """UserError where a run was begun or extended since `old` was read, before it was locked."""
+    if begun(out, resume) != old:
+        raise UserError(f"{out}: another process has just written here; run the same command again")
 
 
 def in_minutes(runner: Runner, minutes: float, length: Length, old: RunConfig | None) -> Length:
@@ -140,24 +154,13 @@ def in_minutes(runner: Runner, minutes: float, length: Length, old: RunConfig | 
         return reckoned(runner, minutes)
 
 
-def take_steps(runner: Runner, more: Length | None, processes: int, words: list[str]) -> None:
-    """The steps that are left, here or in several processes; `more` than the run had before."""
-    world, out = runner.world, runner.folder
-    lock: AbstractContextManager[object] = nullcontext() if world.started else locked(out)
-    with lock:
-        if more and world.first:
-            extend(out, more)
-        if processes > 1:
-            launch(processes, out, words)
-        else:
-            run_here(runner)
-
-
 def begin(runner: Runner, length: Length, config: RunConfig, old: RunConfig | None) -> None:
     """Write what decides the run's weights, or see that it is the same; and say what is to know."""
     out, model = runner.folder, runner.model
     start_run(out, length.told(config), old and length.grown(old), model.Config.defaults())
     model.save_language(out / VOCABULARY)
+    if old and length.steps > old["steps"]:
+        extend(out, length)
     if old is None:
         tell_lacks(runner, config)
     there, here = old.get("processor") if old else None, processor(runner.device)

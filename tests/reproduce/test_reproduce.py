@@ -288,7 +288,8 @@ def test_a_mean_of_fewer_seeds_than_asked_for_says_so(tmp_path):
 
 def test_a_device_is_that_of_the_machine_that_trained(tmp_path):
     config = {"model": "unet", "preset": "tiny", "config": {}, "steps": 1, "seed": 0}
-    config |= {"init": None, "data": {}, "processor": "Some GPU", "blurbench": "0.1.0"}
+    config |= {"init": None, "data": {"digest": "0", "recipe": "a"}}
+    config |= {"processor": "Some GPU", "blurbench": "0.1.0"}
     for name in "ab":
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(json.dumps(config))

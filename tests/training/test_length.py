@@ -10,12 +10,11 @@ from toy import Toy, make_runner, weights
 
 from blurbench.datasets.make import synthesize
 from blurbench.errors import UserError
-from blurbench.files import write_json
 from blurbench.models.base import Stage
 from blurbench.models.parts.schedules import constant as unchanged
 from blurbench.models.parts.schedules import cosine, falling, stepped
 from blurbench.recipes.recipe import load_recipe
-from blurbench.runs.folder import LAST, RunConfig
+from blurbench.runs.folder import LAST
 from blurbench.sources.open import open_source
 from blurbench.training import length
 from blurbench.training.length import Length, constant, extend
@@ -62,18 +61,16 @@ def test_a_longer_run_is_on_record(
     assert read(out)["extended"] == [2, 3]
     # As it stands, with its steps or without; but never with fewer.
     train("unet", data, out, **OPTIONS, resume=True)
-    with pytest.raises(UserError, match="another steps"):
+    with pytest.raises(UserError, match=r"holds a run with steps 4, not 3"):
         train("unet", data, out, **OPTIONS, steps=3, resume=True)
     assert read(out)["steps"] == 4
     assert read(out)["extended"] == [2, 3]
 
 
-def test_a_run_with_more_to_do_is_not_finished(tmp_path: Path) -> None:
-    write_json(tmp_path / "config.json", {key: {} for key in RunConfig.__required_keys__})
-    (tmp_path / LAST).write_bytes(b"")
-    extend(tmp_path, Length(4, (2,)))
-    assert not (tmp_path / LAST).exists()
-    assert read(tmp_path)["steps"] == 4
+def test_a_run_with_more_to_do_is_not_finished(finished: Path) -> None:
+    extend(finished, Length(4, (2,)))
+    assert not (finished / LAST).exists()
+    assert read(finished)["steps"] == 4
 
 
 def test_a_falling_rate_is_not_extended(data: Path, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def _metadata(path: Path, data: bytes) -> dict[str, str]:
         # With anything beside them, the checksum's own name is what was damaged.
         if len(found) > 1:
             raise UserError(f"{path}: odd metadata ({some(found)}): {DAMAGED}")
-        tell_once(f"{path.parent}: written before weights had checksums: unchecked")
+        tell_once(f"{path.parent}: weights written before there were checks: unchecked")
     return found
 
 
