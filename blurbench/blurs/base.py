@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from blurbench.errors import UserError
 
@@ -41,6 +48,15 @@ class RecipeTable(BaseModel):
     """A table of a recipe: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    # Fields that 0.1.0 did not have -> the value that does what it did. That one is not written,
+    # so that an old recipe is the same recipe: its data sets are gone on with.
+    SINCE: ClassVar[dict[str, Any]] = {}
+
+    @model_serializer(mode="wrap")
+    def _written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = serialise(self)
+        return {k: v for k, v in written.items() if k not in self.SINCE or v != self.SINCE[k]}
 
 
 class Target(RecipeTable):

@@ -17,6 +17,7 @@ from blurbench.sources.open import Sharp
 from blurbench_kernels.random import stream
 
 IDENTITY = "identity"  # family of pairs that stay sharp
+READ = "read"  # parameter of pairs whose source is more than three channels of 8 bits
 # The columns of a region where nothing is blurred.
 NOWHERE: dict[str, dict[str, Any]] = {
     "box": {"box": [0, 0, 0, 0]},
@@ -128,6 +129,8 @@ def _noise_sigma(recipe: Recipe, key: PairKey) -> float:
 def _row(
     recipe: Recipe, key: PairKey, sharp: Sharp, blurred: Blurred, sigma: float
 ) -> dict[str, Any]:
+    # Of few pictures: ordinary rows are as they were.
+    read = {READ: ", ".join(sharp.told)} if sharp.told else {}
     row = {
         "source_id": key.source_id,
         "source_sha256": sharp.sha256,
@@ -135,7 +138,7 @@ def _row(
         "stream": json.dumps(key, ensure_ascii=False),
         "kernel_family": blurred.family,
         # As one text: families draw different things, but all rows must have the same columns.
-        "parameters": json.dumps(blurred.drawn, allow_nan=False),
+        "parameters": json.dumps({**blurred.drawn, **read}, allow_nan=False),
         "noise_sigma": float(sigma),
     }
     if recipe.shots:
@@ -148,6 +151,20 @@ def _row(
         row["severity_mean_px"] = round(blurred.severity[0], 3)
         row["severity_max_px"] = round(blurred.severity[1], 3)
     return row
+
+
+def told_of(row: dict[str, Any]) -> list[str]:
+    """What a row says of the file of its source: keys of images.header.TOLD.
+
+    Only the first of a source's rows says it, so that pictures are counted, not pairs.
+    """
+    if row.get("replica"):
+        return []
+    told = row.get(READ, "")  # of an index, whose rows have columns of their own
+    parameters = row.get("parameters", "")
+    if f'"{READ}"' in parameters:
+        told = json.loads(parameters).get(READ)
+    return str(told).split(", ") if told else []
 
 
 def _confined(

@@ -46,7 +46,10 @@ def draw(settings: Sensor | None, key: PairKey) -> SensorDraws:
 
 
 def expose(settings: Sensor | None, draws: SensorDraws, image: np.ndarray) -> np.ndarray:
-    """What is blurred of an (H, W, 3) uint8 picture: itself, or linear light, float64 0..255."""
+    """What is blurred of an (H, W, 3) picture: itself, or linear light, float64 0..255.
+
+    uint8; uint16 where the recipe keeps 16 bits.
+    """
     if settings is None or settings.light == "encoded":
         return image
     linear = _to_linear(settings, image)
@@ -65,7 +68,7 @@ def develop(
     """
     if image.dtype == np.uint8 and not sigma:
         return _compress(draws, image)
-    values = image / 255.0
+    values = _of_unit(image)
     if settings and settings.light == "linear":
         values = _encode(settings, _shot_noise(draws, sensor.saturate(values), key))
     if sigma:
@@ -76,12 +79,20 @@ def develop(
 def develop_sharp(settings: Sensor | None, image: np.ndarray) -> np.ndarray:
     """The sharp picture, with the response of the camera that took the blurred one."""
     if settings is None or settings.response is None:
+        if image.dtype == np.uint16:
+            return sensor.quantise(_of_unit(image))
         return np.ascontiguousarray(image)
     return sensor.quantise(_encode(settings, _to_linear(settings, image)))
 
 
+def _of_unit(image: np.ndarray) -> np.ndarray:
+    """Float64 in [0, 1] of a uint8 or uint16 picture, or of floats on the scale of 8 bits."""
+    out: np.ndarray = image / (65535.0 if image.dtype == np.uint16 else 255.0)
+    return out
+
+
 def _to_linear(settings: Sensor, image: np.ndarray) -> np.ndarray:
-    values = image / 255.0
+    values = _of_unit(image)
     return sensor.srgb_to_linear(values) if settings.curve == "srgb" else sensor.power(values, 2.2)
 
 

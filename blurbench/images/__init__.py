@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from blurbench.images.damage import jpeg_damage, tiff_damage, why_unreadable
 from blurbench.images.header import DECODING, BadImage, Header, check_header, opened
 
 __all__ = [
+    "AS_STORED",
     "IMAGE_SUFFIXES",
     "BadImage",
     "Decoded",
@@ -57,8 +58,10 @@ class Decoding:
     bytes_per_pixel: float = DECODING  # of memory, for it and for what is done with it
 
 
-@dataclass(frozen=True)
-class Decoded:
+AS_STORED = Decoding()
+
+
+class Decoded(NamedTuple):
     """A picture in memory, and what is to be told of its file."""
 
     image: np.ndarray  # (H, W, 3) uint8 RGB; uint16 where 16 bits were asked for and are there
@@ -89,7 +92,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
     return decode_told(data, name).image
 
 
-def decode_told(data: bytes, name: str, how: Decoding = Decoding()) -> Decoded:
+def decode_told(data: bytes, name: str, how: Decoding = AS_STORED) -> Decoded:
     """`decode`, as the recipe has it, and what is to be told of the file."""
     header = check_header(data, name, how.bytes_per_pixel)
     # Before OpenCV, which would tell it on standard error and give the damaged picture.

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from PIL import Image
 from blurbench.errors import UserError
 from blurbench.images.colour import state_of_profile
 from blurbench.memory import shortage
+from blurbench.words import counted
 
 # A 572 kB file can claim 588 MB of pixels; Pillow's own limit, beyond any camera.
 MAX_PIXELS = 178_956_970
@@ -23,9 +25,9 @@ TOLD = {
     "alpha": "an alpha channel, which is left out",
     "depth": "16 bits, cut to 8",
     "frames": "several frames, of which the first is read",
-    "gamma": "a gamma or primaries of their own, which are not applied",
+    "gamma": "a gamma or primaries of its own, which are not applied",
     "profile": "a colour profile other than sRGB, which is not applied",
-    "converted": "a colour profile other than sRGB, from which they are converted",
+    "converted": "a colour profile other than sRGB, from which it is converted",
     "bad-profile": "a colour profile that cannot be read, which is not applied",
 }
 SRGB_GAMMA = 1 / 2.2
@@ -122,14 +124,24 @@ def _has_own_gamma(info: dict[Any, Any]) -> bool:
     )
 
 
-def in_words(named: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
-    """A line for each peculiarity: how many of the (name, keys) have it, and the first's name."""
-    names: dict[str, list[str]] = {}
-    for name, keys in named:
+class Peculiarities:
+    """Counts of what is told of pictures, and the first that has each."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
+
+    def add(self, name: str, keys: Iterable[str]) -> None:
+        """A picture and its keys of `TOLD`; unknown ones, of a file that was changed, are not."""
         for key in keys:
-            names.setdefault(key, []).append(name)
-    return [
-        f"{len(names[key])} of the pictures have {words} (first: {names[key][0]})"
-        for key, words in TOLD.items()
-        if key in names
-    ]
+            self._counts[key] += 1
+            self._first.setdefault(key, name)
+
+    def lines(self) -> list[str]:
+        """One for each kind."""
+        return [
+            f"{counted(self._counts[key], 'picture')} with {words} (first: {self._first[key]})"
+            for key, words in TOLD.items()
+            if key in self._counts
+        ]

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -131,12 +131,17 @@ class Sensor(RecipeTable):
     # Camera response, polynomial c0 + c1 x + ..., of sharp and blur alike; none: the curve.
     response: tuple[float, ...] | None = None
     jpeg: Annotated[tuple[Quality, Quality], AfterValidator(ordered)] | None = None  # of the blur
+    depth: Literal[8, 16] = 8  # bits of a source that has 16 which are kept into linear light
+
+    SINCE: ClassVar[dict[str, Any]] = {"depth": 8}
 
     @model_validator(mode="after")
     def _linear(self) -> "Sensor":
         linear = (self.highlights, self.shot_noise, self.read_noise, self.response)
         if self.light == "encoded" and any(linear):
             raise ValueError('highlights, noise and response need light = "linear"')
+        if self.light == "encoded" and self.depth == 16:
+            raise ValueError('depth = 16 needs light = "linear"')
         return self
 
 
@@ -160,6 +165,8 @@ class Recipe(RecipeTable):
     images: Images = Images()
     replicas: Replicas = Replicas()
     splits: Splits = Splits()
+    # Which colours the pixels of a source are: those of its profile, or converted to sRGB.
+    colour: Literal["as-stored", "srgb"] = "as-stored"
     prepare: Prepare = Prepare()
     blur: Blur
     identity: Fraction = 0.0  # share of pairs that stay sharp
@@ -168,8 +175,12 @@ class Recipe(RecipeTable):
     sensor: Sensor | None = None
     noise: Noise = Noise()
 
+    SINCE: ClassVar[dict[str, Any]] = {"colour": "as-stored"}
+
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
+        if self.prepare.resize and self.depth == 16:
+            raise ValueError("pictures of 16 bits are not resized: sensor.depth must be 8")
         if self.region and self.region.kind == "class" and not self.masks:
             raise ValueError('region.kind = "class" needs labels = ["mask"]')
         if self.shots and self.sensor and self.sensor.light == "linear":
@@ -182,6 +193,11 @@ class Recipe(RecipeTable):
     def masks(self) -> bool:
         """Whether every pair carries a mask."""
         return "mask" in self.labels
+
+    @property
+    def depth(self) -> Literal[8, 16]:
+        """Bits of its sources that count."""
+        return self.sensor.depth if self.sensor else 8
 
     @cached_property
     def frames(self) -> tuple[int, int] | None:

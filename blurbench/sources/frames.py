@@ -44,7 +44,8 @@ class FramesItem:
         hashes = "".join(each.sha256 for each in loaded)
         frames = np.stack([each.image for each in loaded])
         middle = frames[len(frames) // 2]
-        return Sharp(middle, None, sha256(hashes.encode()), frames, self.labels)
+        told = tuple(dict.fromkeys(key for each in loaded for key in each.told))
+        return Sharp(middle, None, sha256(hashes.encode()), frames, self.labels, told)
 
     def file_hash(self) -> str:
         """Of the hashes of its files."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
-from blurbench.images import BadImage, decode, read_bytes
+from blurbench.images import AS_STORED, BadImage, Decoding, decode_told, read_bytes
 from blurbench.sources.labels.masks import MaskLayout, read_mask
 from blurbench.stores.store import Store
 
@@ -21,11 +21,12 @@ Labels = dict[str, Any]
 class Sharp:
     """One loaded source image."""
 
-    image: np.ndarray  # (H, W, 3) uint8 RGB
+    image: np.ndarray  # (H, W, 3) uint8 RGB; uint16 where the recipe keeps 16 bits
     mask: np.ndarray | None  # (H, W) uint8 labels 0..3: background, skin, parts, hair
     sha256: str  # of the file's bytes; of the pixels where there is no file
     frames: np.ndarray | None = None  # (N, H, W, 3) uint8 RGB, `image` in the middle
     labels: Labels = field(default_factory=dict)  # columns of its rows
+    told: tuple[str, ...] = ()  # what is to be told of its file: keys of images.header.TOLD
 
 
 class SourceItem(Protocol):
@@ -75,6 +76,7 @@ class FileItem:
     group: str | None = None
     labels: Labels = field(default_factory=dict)
     problem: str | None = None  # why it cannot be used, known before it is read
+    decoding: Decoding = AS_STORED
 
     def load(self) -> Sharp:
         """Decode the file and its labels; errors name files relative to the root."""
@@ -92,11 +94,11 @@ class FileItem:
 
     def _load(self) -> Sharp:
         data = read_bytes(self.path)
-        image = decode(data, str(self.path))
+        image, told = decode_told(data, str(self.path), self.decoding)
         mask = None
         if self.layout:
             mask = read_mask(self.layout, self.folder, self.path, image.shape[:2])
-        return Sharp(image, mask, sha256(data), labels=self.labels)
+        return Sharp(image, mask, sha256(data), labels=self.labels, told=told)
 
 
 @dataclass(frozen=True)
@@ -109,11 +111,13 @@ class StoredItem:
     group: str | None = None
     labels: Labels = field(default_factory=dict)
     problem: str | None = None  # why it cannot be used, known before it is read
+    decoding: Decoding = AS_STORED
 
     def load(self) -> Sharp:
         """Fetch and decode it."""
         data = self._read()
-        return Sharp(decode(data, self.id), None, sha256(data), labels=self.labels)
+        image, told = decode_told(data, self.id, self.decoding)
+        return Sharp(image, None, sha256(data), labels=self.labels, told=told)
 
     def file_hash(self) -> str:
         """Of the object's bytes."""

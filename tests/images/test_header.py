@@ -8,7 +8,7 @@ import pytest
 
 from blurbench import memory
 from blurbench.images import BadImage, Decoding, decode, decode_told
-from blurbench.images.header import TOLD, check_header, in_words
+from blurbench.images.header import TOLD, Peculiarities, check_header
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 WIDE = odd_pictures.profile(odd_pictures.P3)
@@ -107,8 +107,11 @@ def test_one_pixel_is_a_picture() -> None:
 
 
 def test_peculiarities_are_counted_and_the_first_is_named() -> None:
-    told = in_words([("b.png", ["depth", "alpha"]), ("a.png", ["alpha"]), ("c.png", [])])
-    assert told == [
-        "2 of the pictures have an alpha channel, which is left out (first: b.png)",
-        "1 of the pictures have 16 bits, cut to 8 (first: b.png)",
+    seen = Peculiarities()
+    seen.add("b.png", ["depth", "alpha"])
+    seen.add("a.png", ["alpha", "of a newer version"])
+    seen.add("c.png", [])
+    assert seen.lines() == [
+        "2 pictures with an alpha channel, which is left out (first: b.png)",
+        "1 picture with 16 bits, cut to 8 (first: b.png)",
     ]

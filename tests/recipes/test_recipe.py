@@ -64,7 +64,7 @@ def test_recipes_are_frozen_and_equal_pixels_ignore_prose():
         ({"blur__sevrity": 1}, ["blur.sevrity: unknown field", "severity_reading"]),
         ({"crop__centre": 1}, ["crop.centre: unknown field", "borders, center"]),
         ({"crop__center": 31}, ["crop.center:", "greater than or equal to 32"]),
-        ({"colour": 1}, ["colour: unknown field", "provenance"]),
+        ({"color": 1}, ["color: unknown field", "provenance"]),
         ({"blur__family": "fog"}, ["blur.family:", "motion_flow, trajectory"]),
         ({"blur": {}}, ["blur.family:", "motion_flow, trajectory"]),
         ({"blur__preset": "wild"}, ["blur.preset:", "'strong' or 'mild'"]),
