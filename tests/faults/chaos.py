@@ -37,6 +37,8 @@ REPLICAS = 25
 MOST_TWICE = 5.0  # per cent
 WORKERS = 3
 OK, SOME_FAILED, BAD, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+# What a library says of a death, where one line of ours would do.
+NOISE = ("Traceback", "resource_tracker", "Warning", "Exception ignored")
 LAST_WORDS = 4000  # characters of what a command said last
 
 
@@ -146,7 +148,7 @@ class Chaos:
         """Note an exit code that no fault explains, and a traceback."""
         words = self.log.read_text(errors="replace")
         known = (OK, SOME_FAILED, BAD, INTERRUPTED, TERMINATED, -signal.SIGKILL)
-        if code not in known or "Traceback" in words:
+        if code not in known or any(noise in words for noise in NOISE):
             self.strange.append(f"exit {code}: {words[-LAST_WORDS:]}")
 
     def clear(self) -> None:
