@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from blurbench.commands.options import FOLDER, MINUTES, PLACE, parse_settings
+from blurbench.commands.options import FOLDER, MINUTES, PLACE, YEAR, MinutesRange, parse_settings
 
 
 @click.command()
@@ -36,6 +36,13 @@ from blurbench.commands.options import FOLDER, MINUTES, PLACE, parse_settings
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the preset.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint, if any.")
+@click.option(
+    "--checkpoint-minutes",
+    type=MinutesRange(0, YEAR),
+    default=2.0,
+    show_default=True,
+    help="Time on the clock between checkpoints; 0: one after every step.",
+)
 def train(
     model: str,
     data: Path | str | None,
@@ -52,6 +59,7 @@ def train(
     processes: int,
     settings: tuple[str, ...],
     resume: bool,
+    checkpoint_minutes: float,
 ) -> int:
     """Train a model on a data set, or on pairs blurred anew in every epoch."""
     if (data is None) == (recipe is None) or (recipe is None) != (source is None):
@@ -72,6 +80,7 @@ def train(
         overrides=parse_settings(settings),
         resume=resume,
         processes=processes,
+        checkpoint_seconds=60 * checkpoint_minutes,
     )
     click.echo(done)
     return 0

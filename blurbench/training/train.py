@@ -94,7 +94,8 @@ def train(
 
     `data` is a made data set, or (recipe, source) to blur on the fly, anew in every epoch.
     `minutes` in place of `steps` are turned into steps before the first (`reckoned`); `hold_out`
-    is a share of the training sources that judges in place of a val split.
+    is a share of the training sources that judges in place of a val split. A checkpoint is written
+    at the end of each stage, and at the first step that ends `checkpoint_seconds` after the last.
     """
     if minutes is not None and (steps is not None or max(processes, find_world().size) > 1):
         raise UserError("--minutes is a budget of one process, and excludes --steps")
@@ -120,6 +121,7 @@ def train(
     check_looks(model, judged, length)
     options = {"preset": preset, "steps": length.steps, "seed": seed, "init": init, "out": out}
     options |= {"model": name, "device": device, "hold-out": hold_out}
+    options["checkpoint-minutes"] = checkpoint_seconds / 60
     runner = replace(runner, steps=length.steps, extended=length.extended)
     with writer(runner):
         if world.first:

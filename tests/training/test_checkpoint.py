@@ -1,5 +1,9 @@
 """What is saved, and that nothing else is trusted."""
 
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,15 @@ from torch import nn
 from blurbench.errors import UserError
 from blurbench.models.parts.weights import load_tensors, load_weights, save_tensors
 from blurbench.training.averaging import evaluating, start_average, update_average
-from blurbench.training.checkpoint import check_optimisers, optimiser_tensors, restore_optimisers
+from blurbench.training.checkpoint import (
+    Progress,
+    check_optimisers,
+    checkpoints,
+    newest_whole,
+    optimiser_tensors,
+    restore_optimisers,
+    save_checkpoint,
+)
 from blurbench.training.launch import child_arguments
 
 
@@ -59,6 +71,144 @@ def test_optimiser_state_round_trips(tmp_path: Path) -> None:
     saved, loaded = optimiser_tensors({"g": optimiser}), optimiser_tensors({"g": other})
     assert saved.keys() == loaded.keys()
     assert all(torch.equal(saved[name], loaded[name]) for name in saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("g/0/exp_avg", torch.zeros(2, 3).long(), "of another type"),
+        ("g/0/exp_avg", torch.zeros(3, 2), "of another shape"),
+        ("g/7/exp_avg", torch.zeros(2, 3), "unexpected"),
+        ("nonsense", torch.zeros(2, 3), "unexpected"),
+        ("g/1/step", None, "missing"),
+    ],
+)
+def test_an_optimiser_takes_no_state_of_another(
+    name: str, value: torch.Tensor | None, told: str
+) -> None:
+    module = nn.Linear(3, 2)
+    optimiser = torch.optim.Adam(module.parameters())
+    module(torch.rand(4, 3)).sum().backward()
+    optimiser.step()
+    tensors = optimiser_tensors({"g": optimiser})
+    check_optimisers({"g": optimiser}, tensors)
+    changed = {key: each for key, each in tensors.items() if key != name}
+    with pytest.raises(UserError, match=told):
+        check_optimisers({"g": optimiser}, changed if value is None else changed | {name: value})
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with checkpoints of steps 3 and 5, which differ in every file."""
+    run = tmp_path_factory.mktemp("two")
+    torch.manual_seed(0)
+    module = nn.Linear(3, 2)
+    optimiser = torch.optim.Adam(module.parameters(), lr=0.1)
+    for step in range(1, 6):
+        module(torch.rand(4, 3)).sum().backward()
+        optimiser.step()
+        if step in (3, 5):
+            averaged = {name: value / 2 for name, value in module.state_dict().items()}
+            save_checkpoint(run, Progress(step, 1, 20.5), module, averaged, {"g": optimiser})
+    return run
+
+
+FILES = ("model.safetensors", "averaged.safetensors", "optimisers.safetensors", "progress.json")
+KINDS: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "another's": lambda _, other: other,
+    "cut": lambda data, _: data[:-9],
+    "empty": lambda *_: b"",
+}
+
+
+def damaged(run: Path, file: str, change: Callable[[bytes, bytes], bytes]) -> None:
+    older, newest = (folder / file for folder in checkpoints(run))
+    newest.write_bytes(change(newest.read_bytes(), older.read_bytes()))
+
+
+def takes_all(_found: object) -> None:
+    pass
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("file", FILES)
+def test_the_one_before_a_damaged_checkpoint_is_taken(
+    two: Path, tmp_path: Path, file: str, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(two, tmp_path / "run")
+    damaged(run, file, KINDS[kind])
+    assert newest_whole(run, takes_all, first=True).progress.step == 3
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert str(run / "checkpoints/000000005") in told
+    assert "goes on from step 3 instead" in told
+    assert [path.name for path in checkpoints(run)] == ["000000003"]
+    assert (run / "checkpoints/000000005.damaged").is_dir()
+    damaged_again = checkpoints(run)[0] / file
+    damaged_again.unlink()
+    with pytest.raises(UserError, match="no other checkpoint of this run is whole"):
+        newest_whole(run, takes_all, first=True)
+    assert checkpoints(run)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_flipped_bit_of_any_byte_is_told(two: Path, tmp_path: Path, file: str) -> None:
+    run = shutil.copytree(two, tmp_path / "run")
+    path = checkpoints(run)[-1] / file
+    data = path.read_bytes()
+    said = json.loads(data) if path.suffix == ".json" else None
+    for place in range(0, len(data), 1 if said else 5):
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        if said and valid(flipped) == said:
+            continue  # another space: nothing is said otherwise
+        assert newest_whole(run, takes_all, first=False).progress.step == 3, place
+
+
+def valid(data: bytes) -> object:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+def test_the_step_is_the_folders_own(two: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(two, tmp_path / "run")
+    checkpoints(run)[-1].rename(run / "checkpoints" / "000000009")
+    assert newest_whole(run, takes_all, first=False).progress.step == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("step", 1_000_000), ("step", "5"), ("step", None), ("step", -5), ("step", 5.5),
+        ("best_step", 7), ("looks_since", True), ("best_metric", "high"), ("newer", 1),
+    ],
+)  # fmt: skip
+def test_a_step_without_a_checksum_is_still_checked(
+    two: Path, tmp_path: Path, name: str, value: object
+) -> None:
+    run = shutil.copytree(two, tmp_path / "run")
+    path = checkpoints(run)[-1] / "progress.json"
+    path.write_text(json.dumps({**asdict(Progress(5, 1, 20.5)), name: value}))
+    assert newest_whole(run, takes_all, first=False).progress.step == 3
+
+
+def test_a_disturbed_write_leaves_what_was_there(
+    two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(two, tmp_path / "run")
+    module = nn.Linear(3, 2)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("blurbench.training.checkpoint.write_json", full)
+    with pytest.raises(OSError, match=r"No space left.*checkpoints/000000007"):
+        save_checkpoint(run, Progress(7), module, None, {})
+    names = {path.name for path in (run / "checkpoints").iterdir()}
+    assert names == {"000000003", "000000005"}
 
 
 def test_average_lags_behind_and_evaluating_puts_all_back() -> None:

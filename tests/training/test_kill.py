@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from killed_training import killed_training
 
 from blurbench.datasets.make import synthesize
 from blurbench.models.parts.weights import load_tensors
@@ -87,6 +88,15 @@ def test_a_killed_run_ends_with_the_same_bits(
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     # Once each: at step 0 the blurred split, and no row twice.
     assert [row["step"] for row in log if row["stage"] == "identity"] == [0]
+
+
+@pytest.mark.slow
+def test_killed_and_damaged_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+    found = killed_training(tmp_path, kills=3, damages=4)
+    assert (found["killed"], found["damaged"]) >= (3, 4)
+    told = found.get("went on from the one before", 0) + found.get("refused", 0)
+    assert told == found["damaged"]
+    assert found["same weights"] == 2 * found["runs"]
 
 
 @pytest.mark.slow
