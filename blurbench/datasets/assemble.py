@@ -1,18 +1,18 @@
 """What making a data set and indexing one share: take up what is there, make the rest, finish."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from posixpath import join
 from typing import NoReturn
 
 import cv2
 
 from blurbench.datasets.card import write_card
+from blurbench.datasets.checks import check_line, find_damage
 from blurbench.datasets.format import (
+    CHECKS,
     DATASET,
     FAILURES,
     MEND,
@@ -20,29 +20,26 @@ from blurbench.datasets.format import (
     SHOWN_FAILURES,
     WORK,
     Description,
+    Digest,
     Row,
-    digest_of,
-    file_names,
-    is_row,
+    document,
     located,
     read_description,
     read_whole,
 )
 from blurbench.datasets.journal import (
     PLAN,
-    PairT,
     SetRequest,
-    failure_entry,
-    read_records,
     refuse_strangers,
     remove_leftovers,
-    still_open,
-    whole_rows,
     work_folder,
     write_record,
 )
+from blurbench.datasets.pair import told_of
+from blurbench.datasets.records import PairT, Records, failed_entry, read_records, still_open
 from blurbench.engine import Workers, run_items
 from blurbench.errors import UserError
+from blurbench.images.header import Peculiarities
 from blurbench.out_folder import Claim, refuse
 from blurbench.progress import progress
 from blurbench.recipes.recipe import PROSE
@@ -103,20 +100,19 @@ def assemble(
 ) -> SetSummary:
     """Make those of all `pairs` of a data set that `out` lacks, and finish it.
 
-    `make`, picklable, makes some pairs and keeps their record (`journal.write_record`). UserError
+    `make`, picklable, makes some pairs and keeps their record (`shard_record`). UserError
     where `out` holds anything but this data set, or another run is writing there.
     """
     store = open_store(out)
     there = refuse_other(store, request)
-    if there and is_finished(store, there, request):
+    if there and is_finished(store, there.model_copy(update={"root": request.get("root")})):
         point_to(store, there, request.get("root"))
         return SetSummary(out, verb, 0, there.counts, there.digest, [], notes)
     with work_folder(store, request) as copies:
-        found = read_records(store, copies, request.get("root"))
-        refuse_strangers(store, found, pairs)
-        left = [pair for pair in pairs if (pair.split, pair.id) not in found.made]
-        before = len(found.made)
-        del found  # `finish` reads them again; of 1.7 million pairs they take 370 MB
+        found = read_records(store, copies, pairs, request.get("root"))
+        refuse_strangers(store, found)
+        left, before = found.left(), found.made
+        del found  # `finish` reads them again
         unmade = partial(still_open, store, root=request.get("root"))
         label = {"make": "synthesize"}.get(verb, verb)
         with progress(label, len(pairs), start=len(pairs) - len(left)) as advance:
@@ -124,9 +120,11 @@ def assemble(
                 make, left, advance, most=shard_size, workers=workers, still_open=unmade
             )
         killed = "kills its process"
-        write_record(store, [failure_entry(p, f"{p.source_id}: {killed}") for p in killers])
-        whole, failures = finish(store, copies, request, len(pairs))
+        write_record(store, [failed_entry(p, f"{p.source_id}: {killed}") for p in killers])
+        seen = Peculiarities()
+        whole, failures = finish(store, copies, request, pairs, seen)
     made = sum(whole.counts.values()) - before
+    notes = [*notes, *seen.lines()]
     return SetSummary(out, verb, made, whole.counts, whole.digest, failures, notes)
 
 
@@ -174,49 +172,49 @@ def _difference(there: SetRequest, wanted: SetRequest) -> str:
     return "" if same else "the labels were changed since"
 
 
-def is_finished(store: Store, description: Description, request: SetRequest) -> bool:
+def is_finished(store: Store, description: Description) -> bool:
     """Whether there is nothing to make, to try again or to clean up; pictures are not opened."""
     if description.failed or store.exists(WORK):
         return False
-    root = request.get("root")
-    is_there = located(store, root, "")[0].asking()
-    for split, count in description.counts.items():
-        metadata = f"{store.inside('', split)}/{METADATA}"
-        _, folder = located(store, root, split)
-        rows = (row for row in whole_rows(store, metadata) if is_row(row))
-        # No `inside` for each picture: with it, 200 000 pairs would take half a minute.
-        whole = (all(is_there(join(folder, name)) for name in file_names(row)) for row in rows)
-        if sum(whole) != count:
-            return False
-    return True
+    return next(find_damage(store, description), None) is None
 
 
 def point_to(store: Store, description: Description, root: str | None) -> None:
     """Note where the pictures of an index lie now, if they were moved."""
     if description.root != root:
-        store.write_json(DATASET, description.model_copy(update={"root": root}).model_dump())
+        moved = description.model_copy(update={"root": root})
+        store.write_json(DATASET, document(moved))
 
 
 def finish(
-    store: Store, copies: Path, request: SetRequest, pairs: int
+    store: Store,
+    copies: Path,
+    request: SetRequest,
+    pairs: Sequence[PairT],
+    seen: Peculiarities,
 ) -> tuple[Description, list[Row]]:
     """Assemble metadata and failures from the records, write dataset.json last, clean up.
+
+    `seen` is shown every row.
 
     UserError where no pair could be made. And where the records are not those of all `pairs`, or
     of another request: behind a URL, where nothing keeps a second run out, it may have finished
     and taken the records of this one.
     """
     refuse_other(store, request)
-    found = read_records(store, copies, request.get("root"))
-    if len(found) < pairs:
+    found = read_records(store, copies, pairs, request.get("root"))
+    if found.made + len(found.lost()) < len(pairs):
         what = "what was made is no longer there, as where two runs write at once"
         raise UserError(f"{store.where()}: {what}; run the same command again")
     remove_leftovers(store, found)
     failures = found.failures()
     if not found.made:
         _give_up(store, failures)
-    counts = dict(sorted(Counter(split for split, _ in found.made).items()))
-    hashes = {split: store.write_rows(f"{split}/{METADATA}", found.rows(split)) for split in counts}
+    counts, digest = found.counts(), Digest()
+    hashes = {
+        split: store.write_rows(f"{split}/{METADATA}", _added(found, split, digest, seen))
+        for split in counts
+    }
     if failures:
         store.write_rows(FAILURES, failures)
     else:
@@ -227,13 +225,30 @@ def finish(
         counts=counts,
         failed=len(failures),
         metadata_sha256=hashes,
-        digest=digest_of((split, row) for split in counts for row in found.rows(split)),
+        digest=digest.hexdigest(),
+        checks_sha256=store.write_rows(CHECKS, _checks(store, found, request.get("root"))),
     )
     # Before dataset.json: whoever finds that finds a whole set.
     write_card(store, description)
-    store.write_json(DATASET, description.model_dump())
+    store.write_json(DATASET, document(description))
     store.clear(WORK)
     return description, failures
+
+
+def _added(found: Records[PairT], split: str, digest: Digest, seen: Peculiarities) -> Iterator[Row]:
+    """The rows of a split, each added to the digest as it passes, and to what is told."""
+    for row, _ in found.rows(split):
+        digest.add(split, row)
+        seen.add(str(row.get("source_id", row["id"])), told_of(row))
+        yield row
+
+
+def _checks(store: Store, found: Records[PairT], root: str | None) -> Iterator[Row]:
+    size_of = located(store, root, "")[0].sizes()
+    for split in found.counts():
+        _, folder = located(store, root, split)
+        for row, files in found.rows(split):
+            yield check_line(split, row, size_of, files, folder)
 
 
 def _give_up(store: Store, failures: list[Row]) -> NoReturn:

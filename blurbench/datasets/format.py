@@ -1,19 +1,21 @@
 """What a data set's files say of it: rows, pixel hashes, digest, dataset.json."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import (
     BaseModel,
+    Field,
     SerializerFunctionWrapHandler,
     model_serializer,
 )
 
 from blurbench.errors import UserError
-from blurbench.files import parse_json, parse_jsonl, sha256
+from blurbench.files import load_json, parse_json, parse_jsonl, sha256
 from blurbench.images import BadImage
 from blurbench.schemas import parse_as
 from blurbench.stores.open import Place, open_store
@@ -21,6 +23,7 @@ from blurbench.stores.store import Store
 
 DATASET = "dataset.json"
 METADATA = "metadata.jsonl"
+CHECKS = "checks.jsonl"
 FAILURES = "failures.jsonl"
 WORK = ".blurbench"  # exists while a set is being made
 PICTURES = ("blur", "sharp", "mask")
@@ -28,6 +31,7 @@ SHOWN_FAILURES = 10
 MEND = "make the data set again, in another folder"
 
 Row = dict[str, Any]
+SplitName = Annotated[str, Field(pattern="^(train|val|test)$")]  # of files: it names folders
 
 
 class Description(BaseModel):
@@ -42,17 +46,32 @@ class Description(BaseModel):
     plugins: dict[str, str] = {}  # family of another package -> that package and its version
     made_with: dict[str, str]
     source: dict[str, str]
-    counts: dict[str, int]  # pairs by split
+    counts: dict[SplitName, Annotated[int, Field(gt=0)]]  # pairs
     failed: int  # inputs in failures.jsonl
     metadata_sha256: dict[str, str]  # by split
     digest: str
     root: str | None = None  # of an index, absolute: the folder that its rows name pictures in
+    checks_sha256: str | None = None  # of checks.jsonl; 0.1.0 wrote neither
+    sha256: str | None = None  # of all the others, by `seal`
 
     @model_serializer(mode="wrap")
     def _written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `plugins` where there are none, as before there could be."""
+        """Without `plugins` and checksums where there are none, as before there could be."""
         written: dict[str, Any] = serialise(self)
-        return written if self.plugins else {k: v for k, v in written.items() if k != "plugins"}
+        lacking = {name for name in ("plugins", "checks_sha256", "sha256") if not written[name]}
+        return {name: value for name, value in written.items() if name not in lacking}
+
+
+def document(description: Description) -> dict[str, Any]:
+    """The content of its dataset.json, sealed."""
+    written = description.model_copy(update={"sha256": None}).model_dump()
+    return {**written, "sha256": seal(written)}
+
+
+def seal(document: dict[str, Any]) -> str:
+    """SHA-256 of all that a JSON document says but its `sha256`, however it is indented."""
+    told = {name: value for name, value in document.items() if name != "sha256"}
+    return sha256(json.dumps(told, ensure_ascii=False, sort_keys=True).encode())
 
 
 def read_description(place: Place | Store) -> Description:
@@ -64,7 +83,11 @@ def read_description(place: Place | Store) -> Description:
             raise UserError(f"{where}: no such folder")
         state = "unfinished: run synthesize again" if store.exists(WORK) else "not a data set"
         raise UserError(f"{where}: no {DATASET} here, so this is {state}")
-    description = parse_as(Description, store.read(DATASET), store.where(DATASET), MEND)
+    data = store.read(DATASET)
+    description = parse_as(Description, data, store.where(DATASET), MEND)
+    if description.sha256 and description.sha256 != seal(load_json(data)):
+        changed = "changed since it was written: its sha256 is not that of the rest"
+        raise UserError(f"{store.where(DATASET)}: {changed}; {MEND}")
     if description.root is not None and not store.is_here:
         # Whoever wrote it may name any folder of this machine.
         raise UserError(f"{where}: an index of pictures elsewhere; indexes are read from folders")
@@ -167,9 +190,22 @@ def pixel_hash(image: np.ndarray) -> str:
 
 def digest_of(rows: Iterable[tuple[str, Row]]) -> str:
     """The identity of a data set, from its (split, row)s sorted by split and id."""
-    total = hashlib.sha256(b"blurbench digest 1\n")
+    total = Digest()
     for split, row in rows:
+        total.add(split, row)
+    return total.hexdigest()
+
+
+class Digest:
+    """`digest_of` rows that are added one by one."""
+
+    def __init__(self) -> None:
+        """That of no rows."""
+        self._total = hashlib.sha256(b"blurbench digest 1\n")
+        self.hexdigest = self._total.hexdigest
+
+    def add(self, split: str, row: Row) -> None:
+        """The next row."""
         hashes = (row.get(f"{kind}_pixels", "") for kind in PICTURES)
         # \0 stands in no id or hash: no two rows give the same text.
-        total.update("\0".join((split, row["id"], *hashes)).encode() + b"\n")
-    return total.hexdigest()
+        self._total.update("\0".join((split, row["id"], *hashes)).encode() + b"\n")

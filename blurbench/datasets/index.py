@@ -7,14 +7,17 @@ from pathlib import Path
 
 import blurbench
 from blurbench.datasets.assemble import SetSummary, assemble
+from blurbench.datasets.checks import Files
 from blurbench.datasets.find_pairs import FoundPair, list_pairs
 from blurbench.datasets.format import SHOWN_FAILURES, Row, pixel_hash
-from blurbench.datasets.journal import SetRequest, failure_entry
+from blurbench.datasets.journal import SetRequest
+from blurbench.datasets.pair import READ
+from blurbench.datasets.records import failed_entry, made_entry
 from blurbench.datasets.shard_record import recording
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError, one_line
 from blurbench.files import inside, sha256
-from blurbench.images import decode, read_bytes
+from blurbench.images import decode_told, read_bytes
 from blurbench.recipes.existing import Existing
 from blurbench.sources.open import in_order
 from blurbench.stores.open import Place, is_url, open_store
@@ -121,31 +124,36 @@ def read_shard(store: Store, root: Path, pairs: Sequence[FoundPair]) -> None:
     with recording(store, pairs, str(root)) as record:
         for pair in record.left:
             try:
-                entry = {"split": pair.split, "row": read_pair(root, pair)}
+                entry = made_entry(pair.split, *read_pair(root, pair))
             except UserError as error:
-                entry = failure_entry(pair, str(error).replace(f"{root}/", ""))
+                entry = failed_entry(pair, str(error).replace(f"{root}/", ""))
             except Exception as error:
-                entry = failure_entry(pair, one_line(error, pair.source_id))
+                entry = failed_entry(pair, one_line(error, pair.source_id))
             record.add(entry)
 
 
-def read_pair(root: Path, pair: FoundPair) -> Row:
-    """The row of a pair; UserError where it is none, or its pictures differ in size."""
+def read_pair(root: Path, pair: FoundPair) -> tuple[Row, Files]:
+    """The row and the files of a pair; UserError where it is none, or its pictures differ."""
     if pair.problem:
         raise UserError(pair.problem)
     row: Row = {"id": pair.id}
-    shapes = []
+    shapes: list[tuple[int, ...]] = []
+    files: Files = []
+    read: dict[str, None] = {}
     for kind, name in (("blur", pair.blur), ("sharp", pair.sharp)):
         path = inside(root, name)
         data = read_bytes(path)
-        image = decode(data, str(path))
+        image, told = decode_told(data, str(path))
+        read |= dict.fromkeys(told)
         shapes.append(image.shape[:2])
         row[f"{kind}_file_name"] = name
         row[f"{kind}_sha256"] = sha256(data)
         row[f"{kind}_pixels"] = pixel_hash(image)
+        files.append((name, len(data)))
     (height, width), (sharp_height, sharp_width) = shapes
     if shapes[0] != shapes[1]:
         other = f"{pair.sharp} is {sharp_width}x{sharp_height}"
         raise UserError(f"{pair.blur}: {width}x{height} px, but {other}")
     row |= {"width": width, "height": height, "source_id": pair.sharp}
-    return row if pair.sequence is None else {**row, "sequence": pair.sequence}
+    row |= {READ: ", ".join(read)} if read else {}
+    return row if pair.sequence is None else {**row, "sequence": pair.sequence}, files

@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import blurbench
 from blurbench.datasets.assemble import SetSummary, assemble, say_counts
+from blurbench.datasets.checks import Files
 from blurbench.datasets.format import Row, pixel_hash
-from blurbench.datasets.journal import SetRequest, failure_entry
+from blurbench.datasets.journal import SetRequest
 from blurbench.datasets.pair import MadePair, make_pair, prepare
+from blurbench.datasets.records import failed_entry, made_entry
 from blurbench.datasets.shard_record import ShardRecord, recording
 from blurbench.datasets.splits import PairTask, list_tasks, shortfall
 from blurbench.engine import ALONE, Workers
@@ -193,21 +195,21 @@ def _make_of_one_image(
     except Exception as error:
         reason = one_line(error, tasks[0].source_id)
         for task in tasks:
-            record.add(failure_entry(task, reason))
+            record.add(failed_entry(task, reason))
         return
     for task in tasks:
         try:
             pair = make_pair(recipe, seed, task.item.id, task.split, task.replica, sharp)
         except Exception as error:
-            record.add(failure_entry(task, one_line(error, task.source_id)))
+            record.add(failed_entry(task, one_line(error, task.source_id)))
         else:
-            row = _write(making, task, pair, record.batch)
-            record.add({"split": task.split, "row": row})
+            record.add(_write(making, task, pair, record.batch))
 
 
 def _write(making: SynthesisJob, task: PairTask, pair: MadePair, batch: FileBatch) -> Row:
-    """Write the pictures of a pair; gives its row of metadata.jsonl."""
+    """Write the pictures of a pair; gives the entry of its record, with its row."""
     names, files, pixels = {}, {}, {}
+    sizes: Files = []
     for kind, image in pair.images.items():
         # Masks are PNG always: WebP has no grey.
         suffix = ".png" if kind == "mask" else f".{making.image_format}"
@@ -215,7 +217,9 @@ def _write(making: SynthesisJob, task: PairTask, pair: MadePair, batch: FileBatc
         names[f"{kind}_file_name"] = f"{kind}/{task.id}{suffix}"
         files[f"{kind}_sha256"] = sha256(data)
         pixels[f"{kind}_pixels"] = pixel_hash(image)
+        sizes.append((names[f"{kind}_file_name"], len(data)))
         batch.put(f"{task.split}/{kind}/{task.id}{suffix}", data)
     height, width = pair.blur.shape[:2]
     size = {"width": width, "height": height}
-    return {"id": task.id, **names, **files, **pixels, **size, **pair.row}
+    row = {"id": task.id, **names, **files, **pixels, **size, **pair.row}
+    return made_entry(task.split, row, sizes)

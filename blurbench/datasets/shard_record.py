@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Generic
 
 from blurbench.datasets.format import Row
-from blurbench.datasets.journal import RECORDS, PairT, still_open
-from blurbench.files import jsonl_line, sha256, tell_unwritable
+from blurbench.datasets.records import RECORDS, PairT, record_lines, still_open
+from blurbench.files import sha256, tell_unwritable
 from blurbench.stores.store import Store
 
 # A record takes 7 ms beside the syncs that its pictures need anyway, and 50 on a busy disk.
@@ -58,7 +58,7 @@ class ShardRecord(Generic[PairT]):
     def _write(self, entries: list[Row]) -> None:
         if entries:
             # Whole each time, not appended to: objects behind a URL cannot grow.
-            self.batch.seal(self._name, b"".join(map(jsonl_line, entries)))
+            self.batch.seal(self._name, record_lines(entries))
 
 
 @contextmanager

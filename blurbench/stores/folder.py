@@ -3,7 +3,8 @@
 import os
 import posixpath
 import shutil
-from collections.abc import Callable, Iterable
+import stat
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO, ClassVar
 
 from blurbench.files import inside, json_document, sync, write_bytes, write_jsonl
 from blurbench.locks import locked
+from blurbench.stores.store import SizeOf
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,19 @@ class Folder:
         """Whether there is such a file."""
         return (self.root / name).is_file()
 
-    def asking(self) -> Callable[[str], bool]:
-        """`is_file` as of now, for many names."""
-        return self.is_file
+    def sizes(self) -> SizeOf:
+        """The sizes of many files, as of now."""
+        root = str(self.root)
+
+        def size_of(name: str) -> int | None:
+            # No Path for each: of 3.4 million files they took longer than the disk.
+            try:
+                found = os.stat(f"{root}/{name}")  # noqa: PTH116
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+        return size_of
 
     def read(self, name: str) -> bytes:
         """All of a file."""

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, ClassVar
 
 from blurbench.errors import UserError, reason
 from blurbench.files import json_document, write_jsonl
+from blurbench.stores.store import SizeOf
 
 THREADS = 8  # a put takes some 50 ms, making a pair about 10
 WAITING = 2 * THREADS  # pictures on their way: of 12 megapixels they may be 20 MB each
@@ -52,19 +53,23 @@ class Remote:
 
     def names(self, folder: str = "") -> list[str]:
         """Every file below `folder`, hidden ones too, sorted."""
+        return sorted(self._listed(folder))
+
+    def _listed(self, folder: str) -> dict[str, int]:
+        """The files below `folder`, with their sizes in bytes."""
         with self._telling(folder) as (files, path):
             files.invalidate_cache()  # other processes write here too
             try:
-                found = files.find(path)
+                found = files.find(path, detail=True)
             except FileNotFoundError:
-                found = []
+                found = {}
         root = self._connect()[1] + "/"
-        return sorted(
-            each.removeprefix(root)
-            for each in found
+        return {
+            name.removeprefix(root): told["size"] or 0
+            for name, told in found.items()
             # Some stores mark a folder by an empty object with its name.
-            if each.startswith(f"{path}/") and not each.endswith("/")
-        )
+            if name.startswith(f"{path}/") and not name.endswith("/")
+        }
 
     def top(self) -> set[str]:
         """The first parts of all names."""
@@ -83,9 +88,9 @@ class Remote:
             except FileNotFoundError:
                 return False
 
-    def asking(self) -> Callable[[str], bool]:
-        """`is_file` as of now, for many names: one listing, not a request for each."""
-        return set(self.names()).__contains__
+    def sizes(self) -> SizeOf:
+        """The sizes of many files, as of now: one listing, not a request for each."""
+        return self._listed("").get
 
     def read(self, name: str) -> bytes:
         """All of a file."""
@@ -144,9 +149,11 @@ class Remote:
         if _has_folders(root):
             # Empty ones are nothing here; who reads the same set as a folder would see them.
             # Inner ones first: only empty folders go.
-            for parent in sorted({str(PurePosixPath(name).parent) for name in names})[::-1]:
-                with suppress(Exception):
-                    files.rmdir(f"{root}/{parent}")
+            parents = {str(each) for name in names for each in PurePosixPath(name).parents}
+            for parent in sorted(parents)[::-1]:
+                if f"{parent}/".startswith(f"{folder}/"):
+                    with suppress(Exception):
+                        files.rmdir(f"{root}/{parent}")
 
     def locked(self, folder: str) -> AbstractContextManager[None]:  # noqa: ARG002
         """Nothing: see docs/data-sets.md for what keeps two writers from harm."""

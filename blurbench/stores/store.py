@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+SizeOf = Callable[[str], int | None]  # bytes of the file of this name; None where there is none
+
 
 class FileBatch(Protocol):
     """Many files, written faster than one by one; a thread may seal while another puts."""
@@ -50,8 +52,8 @@ class Store(Protocol):
     def is_file(self, name: str) -> bool:
         """Whether there is such a file."""
 
-    def asking(self) -> Callable[[str], bool]:
-        """`is_file` as of now, for many names."""
+    def sizes(self) -> SizeOf:
+        """The sizes of many files, as of now."""
 
     def read(self, name: str) -> bytes:
         """All of a file."""

@@ -19,7 +19,7 @@ from blurbench.datasets.verify import verify
 from blurbench.engine import Workers
 from blurbench.errors import UserError
 from blurbench.files import read_jsonl, sha256
-from blurbench.images import decode
+from blurbench.images import decode_told
 from blurbench.recipes.recipe import load_any_recipe
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
@@ -125,12 +125,13 @@ def test_pictures_of_which_none_can_be_read_are_no_data_set(gopro, tmp_path):
     assert index(GOPRO, str(gopro), tmp_path / "index").made == 4
 
 
-def test_rows_of_another_index_are_refused(gopro, tmp_path):
-    index(GOPRO, str(gopro), tmp_path / "index")
+def test_rows_of_another_index_are_left_out(gopro, tmp_path):
+    first = index(GOPRO, str(gopro), tmp_path / "index")
     train, test = (tmp_path / "index" / split / "metadata.jsonl" for split in ("train", "test"))
     test.write_text(test.read_text() + train.read_text().splitlines(keepends=True)[0])
-    with pytest.raises(UserError, match="holds pairs of another data set; give another --out"):
-        index(GOPRO, str(gopro), tmp_path / "index")
+    again = index(GOPRO, str(gopro), tmp_path / "index")
+    assert (again.made, again.digest) == (0, first.digest)
+    assert verify(tmp_path / "index") == []
 
 
 @pytest.mark.slow
@@ -215,9 +216,9 @@ def test_a_fault_of_ours_costs_one_pair_and_keeps_its_place(gopro, tmp_path, mon
     def faulty(data, name):
         if name.endswith("test/S3/blur/1.png"):
             raise ZeroDivisionError("a fault of ours")
-        return decode(data, name)
+        return decode_told(data, name)
 
-    monkeypatch.setattr("blurbench.datasets.index.decode", faulty)
+    monkeypatch.setattr("blurbench.datasets.index.decode_told", faulty)
     done = index(GOPRO, str(gopro), tmp_path / "index")
     (failure,) = done.failures
     words = r"test/S3/blur/1\.png: ZeroDivisionError: a fault of ours \(datasets/index\.py:\d+\)"

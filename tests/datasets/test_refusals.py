@@ -8,10 +8,14 @@ import pytest
 import tiny_data
 
 from blurbench.datasets import make
+from blurbench.datasets.find_pairs import FoundPair
+from blurbench.datasets.journal import PLAN, write_record
 from blurbench.datasets.make import plan, synthesize
+from blurbench.datasets.records import failed_entry
 from blurbench.datasets.verify import verify
 from blurbench.errors import UserError
 from blurbench.sources.open import Source, open_for, open_source
+from blurbench.stores.folder import Folder
 
 RECIPE = tiny_data.flow_recipe()
 SHOTS = tiny_data.flow_recipe(labels=["shot_type"])
@@ -86,7 +90,7 @@ def test_changed_labels_are_refused(tmp_path, unfinished):
     assert verify(out) == []
 
 
-def test_rows_of_another_set_are_refused(whole, photos, tmp_path):
+def test_rows_of_another_set_are_left_out(whole, photos, tmp_path):
     shutil.copytree(whole.out, tmp_path / "out")
     names = [tmp_path / "out" / split / "metadata.jsonl" for split in ("train", "test")]
     (pictures := tmp_path / "out" / "test").mkdir(exist_ok=True)
@@ -94,9 +98,18 @@ def test_rows_of_another_set_are_refused(whole, photos, tmp_path):
     for kind in ("blur", "sharp"):
         name = json.loads(line)[f"{kind}_file_name"]
         shutil.copy(tmp_path / "out" / "train" / name, pictures / name)
-    names[1].write_text(names[1].read_text() + line)
+    own = names[1].read_text()
+    names[1].write_text(own + line)
+    again = synthesize(RECIPE, open_source(str(photos)), tmp_path / "out")
+    assert (again.made, again.digest, names[1].read_text()) == (0, whole.digest, own)
+
+
+def test_records_of_another_set_are_refused(photos, tmp_path):
+    store, source = Folder(tmp_path / "out"), open_source(str(photos))
+    store.write_json(PLAN, make._request(RECIPE, source, 0, None, "png"))
+    write_record(store, [failed_entry(FoundPair("train", "a.png", "b.png"), "damaged")])
     with pytest.raises(UserError, match=r"out: holds pairs of another data set; give another"):
-        synthesize(RECIPE, open_source(str(photos)), tmp_path / "out")
+        synthesize(RECIPE, source, tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", [".", "made", "link/made"])

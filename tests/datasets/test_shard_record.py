@@ -6,8 +6,8 @@ import pytest
 import tiny_data
 
 from blurbench.datasets import make, shard_record
-from blurbench.datasets.journal import RECORDS, failure_entry, read_records
 from blurbench.datasets.make import SynthesisJob, make_shard, synthesize
+from blurbench.datasets.records import RECORDS, failed_entry, read_records
 from blurbench.datasets.shard_record import ShardRecord, recording
 from blurbench.datasets.splits import list_tasks
 from blurbench.errors import UserError
@@ -62,7 +62,7 @@ def test_what_failed_is_tried_again_and_lost_pictures_are_made_again(tasks, stor
     with recording(store, tasks[:5]) as record:
         assert record.left == tasks[:1]
     with recording(store, tasks[5:]) as record:
-        record.add(failure_entry(tasks[5], "unreadable"))
+        record.add(failed_entry(tasks[5], "unreadable"))
     with recording(store, tasks[5:]) as record:
         assert record.left == tasks[5:]
     assert len(made) == 5
@@ -79,10 +79,10 @@ def test_a_record_is_kept_while_the_next_pairs_are_made(tasks, store, monkeypatc
 
     record = ShardRecord(store, tasks)
     monkeypatch.setattr(record.batch, "seal", slow)
-    record.add(failure_entry(tasks[0], "first"))
+    record.add(failed_entry(tasks[0], "first"))
     assert entered.wait(20)
     for task in tasks[1:]:
-        record.add(failure_entry(task, "others"))
+        record.add(failed_entry(task, "others"))
     assert kept == [1]
     go_on.set()
     record.close()
@@ -121,5 +121,5 @@ def test_copies_of_two_tries_at_a_shard_are_counted_once(tasks, store, tmp_path)
     make_shard(SynthesisJob(RECIPE, 0, store, "png"), tasks)
     (record,) = (store.root / RECORDS).glob("*/*.jsonl")
     (record.parent / "another.jsonl").write_bytes(record.read_bytes())
-    found = read_records(store, tmp_path)
-    assert len(found) == len(found.made) == 6
+    found = read_records(store, tmp_path, tasks)
+    assert (found.made, found.strangers, found.left()) == (6, 0, [])

@@ -22,6 +22,7 @@ from small_results import write_data_set, write_result
 from blurbench.blurs.kernel_files import write_kernels
 from blurbench.captions.trees import parse_caption
 from blurbench.captions.vocabulary import build as build_vocabulary
+from blurbench.datasets.records import record_lines
 from blurbench.files import json_document, jsonl_line, sha256, write_json
 from blurbench.models import build
 from blurbench.models.parts.weights import save_tensors
@@ -205,7 +206,9 @@ def records() -> list[bytes]:
     rows = data_set()["test/metadata.jsonl"].splitlines()
     made = [jsonl_line({"split": "test", "row": json.loads(row)}) for row in rows]
     failure = {"source_id": "a.png", "split": "test", "error": "a.png: damaged"}
-    return [b"".join(made) + jsonl_line({"split": "test", "id": "a-0", "failure": failure})]
+    lost = {"split": "test", "id": json.loads(rows[0])["id"], "failure": failure}
+    # As 0.1.0 wrote them, without a checksum that would catch every damage; and as they are now.
+    return [b"".join(made) + jsonl_line(lost), record_lines([*map(json.loads, made), lost])]
 
 
 @cache

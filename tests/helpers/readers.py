@@ -5,12 +5,14 @@ one line. A new reader is a row in READERS, with a valid file that it accepts.
 """
 
 import importlib
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import reader_examples as examples
@@ -26,13 +28,15 @@ from blurbench.commands.options import parse_settings
 from blurbench.datasets.assemble import refuse_other
 from blurbench.datasets.dataset import BlurDataset
 from blurbench.datasets.find_pairs import list_pairs
-from blurbench.datasets.journal import read_records
+from blurbench.datasets.records import read_records
 from blurbench.datasets.verify import verify
+from blurbench.errors import UserError
 from blurbench.files import read_jsonl
 from blurbench.models import build
 from blurbench.models.base import Model
 from blurbench.models.captioners.reading import Regions
 from blurbench.models.parts.released import best_fit, read_checkpoint
+from blurbench.models.parts.weights import differences
 from blurbench.ranking.csv_files import read_csv
 from blurbench.ranking.results import read_result
 from blurbench.recipes.existing import Existing
@@ -191,7 +195,9 @@ def records(data: bytes) -> object:
     for name, content in examples.data_set().items():
         if name.endswith(".png") and not (path.parents[2] / name).exists():
             written(f"begun/{name}", content)
-    found = read_records(Folder(path.parents[2]), scratch())
+    rows = map(json.loads, examples.data_set()["test/metadata.jsonl"].splitlines())
+    wanted = [SimpleNamespace(split="test", id=row["id"], source_id="") for row in rows]
+    found = read_records(Folder(path.parents[2]), scratch(), wanted)
     return [*found.rows("test"), *found.failures()]
 
 

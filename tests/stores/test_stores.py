@@ -58,9 +58,9 @@ def test_files_come_back_as_they_were_written(store):
     assert not store.exists("ab")
     assert store.is_file("a/b.bin")
     assert not store.is_file("a")
-    is_there = store.asking()
-    assert is_there("c.json")
-    assert not is_there("a")
+    size_of = store.sizes()
+    assert size_of("c.json") == len(store.read("c.json"))
+    assert size_of("a") is size_of("none") is size_of("c.json/d") is None
 
 
 def test_what_is_missing_is_a_missing_file(store):

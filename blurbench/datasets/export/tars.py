@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from blurbench.datasets.export.job import ExportJob, ExportRun, ExportShard
 from blurbench.datasets.export.read import ExportPair, by_split, read_checked
-from blurbench.datasets.format import DATASET
+from blurbench.datasets.format import DATASET, document
 from blurbench.files import replacing, sha256, write_json
 
 TAR_BYTES = 10**9
@@ -19,7 +19,7 @@ def write(job: ExportJob, pairs: list[ExportPair], run: ExportRun) -> None:
     """SPLIT-000000.tar and following in the folder of the job, and a copy of dataset.json."""
     run.ensure(job, _cut(pairs, run.shard_pairs), _write, _problem)
     # The pictures of an index are in the tars; where they lay on this machine is nobody's business.
-    write_json(job.out / DATASET, {**run.description.model_dump(), "root": None})
+    write_json(job.out / DATASET, document(run.description.model_copy(update={"root": None})))
 
 
 def _cut(pairs: list[ExportPair], most: int) -> list[ExportShard]:

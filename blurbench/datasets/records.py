@@ -1,0 +1,261 @@
+"""Done-records: a line for each pair that was made or failed, and what is found in them again."""
+
+import json
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from pathlib import Path
+from posixpath import join
+from tempfile import TemporaryDirectory
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from blurbench.datasets.checks import Files, is_files
+from blurbench.datasets.format import WORK, Row, file_names, is_row, located
+from blurbench.errors import UserError
+from blurbench.files import jsonl_line, load_json, sha256
+from blurbench.stores.store import Store
+
+RECORDS = f"{WORK}/shards"
+
+# A line begins with the SHA-256 of what follows; one of 0.1.0 does not.
+_BEGIN, _HEX = b'{"sha256": "', 64
+_ROW = b', "row": '  # inside a text it would stand as \"row\"
+_LONGEST = 2**40  # bytes of a record file
+_NONE = -1
+
+
+class WantedPair(Protocol):
+    """A pair of the data set that is made, or indexed."""
+
+    @property
+    def split(self) -> str:
+        """Train, val or test."""
+
+    @property
+    def id(self) -> str:
+        """As in its row; no two of a split share one."""
+
+    @property
+    def source_id(self) -> str:
+        """The picture it is made of: what failures.jsonl names."""
+
+
+PairT = TypeVar("PairT", bound=WantedPair)
+
+
+def made_entry(split: str, row: Row, files: Files) -> Row:
+    """What a record keeps of a pair that was made."""
+    return {"split": split, "id": row["id"], "files": files, "row": row}
+
+
+def failed_entry(pair: WantedPair, error: str) -> Row:
+    """What a record keeps of a pair that could not be made."""
+    failure = {"source_id": pair.source_id, "split": pair.split, "error": error}
+    return {"split": pair.split, "id": pair.id, "failure": failure}
+
+
+def record_lines(entries: Iterable[Row]) -> bytes:
+    """The content of a record; a line that is damaged costs its pair alone."""
+    lines = (jsonl_line(entry)[1:] for entry in entries)
+    return b"".join(b'%s%s", %s' % (_BEGIN, sha256(line).encode(), line) for line in lines)
+
+
+@dataclass
+class Records(Generic[PairT]):
+    """Which of the wanted pairs are made; rows stay on disk, for there may be millions."""
+
+    pairs: Sequence[PairT]
+    paths: list[Path]  # the record files
+    # Of each pair where its row is, file * _LONGEST + byte offset, or _NONE. With a dictionary of
+    # keys 1.7 million pairs took 370 MB; these are 14.
+    at: np.ndarray
+    failed: dict[int, Row] = field(default_factory=dict)  # by the number of the pair
+    strangers: int = 0  # entries of other pairs
+
+    @property
+    def made(self) -> int:
+        """How many pairs were made."""
+        return int(np.count_nonzero(self.at != _NONE))
+
+    def left(self) -> list[PairT]:
+        """The pairs that are not made."""
+        return [self.pairs[number] for number in _numbers(self.at == _NONE)]
+
+    def lost(self) -> list[int]:
+        """Numbers of what failed and was never made, sorted by split and id."""
+        lost = (number for number in self.failed if self.at[number] == _NONE)
+        return sorted(lost, key=lambda n: (self.pairs[n].split, self.pairs[n].id))
+
+    def counts(self) -> dict[str, int]:
+        """How many pairs of each split were made; none is left out of those that have any."""
+        made = Counter(self.pairs[number].split for number in _numbers(self.at != _NONE))
+        return dict(sorted(made.items()))
+
+    def rows(self, split: str) -> Iterator[tuple[Row, Files]]:
+        """The rows of the pairs of one split that were made, sorted by id, and their files.
+
+        UserError where a record was changed since it was read.
+        """
+        made = (n for n in _numbers(self.at != _NONE) if self.pairs[n].split == split)
+        places = self.at[_by_id(self.pairs, np.fromiter(made, np.int64))].tolist()
+        # Neighbours lie in one file: opening it for each row would take half of the time.
+        for number, same in groupby(places, key=lambda place: place // _LONGEST):
+            with self.paths[number].open("rb") as file:
+                for place in same:
+                    file.seek(place % _LONGEST)
+                    yield _row(file.readline(), self.paths[number])
+
+    def failures(self) -> list[Row]:
+        """One row for each input and error, with the number of pairs it cost."""
+        lost = (self.failed[number] for number in self.lost())
+        counts = Counter(json.dumps(row, ensure_ascii=False) for row in lost)
+        return [{**json.loads(text), "pairs": count} for text, count in counts.items()]
+
+
+def _numbers(wanted: np.ndarray) -> Iterator[int]:
+    """Where it is true; a list of millions would take 40 bytes each."""
+    return map(int, np.flatnonzero(wanted))
+
+
+def _row(line: bytes, path: Path) -> tuple[Row, Files]:
+    try:
+        entry = load_json(line)
+    except (ValueError, RecursionError):
+        entry = None
+    row: Any = entry.get("row") if isinstance(entry, dict) else None
+    if not is_row(row):
+        raise UserError(f"{path}: damaged; remove it and run the same command again")
+    return row, entry.get("files", [])
+
+
+def _by_id(pairs: Sequence[WantedPair], numbers: np.ndarray) -> np.ndarray:
+    if all(one < other for one, other in pairwise(pairs[int(n)].id for n in numbers)):
+        return numbers
+    # Ids are ASCII. As Python's texts they would take three times as much.
+    width = max(len(pairs[int(n)].id) for n in numbers)
+    texts = np.fromiter((pairs[int(n)].id.encode() for n in numbers), f"S{width}", len(numbers))
+    return numbers[np.argsort(texts, kind="stable")]
+
+
+def read_records(
+    store: Store,
+    copies: Path,
+    pairs: Sequence[PairT],
+    root: str | None = None,
+    folder: str = RECORDS,
+) -> Records[PairT]:
+    """What of the pairs is finished so far, by whatever run; what lost a picture is not.
+
+    Damaged lines are left out: their pairs are made again.
+    """
+    # A record of 0.1.0 lies in RECORDS itself, not in a folder of its shard.
+    names = [name for name in store.names(folder) if name.endswith(".jsonl")]
+    paths = store.fetch(names, copies)
+    is_whole = asking(store, root)
+    keys, places = array("q"), array("q")
+    failed: dict[int, Row] = {}
+    for number, path in enumerate(paths):
+        with path.open("rb") as file:
+            for offset, entry in _heads(file):
+                key = hash((entry["split"], entry["id"]))
+                if "failure" in entry:
+                    failed[key] = entry["failure"]
+                elif is_whole(entry["split"], entry["files"]):
+                    keys.append(key)
+                    places.append(number * _LONGEST + offset)
+    return _numbered(pairs, paths, np.array(keys, np.int64), np.array(places, np.int64), failed)
+
+
+def _numbered(
+    pairs: Sequence[PairT],
+    paths: list[Path],
+    keys: np.ndarray,
+    places: np.ndarray,
+    failed: dict[int, Row],
+) -> Records[PairT]:
+    """The records by numbers of pairs. Two of 1.7 million share a hash once in ten million sets."""
+    wanted = np.fromiter((hash((pair.split, pair.id)) for pair in pairs), np.int64, len(pairs))
+    order = np.argsort(wanted)
+    wanted = wanted[order]
+
+    def number_of(some: np.ndarray) -> np.ndarray:
+        if not len(wanted):
+            return np.full(len(some), _NONE)
+        found = np.minimum(np.searchsorted(wanted, some), len(wanted) - 1)
+        return np.where(wanted[found] == some, order[found], _NONE)
+
+    at = np.full(len(pairs), _NONE)
+    numbers = number_of(keys)
+    at[numbers[numbers != _NONE]] = places[numbers != _NONE]
+    failing = number_of(np.fromiter(failed, np.int64, len(failed))).tolist()
+    by_number = zip(failing, failed.values(), strict=True)
+    known = {number: row for number, row in by_number if number != _NONE}
+    strangers = int(np.count_nonzero(numbers == _NONE)) + failing.count(_NONE)
+    return Records(pairs, paths, at, known, strangers)
+
+
+def _heads(file: Iterable[bytes]) -> Iterator[tuple[int, Row]]:
+    """(byte offset, entry) of each line that is whole; without its row, which takes most of it."""
+    offset = 0
+    for line in file:
+        entry = _head(line)
+        if entry is not None:
+            yield offset, entry
+        offset += len(line)
+
+
+def _head(line: bytes) -> Row | None:
+    checked = line.startswith(_BEGIN)
+    if checked:
+        begin = len(_BEGIN) + _HEX
+        if sha256(line[begin + 3 :]).encode() != line[len(_BEGIN) : begin]:
+            return None
+        start, found, _ = line.partition(_ROW)
+        line = start + b"}" if found else line
+    try:
+        return _entry(load_json(line))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _entry(entry: Any) -> Row | None:
+    """An entry as this version writes it; None where it is none."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("split"), str):
+        return None
+    row: Any = entry.get("row")
+    if is_row(row) and "files" not in entry:  # of 0.1.0
+        return made_entry(entry["split"], row, [(name, None) for name in file_names(row)])
+    known = isinstance(entry.get("failure"), dict) or is_files(entry.get("files"))
+    return entry if known and isinstance(entry.get("id"), str) else None
+
+
+def asking(store: Store, root: str | None) -> Callable[[str, Files], bool]:
+    """What tells of a split whether files are there, and of the size that they were written with.
+
+    Where no size is known, they hold something.
+    """
+    size_of = located(store, root, "")[0].sizes()
+
+    def is_whole(split: str, files: Files) -> bool:
+        _, folder = located(store, root, split)
+        for name, known in files:
+            # Not `inside`, which asks for links: of 3.4 million names that took two minutes.
+            size = None if ".." in name or name[:1] == "/" else size_of(join(folder, name))
+            if not size or size != (known or size):
+                return False
+        return True
+
+    return is_whole
+
+
+def still_open(
+    store: Store, pairs: Sequence[PairT], root: str | None, folder: str = RECORDS
+) -> list[PairT]:
+    """Those of the pairs that no record holds as made, as of now."""
+    # Not the copies of this run: records grow.
+    with TemporaryDirectory() as copies:
+        return read_records(store, Path(copies), pairs, root, folder).left()
