@@ -37,6 +37,15 @@ def parse_as(kind: type[T], data: bytes, where: str, mend: str = "") -> T:
     return found
 
 
+def value_as(kind: type[T], value: Any, where: str, mend: str = "") -> T:
+    """`parse_as` for what was read by other means, and holds no tuples."""
+    try:
+        found: T = _adapter(cast(Any, kind)).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise UserError(_ending(f"{where}: {complaint(error)}", mend)) from None
+    return found
+
+
 def read_as(kind: type[T], path: Path, mend: str = "") -> T:
     """`parse_as` of a file; UserError where there is none too."""
     try:

@@ -1,17 +1,63 @@
 """Caption files: COCO's and Karpathy's JSON, plain JSON dictionaries, CSV tables; and results."""
 
-import csv
-import io
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired
+
+from typing_extensions import TypedDict
 
 from blurbench.captions.words import clean
+from blurbench.csv_rows import csv_rows
 from blurbench.errors import UserError
-from blurbench.files import parse_json
+from blurbench.files import parse_json, read_regular
+from blurbench.schemas import value_as
 
 FORMATS = "COCO's or Karpathy's JSON, {image: [captions]}, or a CSV with columns image, caption"
+
+
+MEND = f"wanted: {FORMATS}"
+# A backslash and what it goes with: first what is to stay, then half of a pair of surrogates.
+HALVES = re.compile(
+    rb"(\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|u(?![dD][89a-fA-F])|[^u]))|\\u[dD]\w\w\w"
+)
+_Id = int | str
+
+
+class _Annotation(TypedDict):
+    """A caption of COCO's, or of a captioner."""
+
+    image_id: _Id
+    caption: str
+
+
+class _CocoFile(TypedDict):
+    """captions_val2017.json."""
+
+    annotations: list[_Annotation]
+
+
+class _Sentence(TypedDict):
+    """A caption of Karpathy's."""
+
+    raw: str
+
+
+class _KarpathyImage(TypedDict):
+    """An image, which has some of the three names."""
+
+    cocoid: NotRequired[_Id]
+    imgid: NotRequired[_Id]
+    filename: NotRequired[str]
+    split: str
+    sentences: list[_Sentence]
+
+
+class _KarpathyFile(TypedDict):
+    """dataset_coco.json."""
+
+    images: list[_KarpathyImage]
 
 
 @dataclass(frozen=True)
@@ -26,16 +72,13 @@ class Caption:
 def read_captions(path: Path) -> list[Caption]:
     """All captions of a file, in its order; UserError names what is wrong with it."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     read = _of_table if path.suffix.lower() == ".csv" else _of_json
-    try:
-        captions = list(read(data, str(path)))
-    except (LookupError, TypeError, AttributeError, ValueError, csv.Error) as error:
-        raise UserError(f"{path}: no caption file ({_told(error)}); wanted: {FORMATS}") from None
+    captions = list(read(data, str(path)))
     if not captions:
-        raise UserError(f"{path}: no captions; wanted: {FORMATS}")
+        raise UserError(f"{path}: no captions; {MEND}")
     return captions
 
 
@@ -57,59 +100,44 @@ def read_results(path: Path) -> dict[str, str]:
 
 
 def _of_json(data: bytes, name: str) -> Iterator[Caption]:
-    document = parse_json(data, name)
+    document = parse_json(with_whole_letters(data), name)
     if isinstance(document, list):
-        return _of_annotations(document)
-    if "annotations" in document:
-        return _of_annotations(document["annotations"])
-    if "images" in document:
-        return _of_karpathy(document["images"])
-    return _of_dictionary(document)
+        return _of_annotations(value_as(list[_Annotation], document, name, MEND))
+    if isinstance(document, dict) and "annotations" in document:
+        return _of_annotations(value_as(_CocoFile, document, name, MEND)["annotations"])
+    if isinstance(document, dict) and "images" in document:
+        return _of_karpathy(value_as(_KarpathyFile, document, name, MEND)["images"])
+    return _of_dictionary(value_as(dict[str, str | list[str]], document, name, MEND))
 
 
-def _of_annotations(annotations: list[dict[str, Any]]) -> Iterator[Caption]:
+def _of_annotations(annotations: list[_Annotation]) -> Iterator[Caption]:
     for each in annotations:
-        yield Caption(str(each["image_id"]), _text(each["caption"], each["image_id"]))
+        yield Caption(str(each["image_id"]), clean(each["caption"]))
 
 
-def _of_karpathy(images: list[dict[str, Any]]) -> Iterator[Caption]:
+def _of_karpathy(images: list[_KarpathyImage]) -> Iterator[Caption]:
     for image in images:
         id = str(image.get("cocoid", image.get("imgid", image.get("filename"))))
         # The fourth split is the rest of COCO's val, which everybody trains on.
         split = {"restval": "train"}.get(image["split"], image["split"])
         for sentence in image["sentences"]:
-            yield Caption(id, _text(sentence["raw"], id), split)
+            yield Caption(id, clean(sentence["raw"]), split)
 
 
-def _of_dictionary(document: dict[str, Any]) -> Iterator[Caption]:
+def _of_dictionary(document: dict[str, str | list[str]]) -> Iterator[Caption]:
     for image, captions in document.items():
         for text in [captions] if isinstance(captions, str) else captions:
-            yield Caption(image, _text(text, image))
+            yield Caption(image, clean(text))
 
 
 def _of_table(data: bytes, name: str) -> Iterator[Caption]:
-    rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-    for row in rows:
-        if None in row or None in row.values():
-            mend = "put what holds a comma in double quotes"
-            raise UserError(f"{name}: line {rows.line_num} does not fit the header; {mend}")
+    columns, rows = csv_rows(data, name)
+    if not {"image", "caption"} <= set(columns):
+        raise UserError(f"{name}: needs the columns image and caption; {MEND}")
+    for _, row in rows:
         yield Caption(row["image"], clean(row["caption"]), row.get("split") or None)
 
 
-def _text(value: Any, image: Any) -> str:
-    if not isinstance(value, str):
-        raise _NoText(f"image {image}: {value!r} is no text")
-    return clean(value)
-
-
-class _NoText(ValueError):
-    """A caption that is none."""
-
-
-def _told(error: Exception) -> str:
-    """What is wrong with a file, for people."""
-    if isinstance(error, KeyError):
-        return f"an entry has no {error}"
-    if isinstance(error, UnicodeDecodeError):
-        return "its text is not UTF-8"
-    return str(error) if isinstance(error, _NoText | csv.Error) else "its entries have another form"
+def with_whole_letters(data: bytes) -> bytes:
+    """JSON with "?" for each half of an emoji, as cut captions have; it prints nowhere."""
+    return HALVES.sub(lambda found: found[0] if found[1] else b"?", data)

@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from blurbench.csv_rows import CsvRow, csv_rows
 from blurbench.errors import UserError
+from blurbench.files import read_regular
 from blurbench.metrics import METRICS, PLUG_INS, PROTOCOLS, find_metric, known
 from blurbench.ranking.results import BoardKey, Result, sort_scores
 from blurbench.ranking.statistics import Estimate
@@ -22,7 +24,6 @@ BY_PICTURE = {"model", "id"}
 BOARD = {"recipe", "split", "digest", "protocol"}
 QUOTED = "means taken from elsewhere: no score of each picture"
 NOT_STATED = "its digest and protocol are not stated"
-CsvLine = dict[str, str]  # column -> text
 
 
 def read_csv(path: Path, here: Sequence[Result]) -> list[Result]:
@@ -44,22 +45,16 @@ def read_csv(path: Path, here: Sequence[Result]) -> list[Result]:
     )
 
 
-def _read(path: Path) -> Iterator[tuple[str, CsvLine]]:
+def _read(path: Path) -> Iterator[tuple[str, CsvRow]]:
     """Rows, each with how to call it in messages; UserError where this is no CSV."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            names = reader.fieldnames or ()
-            rows = [(f"{path}: line {reader.line_num}", row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as CSV ({error})") from None
+        _, lines = csv_rows(read_regular(path), str(path))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    rows = [(f"{path}: line {number}", row) for number, row in lines]
     if not rows:
         raise UserError(f"{path}: holds no rows")
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"{path}: has two columns called {twice[0]!r}; keep one")
     for where, row in rows:
-        if None in row or None in row.values():
-            raise UserError(f"{where}: has not as many cells as the header")
         if not row.get("model", "-").strip():
             raise UserError(f"{where}: names no model")
         # An apostrophe before a formula is what `blurbench leaderboard` writes.
@@ -69,9 +64,7 @@ def _read(path: Path) -> Iterator[tuple[str, CsvLine]]:
         )
 
 
-def _by_picture(
-    path: Path, rows: list[tuple[str, CsvLine]], here: Sequence[Result]
-) -> list[Result]:
+def _by_picture(path: Path, rows: list[tuple[str, CsvRow]], here: Sequence[Result]) -> list[Result]:
     metrics = [name for name in rows[0][1] if name not in BY_PICTURE | BOARD]
     for metric in metrics:
         try:
@@ -97,7 +90,7 @@ def _by_picture(
     return list(models.values())
 
 
-def _board_of(row: CsvLine, where: str, keys: Collection[BoardKey]) -> tuple[BoardKey, bool]:
+def _board_of(row: CsvRow, where: str, keys: Collection[BoardKey]) -> tuple[BoardKey, bool]:
     """The board that a row belongs to, and whether it says so itself."""
     stated = {name: row[name] for name in sorted(BOARD) if row.get(name)}
     found = [key for key in keys if _fits(stated, key)]
@@ -108,7 +101,7 @@ def _board_of(row: CsvLine, where: str, keys: Collection[BoardKey]) -> tuple[Boa
     raise UserError(f"{where}: {problem} its data ({told}); give columns digest and protocol")
 
 
-def _fits(stated: CsvLine, key: BoardKey) -> bool:
+def _fits(stated: CsvRow, key: BoardKey) -> bool:
     start = stated.get("digest", key.digest)
     return (
         len(start) >= SHORTEST_DIGEST
@@ -130,7 +123,7 @@ def _refuse_strangers(path: Path, result: Result, others: Sequence[Result]) -> N
         raise UserError(f"{path}: holds no score of {result.model!r}")
 
 
-def _quoted(path: Path, row: CsvLine, where: str) -> Result:
+def _quoted(path: Path, row: CsvRow, where: str) -> Result:
     """One line of a leaderboard.csv."""
     known(PROTOCOLS, row["protocol"], "protocol")
     images = _number(row["images"], f"{where}: images")
@@ -151,7 +144,7 @@ def _quoted(path: Path, row: CsvLine, where: str) -> Result:
     return result
 
 
-def _estimate(row: CsvLine, metric: str, where: str) -> Estimate:
+def _estimate(row: CsvRow, metric: str, where: str) -> Estimate:
     """A mean and its interval, which may be empty."""
     ends = [row.get(f"{metric}_{end}") for end in ("low", "high")]
     low, high = (_number(end, f"{where}: {metric}") if end else None for end in ends)

@@ -139,12 +139,12 @@ def test_a_board_of_quoted_lines_alone_makes_a_page(make_result, tmp_path):
         (QUOTED.format("a", 8, "d", 31, 32, 33), "line 2: psnr_mean lies outside of its interval"),
         (QUOTED.format("a", -3, "d", 31, 30, 33), "line 2: needs a digest, and a number of images"),
         (QUOTED.format("a", 8, "", 31, 30, 33), "line 2: needs a digest, and a number of images"),
-        ("model,id,psnr\na,id00\n", "line 2: has not as many cells"),
-        ("model,id,psnr\na,id00,1,2\n", "line 2: has not as many cells"),
+        ("model,id,psnr\na,id00\n", "line 2 does not fit the header"),
+        ("model,id,psnr\na,id00,1,2\n", "line 2 does not fit the header"),
         ("model,id,psnr\na,id00,1\na,id00,1\n", "line 3: 'id00' of 'a' is there twice"),
         ("model,id,psnr\na,nowhere,1\n", "no RESULT here has a picture called 'nowhere'"),
         ("model,id,psnr\nidentity,id00,1\n", "both called 'identity'"),
-        (b"model,id,psnr\n\xff,id00,1\n", "cannot be read as CSV"),
+        (b"model,id,psnr\n\xff,id00,1\n", "not a CSV file in UTF-8"),
     ],
 )
 def test_what_is_wrong_with_a_csv_is_told_in_one_line(blur, tmp_path, text, message):

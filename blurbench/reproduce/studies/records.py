@@ -3,8 +3,7 @@
 Small enough for a repository, and enough for every number on the page.
 """
 
-import csv
-import io
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any
 
 from pydantic import Field
 
+from blurbench.csv_rows import csv_rows
 from blurbench.errors import UserError
-from blurbench.files import read_json, write_json, write_text
+from blurbench.files import read_json, read_regular, write_json, write_text
 from blurbench.ranking.csv_files import csv_text
 from blurbench.ranking.statistics import Scores, Sources
 from blurbench.schemas import read_as
@@ -123,15 +123,23 @@ def read_scores(path: Path, measure: str | None = None) -> RunScores:
     """Those of PSNR, or of a measure; UserError where a line is damaged, or there is none."""
     names = (measure,) if measure else COLUMNS[2:]
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        rows = [row for _, row in csv_rows(read_regular(path), str(path))[1]]
         tables: dict[str, dict[str, float]] = {
-            name: {row["id"]: float(row[name]) for row in rows if row[name] != ""} for name in names
+            name: {row["id"]: _finite(row[name]) for row in rows if row[name] != ""}
+            for name in names
         }
         sources = {row["id"]: row["source"] for row in rows}
-    except (OSError, KeyError, ValueError, TypeError):
+    except (OSError, KeyError, ValueError, UserError):
         raise UserError(f"{path}: is missing or damaged; remove {path.parent}") from None
     if not rows:
         raise UserError(f"{path}: holds no pictures; remove {path.parent}")
     if measure:
         return RunScores({}, {}, {}, sources, {}, tables[measure])
     return RunScores(**tables, sources=sources)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value

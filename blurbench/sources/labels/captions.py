@@ -1,15 +1,18 @@
 """Sentences about the pictures of a source: Karpathy's list, COCO's caption files, or a CSV."""
 
-import io
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
+from pydantic import BeforeValidator
+from typing_extensions import TypedDict
+
+from blurbench.captions.files import with_whole_letters
 from blurbench.errors import UserError
+from blurbench.files import parse_json
+from blurbench.schemas import value_as
 from blurbench.sources.labels.files import KnownLabels, LabelFiles, match, read_table
 
 FOLDERS = (".", "annotations")  # COCO's own name
@@ -17,6 +20,46 @@ TABLE = "captions.csv"
 LOOKED_FOR = f"dataset_coco.json, COCO's captions_*.json or {TABLE}, here or in annotations/"
 # Karpathy's fourth split is the rest of COCO's val, which everybody trains on.
 SPLIT_OF = {"train": "train", "restval": "train", "val": "val", "test": "test"}
+MEND = "wanted: COCO's or Karpathy's captions"
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
+_Number = Annotated[int, BeforeValidator(_number)]  # or its digits as a text
+
+
+class _Raw(TypedDict):
+    raw: str
+    sentid: _Number
+
+
+class _KarpathyImage(TypedDict):
+    filepath: NotRequired[str]
+    filename: str
+    split: str
+    sentences: list[_Raw]
+
+
+class _KarpathyFile(TypedDict):
+    images: list[_KarpathyImage]
+
+
+class _Image(TypedDict):
+    id: int | str
+    file_name: str
+
+
+class _Annotation(TypedDict):
+    id: _Number
+    image_id: int | str
+    caption: NotRequired[str]
+
+
+class _CocoFile(TypedDict):
+    images: NotRequired[list[_Image]]
+    annotations: NotRequired[list[_Annotation]]
 
 
 @dataclass(frozen=True)
@@ -97,19 +140,14 @@ def _of_json(files: LabelFiles, name: str) -> list[Sentence]:
     # Parsing COCO's object masks, 450 MB, would take a minute and 4 GB only to find no caption.
     if not (_promising(name) or (b'"caption"' in data and b'"annotations"' in data)):
         return []
-    try:
-        document = json.loads(data)
-        # A list holds what a captioner wrote, no references.
-        if not isinstance(document, dict):
-            return []
-        images = document.get("images") or [{}]
-        return list((_of_karpathy if "sentences" in images[0] else _of_coco)(name, document))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{name}: not valid JSON ({error})") from None
-    except KeyError as error:
-        raise UserError(f"{name}: no caption file, an entry has no {error}") from None
-    except (TypeError, AttributeError) as error:
-        raise UserError(f"{name}: no caption file ({error})") from None
+    document = parse_json(with_whole_letters(data), name)
+    # A list holds what a captioner wrote, no references.
+    if not isinstance(document, dict):
+        return []
+    images = document.get("images")
+    first = images[0] if isinstance(images, list) and images else None
+    karpathy = isinstance(first, dict) and "sentences" in first
+    return list((_of_karpathy if karpathy else _of_coco)(name, document))
 
 
 def _promising(name: str) -> bool:
@@ -117,27 +155,24 @@ def _promising(name: str) -> bool:
     return "caption" in file_name or file_name.startswith("dataset_")
 
 
-def _of_karpathy(name: str, document: dict[str, Any]) -> Iterator[Sentence]:
-    for image in document["images"]:
+def _of_karpathy(name: str, document: Any) -> Iterator[Sentence]:
+    for image in value_as(_KarpathyFile, document, name, MEND)["images"]:
         picture = "/".join(filter(None, (image.get("filepath"), image["filename"])))
         split = _split(image["split"], f"{name}: {picture}")
         for sentence in image["sentences"]:
             # Of COCO these numbers are those of the annotations.
-            key = ("", int(sentence["sentid"]))
-            yield Sentence(picture, key, _plain(sentence["raw"]), split)
+            yield Sentence(picture, ("", sentence["sentid"]), _plain(sentence["raw"]), split)
 
 
-def _of_coco(name: str, document: dict[str, Any]) -> Iterator[Sentence]:  # noqa: ARG001
-    from pycocotools.coco import COCO  # type: ignore[import-untyped]
-
-    coco = COCO()
-    coco.dataset = document
-    with redirect_stdout(io.StringIO()):
-        coco.createIndex()
-    for number, annotation in coco.anns.items():
-        image = coco.imgs.get(annotation["image_id"])
-        if image and "caption" in annotation:
-            yield Sentence(image["file_name"], ("", int(number)), _plain(annotation["caption"]))
+def _of_coco(name: str, document: Any) -> Iterator[Sentence]:
+    held = value_as(_CocoFile, document, name, MEND)
+    pictures = {image["id"]: image["file_name"] for image in held.get("images", [])}
+    # By their numbers, as in COCO's own reader: of two with one number the last.
+    numbered = {each["id"]: each for each in held.get("annotations", [])}
+    for number, annotation in numbered.items():
+        picture = pictures.get(annotation["image_id"])
+        if picture and "caption" in annotation:
+            yield Sentence(picture, ("", number), _plain(annotation["caption"]))
 
 
 def _of_table(files: LabelFiles, name: str) -> Iterator[Sentence]:

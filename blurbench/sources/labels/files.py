@@ -1,12 +1,11 @@
 """The files beside the pictures of a source that say something about them."""
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from blurbench.csv_rows import CsvRow, csv_rows
 from blurbench.errors import UserError
 from blurbench.sources.items import Labels
 from blurbench.stores.store import Store
@@ -50,7 +49,7 @@ class CsvTable:
     """A CSV file with a header."""
 
     columns: frozenset[str]  # in small letters
-    rows: Iterator[tuple[int, dict[str, str]]]  # with the number of their line
+    rows: Iterator[tuple[int, CsvRow]]  # with the number of their line
 
 
 def read_table(files: LabelFiles, name: str) -> CsvTable:
@@ -58,23 +57,12 @@ def read_table(files: LabelFiles, name: str) -> CsvTable:
 
     UserError names the file, and the line that has another number of fields than the header.
     """
-    data = files.read(name)
-    first = data.decode("utf-8-sig", "replace").partition("\n")[0]
-    return CsvTable(frozenset(each.strip().lower() for each in first.split(",")), _rows(data, name))
-
-
-def _rows(data: bytes, name: str) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        text = io.StringIO(data.decode("utf-8-sig"), newline="")
-        rows = csv.DictReader(text, strict=True)
-        for row in rows:
-            # A sentence with a comma that is not in quotes would lose its end.
-            if None in row or None in row.values():
-                mend = "put what holds a comma in double quotes"
-                raise UserError(f"{name}: line {rows.line_num} does not fit the header; {mend}")
-            yield rows.line_num, {key.strip().lower(): value.strip() for key, value in row.items()}
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{name}: not a CSV file in UTF-8 ({error})") from None
+    columns, rows = csv_rows(files.read(name), name)
+    plain = {column: column.strip().lower() for column in columns}
+    return CsvTable(
+        frozenset(plain.values()),
+        ((line, {plain[key]: value.strip() for key, value in row.items()}) for line, row in rows),
+    )
 
 
 def match(names: Iterable[str], ids: Iterable[str]) -> Matches:

@@ -173,10 +173,24 @@ def test_source_without_captions_goes_without_unless_they_are_required(tmp_path)
     [
         ("captions_a.json", '{"annotations": [', "not valid JSON"),
         ("annotations/captions_a.json", '{"annotations": [{"id": 1, "caption": "x"}]}', "image_id"),
-        ("captions_a.json", coco((1, "a.jpg", None)), "no caption file"),
-        ("captions_a.json", {"images": 3, "annotations": []}, "no caption file"),
+        ("captions_a.json", coco((1, "a.jpg", None)), "annotations.0.caption: should be"),
+        ("captions_a.json", {"images": 3, "annotations": []}, "images: should be a valid"),
         ("dataset_coco.json", karpathy(("", "a.jpg", "dev", [(1, "x")])), "no split 'dev'"),
-        ("dataset_coco.json", {"images": [{"sentences": []}]}, "has no 'filename'"),
+        (
+            "dataset_coco.json",
+            {"images": [{"sentences": []}]},
+            "lacks the field images.0.filename; wanted: COCO",
+        ),
+        ("captions_a.json", {"images": [7], "annotations": []}, "images.0: should be a valid dict"),
+        (
+            "captions_a.json",
+            {"images": [{"id": 1, "file_name": ["a"]}]},
+            "images.0.file_name: should be a valid str",
+        ),
+        ("dataset_coco.json", karpathy(("", "a.jpg", "val", [(1e999, "x")])), "no number"),
+        ("dataset_coco.json", karpathy(("", "a.jpg", "val", [("x", "x")])), "sentid: should be"),
+        ("captions.csv", "image,caption,image\na.jpg,x,y\n", "two columns called 'image'"),
+        ("captions.csv", "image,caption\na.jpg,x\0\n", "holds NUL"),
         ("captions.csv", "file,text\na.jpg,x\n", "needs the columns image and caption"),
         ("captions.csv", "image,caption,split\na.jpg,x,dev\n", "line 2: no split 'dev'"),
     ],
@@ -188,6 +202,12 @@ def test_broken_file_is_one_line_that_names_it(tmp_path, name, content, message)
     assert str(error.value).startswith(f"{name}: ")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_half_an_emoji_is_a_question_mark_and_a_whole_one_stays(tmp_path):
+    texts = coco((1, "a.jpg", "one \ud83d"), (2, "a.jpg", "\ude00 two \U0001f600 \\ud83d"))
+    (item,) = open_for(RECIPE, write(tmp_path, {"a.jpg": None, "captions.json": texts})).items
+    assert item.labels["captions"] == ["one ?", "? two \U0001f600 \\ud83d"]
 
 
 def test_picture_listed_in_two_splits_is_refused(tmp_path):

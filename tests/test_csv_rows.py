@@ -1,0 +1,45 @@
+"""CSV files: what spreadsheets write, and what is none."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blurbench.csv_rows import csv_rows
+from blurbench.errors import UserError
+
+
+def test_rows_come_with_their_lines():
+    data = '\ufeffa,"b, c"\r\n1,"two\nlines"\r\n\r\n3,4\r\n'.encode()
+    columns, rows = csv_rows(data, "t")
+    assert columns == ["a", "b, c"]
+    assert list(rows) == [(3, {"a": "1", "b, c": "two\nlines"}), (5, {"a": "3", "b, c": "4"})]
+    assert csv_rows(b"", "t")[0] == []
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"a,b\n1\n", "t: line 2 does not fit the header; put what holds a comma in double"),
+        (b"a,b\n1,2\n1,2,3\n", "t: line 3 does not fit the header"),
+        (b"a,a\n1,2\n", "t: has two columns called 'a'; keep one"),
+        (b'a,b\n1,"2\n', "t: not a CSV file in UTF-8 (unexpected end of data)"),
+        (b'"a', "t: not a CSV file in UTF-8 (unexpected end of data)"),
+        (b"a\n\xff\n", "t: not a CSV file in UTF-8 ('utf-8' codec"),
+        (b"a\n\0\n", "t: not a CSV file in UTF-8 (holds NUL)"),
+        (b"a\n" + b"x" * 200_000, "t: not a CSV file in UTF-8 (field larger than"),
+    ],
+)
+def test_what_is_wrong_is_one_line(data, told):
+    with pytest.raises(UserError) as found:
+        list(csv_rows(data, "t")[1])
+    assert str(found.value).startswith(told)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=60) | st.text('ab,"\n\r é', max_size=40).map(str.encode))
+def test_no_bytes_end_in_another_error(data):
+    with suppress(UserError):
+        for _, row in csv_rows(data, "t")[1]:
+            assert all(isinstance(each, str) for pair in row.items() for each in pair)
