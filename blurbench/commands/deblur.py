@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from blurbench.commands.options import FOLDER, of_weights
+from blurbench.commands.options import FOLDER, many_workers, of_weights
 
 
 @click.command()
@@ -17,6 +17,7 @@ from blurbench.commands.options import FOLDER, of_weights
 @click.option("--tile", type=click.IntRange(1), help="Side of tiles, px; default: if need be.")
 @click.option("--tta", is_flag=True, help="Mean over eight flips and turns; takes 8 times as long.")
 @click.option("--explain", type=FOLDER, help="A folder for what the model looked at.")
+@many_workers
 def deblur(
     source: Path,
     checkpoint: Path,

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from blurbench.commands.options import FOLDER, PLACE, of_weights, parse_tools
+from blurbench.commands.options import FOLDER, PLACE, many_workers, of_weights, parse_tools
 
 
 @click.command()
@@ -30,6 +30,7 @@ from blurbench.commands.options import FOLDER, PLACE, of_weights, parse_tools
     help="A network that some --metrics need: segmenter, detector, features, embedding.",
 )
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
+@many_workers
 def evaluate(
     data: Path | str,
     out: Path,

@@ -47,11 +47,14 @@ PLACE = FolderOrUrl(path_type=Path)
 def many_workers(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that spreads its work, which gets them as one `workers`."""
 
-    @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+    @click.option(
+        "--workers", type=click.IntRange(1), help="Processes of one thread each; default: this one."
+    )
     @click.option("--scheduler", help="Address of a running Dask scheduler.")
     @wraps(command)
-    def spread(workers: int, scheduler: str | None, **options: Any) -> Any:
-        return command(workers=Workers(workers, scheduler), **options)
+    def spread(workers: int | None, scheduler: str | None, **options: Any) -> Any:
+        asked = Workers(workers or 1, scheduler, apart=workers is not None)
+        return command(workers=asked, **options)
 
     return spread
 

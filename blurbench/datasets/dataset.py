@@ -114,6 +114,14 @@ class BlurDataset(Dataset[dict[str, Any]]):
         other.rows = [self.rows[index] for index in indices]
         return other
 
+    def sent(self) -> "BlurDataset":
+        """As other processes need it to read pictures: small, without rows but of a gallery."""
+        other, (store, folder) = copy(self), self.pictures
+        other.rows = [row for row in self.rows if row.get("role") == "gallery"]
+        # Workers may have other working directories.
+        other.store, other.pictures = self.store.absolute(), (store.absolute(), folder)
+        return other
+
     def sizes(self) -> set[tuple[int, int]]:
         """(H, W) in px of the pairs."""
         return {(row["height"], row["width"]) for row in self.rows}

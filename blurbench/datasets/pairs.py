@@ -88,3 +88,6 @@ class ScoredSplit(Protocol):
 
     def where(self, row: Row, kind: str) -> str:
         """What to call a row's picture in messages."""
+
+    def sent(self) -> "ScoredSplit":
+        """The same, picklable and without rows but those of a gallery, to read pictures with."""

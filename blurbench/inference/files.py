@@ -1,15 +1,17 @@
 """`blurbench deblur`: one picture, or all below a folder, restored into PNG files."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from blurbench.errors import UserError, one_line
-from blurbench.files import write_bytes
-from blurbench.images import BadImage, encode, image_files, read_image
-from blurbench.inference.maps import write_maps
-from blurbench.progress import Advance, progress
+from blurbench.engine import ALONE, Workers
+from blurbench.errors import UserError
+from blurbench.images import image_files
+from blurbench.images.header import Peculiarities
+from blurbench.inference.record import Record, how_made
+from blurbench.inference.restoring import FileOutcome, PictureToRestore, restore_all
+from blurbench.progress import progress
 from blurbench.runs.tiles import check_tile, overlap
 from blurbench.runs.trained import TrainedModel
 
@@ -31,10 +33,12 @@ def deblur_files(
     tile: int | None = None,
     tta: bool = False,
     explain: Path | None = None,
+    workers: Workers = ALONE,
 ) -> Deblurred:
     """Restore one picture, or every picture below a folder, as PNG files of the same names.
 
     `tile` px in place of whole pictures; `explain` is the folder for what the model looked at.
+    A second call for a folder goes on: what the same weights made of the same picture stays.
     """
     pictures = pictures_of(source)
     targets = output_paths(source, pictures, out)
@@ -43,29 +47,72 @@ def deblur_files(
     if tile is not None:
         check_tile(tile, model.model.multiple, model.name)
     model = replace(model, tile=tile, tta=tta)
-    result, tiles, maps = Deblurred(), Counter[int](), 0
-    with progress("deblur", len(pictures)) as advance:
-        for path, target in zip(pictures, targets, strict=True):
-            try:
-                blur = read_image(path)
-                restored = model.restore(blur, tell_tiles(advance))
-                write_bytes(target, encode(restored.image))
-                result.made.append(target)
-                if restored.tile:
-                    tiles[restored.tile] += 1
-                # What is too large to restore whole is too large to explain whole.
-                if explain is not None and not restored.tile:
-                    name = path.relative_to(source if source.is_dir() else source.parent)
-                    maps += write_maps(model, blur, explain / name.with_suffix(""))
-            except BadImage as error:
-                result.failed.append(str(error))
-            except (RuntimeError, MemoryError) as error:  # too large for this device
-                result.failed.append(one_line(error, str(path)))
+    wanted = [
+        PictureToRestore(path, target, maps_folder(explain, source, path))
+        for path, target in zip(pictures, targets, strict=True)
+    ]
+    # Of maps there is no record, nor of pictures one by one.
+    how = how_made(model) if source.is_dir() and explain is None else ""
+    record = Record(out, how) if how else None
+    found = found_again(record, wanted) if record else {}
+    left = [each for each in wanted if each not in found]
+    made = dict(restored(model, left, record, workers, len(found)))
+    return summarise([(found | made)[each] for each in wanted], len(found), model, explain)
+
+
+def found_again(
+    record: Record, wanted: Sequence[PictureToRestore]
+) -> dict[PictureToRestore, FileOutcome]:
+    """The pictures that need not be restored again."""
+    found: dict[PictureToRestore, FileOutcome] = {}
+    if not record.lines:
+        return found
+    with progress("look for what is restored", len(wanted)) as advance:
+        for each in wanted:
+            if line := record.find(each.path, each.target):
+                found[each] = FileOutcome(each, tile=line.tile)
             advance()
-    result.notes.extend(tile_notes(tiles, model, len(pictures)))
+    return found
+
+
+def restored(
+    model: TrainedModel,
+    wanted: Sequence[PictureToRestore],
+    record: Record | None,
+    workers: Workers,
+    before: int,
+) -> Iterator[tuple[PictureToRestore, FileOutcome]]:
+    """Restore pictures, with a line each in the record once they are written."""
+    with progress("deblur", before + len(wanted), start=before) as advance:
+        for each in restore_all(model, wanted, workers, advance):
+            if record and not each.failed:
+                record.add(each.picture.target, each.source, each.restored, each.tile)
+            advance()
+            yield each.picture, each
+
+
+def summarise(
+    outcomes: Sequence[FileOutcome], before: int, model: TrainedModel, explain: Path | None
+) -> Deblurred:
+    """All of it in words."""
+    made = [each.picture.target for each in outcomes if not each.failed]
+    tiles = Counter(each.tile for each in outcomes if each.tile)
+    seen = Peculiarities()
+    for each in outcomes:
+        seen.add(each.picture.path.name, each.told)
+    notes = [*seen.lines(), *tile_notes(tiles, model, len(outcomes))]
+    if before:
+        notes.append(f"{before} of them were there already, by the same weights")
     if explain is not None:
-        result.notes.append(maps_note(maps, model.name, explain, sum(tiles.values())))
-    return result
+        maps = sum(each.maps for each in outcomes)
+        notes.append(maps_note(maps, model.name, explain, tiles.total()))
+    return Deblurred(made, [each.failed for each in outcomes if each.failed], notes)
+
+
+def maps_folder(explain: Path | None, source: Path, path: Path) -> Path | None:
+    """Where what the model looked at in a picture goes."""
+    root = source if source.is_dir() else source.parent
+    return explain and explain / path.relative_to(root).with_suffix("")
 
 
 def pictures_of(source: Path) -> list[Path]:
@@ -96,16 +143,6 @@ def output_path(out: Path, source: Path, name: Path) -> Path:
     if out.suffix.lower() != ".png":
         raise UserError(f"{out}: restored pictures are PNG; name a .png file, or a folder")
     return out
-
-
-def tell_tiles(advance: Advance) -> Callable[[int, int], None]:
-    """Tiles as notes beside the count of pictures, where a picture has several."""
-
-    def tell(done: int, total: int) -> None:
-        if done < total:
-            advance(0, f"tile {done} of {total}")
-
-    return tell
 
 
 def tile_notes(tiles: Counter[int], model: TrainedModel, pictures: int) -> list[str]:

@@ -1,6 +1,10 @@
 """A trained model from a run folder, or from a public file of weights."""
 
 from collections.abc import Mapping
+from contextlib import redirect_stderr
+from dataclasses import replace
+from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,7 @@ from blurbench.models import PLUG_INS, build
 from blurbench.models.base import Model
 from blurbench.models.parts.released import best_fit, fingerprint, read_checkpoint
 from blurbench.models.parts.weights import load_weights
-from blurbench.runs.devices import pick_device
+from blurbench.runs.devices import of_worker, pick_device
 from blurbench.runs.folder import (
     BEST,
     CONFIG,
@@ -34,6 +38,22 @@ def load_checkpoint(
 
     A file of weights inside a run is that run with these weights, such as RUN/last.safetensors.
     """
+    loaded = _load(path, device, name, preset)
+    told = loaded.provenance["weights"]
+    again = partial(_load_again, path.absolute(), str(loaded.device), name, preset, told)
+    return replace(loaded, again=again)
+
+
+def _load_again(path: Path, device: str, name: str | None, preset: str, told: str) -> TrainedModel:
+    """`load_checkpoint` in a worker; UserError where the weights are not the ones `told`."""
+    with redirect_stderr(StringIO()):  # whatever is to be said was said by who sends the work
+        loaded = load_checkpoint(path, of_worker(device), name, preset)
+    if loaded.provenance["weights"] != told:
+        raise UserError(f"{path}: its weights are others by now; run the same command again")
+    return loaded
+
+
+def _load(path: Path, device: str | None, name: str | None, preset: str) -> TrainedModel:
     weights = weights_file(path)
     of_run = path.is_dir() and weights.name == BEST
     if name is not None and of_run:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from blurbench.engine import sharers
 from blurbench.memory import budget
 from blurbench.models.base import Model
 
@@ -31,8 +32,11 @@ TOO_MUCH = (
 
 
 def allowance() -> int:
-    """Bytes that one restoration on the CPU may take: half of what is free, 4 GiB at most."""
-    return min(MOST, budget() // 2)
+    """Bytes that one restoration on the CPU may take: 4 GiB, or half of what is free at most.
+
+    Of several workers on this machine each takes its share of that half.
+    """
+    return min(MOST, budget() // (2 * sharers()))
 
 
 def bytes_per_pixel(model: Model, device: torch.device) -> float:

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.datasets.format import Row
+from blurbench.datasets.pair import READ
 from blurbench.datasets.pairs import ScoredSplit
-from blurbench.errors import UserError, one_line
+from blurbench.engine import ALONE, Workers
+from blurbench.errors import UserError
 from blurbench.files import sha256
+from blurbench.images.header import Peculiarities
 from blurbench.locks import locked
 from blurbench.metrics import PLUG_INS, PROTOCOLS, find_metric, known, make_ready
 from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
-from blurbench.scoring.environment import environment, forget_peaks, peak_memory
+from blurbench.scoring.environment import forget_peaks
 from blurbench.scoring.leaks import find_leaks, tell_leaks
 from blurbench.scoring.restorers import Restorer, trained
 from blurbench.scoring.result_folder import (
@@ -35,6 +38,7 @@ from blurbench.scoring.result_folder import (
     write_summary,
 )
 from blurbench.scoring.score import Scorer, means
+from blurbench.scoring.spread import Conditions, score_rows
 from blurbench.scoring.tools import MetricInputs, to_score
 from blurbench.stores.folder import Folder
 from blurbench.stores.open import base_name
@@ -124,13 +128,15 @@ def evaluate(
     metrics: Sequence[str] = ("psnr", "ssim"),
     repeats: int = 1,
     using: Mapping[str, str] | None = None,
+    workers: Workers = ALONE,
 ) -> Evaluation:
     """Score every picture of a split into the result folder `out`; a second call resumes it.
 
     `repeats`: of a model that draws noise, the scores are means over so many draws. `using`: the
     networks that some metrics need, by the names in `tools.TOOLS`. A picture that cannot be
-    restored or scored is skipped and listed. Raises UserError for unknown names, missing tools and
-    labels, and for an `out` that holds another result.
+    restored or scored is skipped and listed, as one is that kills its worker. The scores are the
+    same for any number of workers. Raises UserError for unknown names, missing tools and labels,
+    and for an `out` that holds another result.
     """
     check_names(protocol, metrics)
     _refuse_comparing(data, metrics)
@@ -138,7 +144,7 @@ def evaluate(
     inputs = MetricInputs(data, metrics, using or {}, device)
     rows = to_score(data.rows)
     restore.know(data)
-    notes = [*inputs.notes, *restore.prepare(rows)]
+    notes = [*inputs.notes, *_peculiarities(rows), *restore.prepare(rows)]
     head = _head(data, len(rows), restore, name, protocol, metrics)
     # Left out where there is nothing to say: as in results from before there was.
     more: dict[str, Any] = {
@@ -152,7 +158,8 @@ def evaluate(
     forget_peaks(device)
     _refuse_other(out, head)  # before the lock, which leaves a file behind
     with locked(out):
-        summary, pictures, skipped = _fill(out, scorer, rows)
+        _refuse_other(out, head)  # and under it: another process may have begun here meanwhile
+        summary, pictures, skipped = _fill(out, scorer, rows, workers)
     told = {metric: mean for metric, mean in summary.means.items() if mean is not None}
     return Evaluation(out, name, len(pictures), told, skipped, [*notes, *_notes(summary)])
 
@@ -218,15 +225,16 @@ def _refuse_other(out: Path, head: ResultSummary) -> None:
 
 
 def _fill(
-    out: Path, scorer: Scorer, rows: list[Row]
+    out: Path, scorer: Scorer, rows: list[Row], workers: Workers
 ) -> tuple[ResultSummary, list[ScoredPicture], list[Skipped]]:
     """Score what is not scored yet, and write the whole result."""
     done = read_begun(out, scorer.head.metrics)
     # First, not yet complete: boards refuse it, and a second call knows what was begun.
     write_summary(out, scorer.head)
-    skipped = _score_all(out, scorer, rows, done)
+    on = Conditions()
+    skipped = _score_all(out, scorer, rows, done, workers, on)
     pictures = [done[row["id"]] for row in rows if row["id"] in done]
-    summary = _summarise(scorer.head, pictures, skipped)
+    summary = _summarise(scorer.head, pictures, skipped, on)
     write_pictures(out, pictures)
     write_failures(out, skipped)
     # Last: where it says complete, the other files are whole.
@@ -235,33 +243,37 @@ def _fill(
 
 
 def _score_all(
-    out: Path, scorer: Scorer, rows: list[Row], done: dict[str, ScoredPicture]
+    out: Path,
+    scorer: Scorer,
+    rows: list[Row],
+    done: dict[str, ScoredPicture],
+    workers: Workers,
+    on: Conditions,
 ) -> list[Skipped]:
     """Score the rows that are not `done` yet, adding to it; gives what was skipped."""
-    chosen, skipped = sample_ids(row["id"] for row in rows), []
+    keep, skipped = sample_ids(row["id"] for row in rows), {}
     left = [row for row in rows if row["id"] not in done]
     write_pictures(out, done.values())  # without the line that a crash tore
-    for row in left[:1]:
-        scorer.warm_up(row)
     told = f"evaluate {scorer.head.model}"
     with progress(told, len(rows), start=len(done)) as advance, appending(out) as append:
-        for row in left:
-            try:
-                scored, images = scorer.score(row)
-            except Exception as error:  # one bad picture, or a model that fails on it
-                skipped.append(Skipped(id=row["id"], why=one_line(error)))
+        for outcome in score_rows(scorer, left, keep, workers, on):
+            found = outcome.found
+            if isinstance(found, Skipped):
+                skipped[found.id] = found
             else:
                 # Samples before the line: a picture that has one is not restored again.
-                if row["id"] in chosen:
-                    write_samples(out, row["id"], images)
-                append(scored)
-                done[row["id"]] = scored
+                write_samples(out, found.id, outcome.images)
+                append(found)
+                done[found.id] = found
             advance()
-    return skipped
+    return [skipped[row["id"]] for row in left if row["id"] in skipped]
 
 
 def _summarise(
-    head: ResultSummary, pictures: Sequence[ScoredPicture], skipped: Sequence[Skipped]
+    head: ResultSummary,
+    pictures: Sequence[ScoredPicture],
+    skipped: Sequence[Skipped],
+    on: Conditions,
 ) -> ResultSummary:
     """The whole of summary.json."""
     ids = [*(each.id for each in pictures), *(each.id for each in skipped)]
@@ -274,12 +286,20 @@ def _summarise(
         "figures": means(each.figures for each in pictures),
         "spread": means(each.spread for each in pictures),
         "tiles": dict(Counter(str(each.tile) for each in pictures if each.tile)),
-        **peak_memory(head.made_by.device),
+        **on.peaks,
         "samples": sorted(sample_ids(ids)),
         "skipped": list(skipped),
-        "environment": environment(),
+        "environment": on.environment,
     }
     return head.model_copy(update=found)
+
+
+def _peculiarities(rows: Sequence[Row]) -> list[str]:
+    """What is told of picture files that others made: photographs, and pairs of an index."""
+    seen = Peculiarities()
+    for row in rows:
+        seen.add(row["blur_file_name"], row[READ].split(", ") if READ in row else ())
+    return seen.lines()
 
 
 def _notes(summary: ResultSummary) -> list[str]:

@@ -1,6 +1,7 @@
 """A plain folder of blurry photographs, that have no sharp counterparts, as a data set."""
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ import numpy as np
 
 from blurbench.datasets.dataset import BlurDataset
 from blurbench.datasets.format import DATASET, WORK, Row, digest_of, pixel_hash
+from blurbench.datasets.pair import READ
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.datasets.splits import pair_id
 from blurbench.errors import UserError
 from blurbench.files import inside
-from blurbench.images import BadImage, image_files, read_image
+from blurbench.images import BadImage, decode_told, image_files, read_bytes, read_image
 from blurbench.stores.open import Place, open_store
 
 SPLIT = "photographs"
@@ -50,13 +52,23 @@ class Photographs:
         """What to call a picture in messages."""
         return str(self.folder / row["blur_file_name"])
 
+    def sent(self) -> "Photographs":
+        """As other processes need it to read pictures: without rows, with the digest of all."""
+        self.digest  # noqa: B018  # kept from now on
+        other = copy(self)
+        other.rows, other.folder = [], self.folder.absolute()
+        return other
+
     def _row(self, path: Path) -> Row:
         name = path.relative_to(self.folder).as_posix()
         try:
-            pixels = pixel_hash(read_image(path))
+            image, told = decode_told(read_bytes(path), str(path))
         except BadImage:
-            pixels = ""
-        return {"id": pair_id(name, self.split, 0), "blur_file_name": name, "blur_pixels": pixels}
+            pixels, told = "", ()
+        else:
+            pixels = pixel_hash(image)
+        row = {"id": pair_id(name, self.split, 0), "blur_file_name": name, "blur_pixels": pixels}
+        return {**row, READ: ", ".join(told)} if told else row
 
 
 def open_data(place: Place, split: str = "test") -> ScoredSplit:

@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +15,8 @@ from blurbench.datasets.format import Row
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError
 from blurbench.files import sha256
-from blurbench.images import image_files, read_bytes, read_image
+from blurbench.images import BadImage, check_header, image_files, read_bytes, read_image
+from blurbench.images.header import Peculiarities
 from blurbench.models.base import Labels
 from blurbench.runs.trained import Restored, TrainedModel
 
@@ -24,6 +27,8 @@ class Restorer(ABC):
     kind: ClassVar[str]
     timed: ClassVar[bool] = False  # whether the time that `restore` takes means anything
     checkpoint: Path | None = None  # the run or file of the weights that restore
+    # Makes the same in another process, once rows are prepared; picklable, and small.
+    again: Callable[[], "Restorer"] | None = None
 
     def __init__(self, name: str, provenance: dict[str, Any] | None = None) -> None:
         """`name` is what the leaderboard calls it, `provenance` how it was made."""
@@ -50,6 +55,7 @@ class Identity(Restorer):
     def __init__(self, name: str = "identity") -> None:
         """The baseline under its usual name, or another."""
         super().__init__(name)
+        self.again = partial(Identity, name)
 
     def restore(self, blur: np.ndarray, row: Row) -> Restored:  # noqa: ARG002
         """Give `blur` back."""
@@ -127,18 +133,22 @@ class FolderRestorer(Restorer):
 
     kind = "folder"
 
-    def __init__(self, folder: Path, name: str | None = None) -> None:
-        """Raises UserError where `folder` holds no pictures; its own name is the default name."""
+    def __init__(
+        self, folder: Path, name: str | None = None, shared: frozenset[str] = frozenset()
+    ) -> None:
+        """Raises UserError where `folder` holds no pictures; its own name is the default name.
+
+        shared: stems that several blurred files have, which `prepare` finds out.
+        """
         super().__init__(name or folder.resolve().name, {"folder": folder.resolve().name})
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder of restored images")
-        self.folder = folder
+        self.folder, self.shared, self.told = folder, shared, Peculiarities()
         self.files: dict[str, list[Path]] = {}
         for path in image_files(folder):
             self.files.setdefault(path.stem, []).append(path)
         if not self.files:
             raise UserError(f"{folder}: holds no pictures (jpg, png, webp, tif, bmp, pgm)")
-        self.names: dict[str, str] = {}
 
     def prepare(self, rows: Sequence[Row]) -> list[str]:
         """Pair files and rows; UserError where not one file has a name of the data set.
@@ -146,32 +156,43 @@ class FolderRestorer(Restorer):
         The provenance gets a hash over the paired files: other pictures are another result.
         """
         stems = Counter(_blur_stem(row) for row in rows)
-        for row in rows:
-            alone = stems[_blur_stem(row)] == 1
-            # The id first, which is unique; the stem only where no other blurred file has it.
-            names = (row["id"], *([_blur_stem(row)] if alone else []))
-            self.names[row["id"]] = next((name for name in names if name in self.files), "")
-        used = {name for name in self.names.values() if name}
+        self.shared = frozenset(stem for stem, count in stems.items() if count > 1)
+        self.again = partial(FolderRestorer, self.folder.absolute(), self.name, self.shared)
+        names = {row["id"]: self._named(row) for row in rows}
+        used = {name for name in names.values() if name}
         if not used:
             example = f"{rows[0]['id']}.png" if rows else "ID.png"
             raise UserError(
                 f"{self.folder}: no picture is named after a pair of the data set; "
                 f"name them like {example}"
             )
-        self.provenance["files_sha256"] = self._hash()
+        self.provenance["files_sha256"] = self._hash(names)
         extra = sorted(set(self.files) - used)
-        return [f"{self.folder}: {_some(extra)} belong to no pair"] if extra else []
+        notes = [f"{self.folder}: {_some(extra)} belong to no pair"] if extra else []
+        return [*notes, *self.told.lines()]
 
-    def _hash(self) -> str:
+    def _named(self, row: Row) -> str:
+        """The name of a row's file; empty where there is none."""
+        # The id first, which is unique; the stem only where no other blurred file has it.
+        stem = _blur_stem(row)
+        names = (row["id"], *([] if stem in self.shared else [stem]))
+        return next((name for name in names if name in self.files), "")
+
+    def _hash(self, names: dict[str, str]) -> str:
         """SHA-256 over the id and the SHA-256 of each paired file, sorted."""
-        pairs = ((id, path) for id, name in self.names.items() for path in self.files.get(name, ()))
-        return sha256(
-            "\n".join(sorted(f"{id} {sha256(read_bytes(p))}" for id, p in pairs)).encode()
-        )
+        pairs = ((id, path) for id, name in names.items() for path in self.files.get(name, ()))
+        return sha256("\n".join(sorted(f"{id} {self._look(path)}" for id, path in pairs)).encode())
+
+    def _look(self, path: Path) -> str:
+        """SHA-256 of a file; notes what its header tells."""
+        data = read_bytes(path)
+        with suppress(BadImage):  # told when it is its turn
+            self.told.add(path.name, check_header(data, str(path)).told)
+        return sha256(data)
 
     def restore(self, blur: np.ndarray, row: Row) -> Restored:
         """Read the row's file; UserError if missing, doubled, damaged or of another size."""
-        paths = self.files.get(self.names[row["id"]], [])
+        paths = self.files.get(self._named(row), [])
         if not paths:
             raise UserError(f"{self.folder}: no picture named {row['id']}")
         if len(paths) > 1:
@@ -214,16 +235,23 @@ def trained(
             f"{checkpoint}: {loaded.name} describes pictures and restores none; see"
             " `blurbench captions generate` and `captions score`"
         )
-    provenance = {
-        **loaded.provenance,
-        "device": str(loaded.device),
+    cost = {
         "params": parameter_count(*loaded.model.inference_modules()),
         "gmacs_256": round(gmacs(loaded.model), 3),
     }
-    restorer: ModelRestorer | OracleRestorer
-    if loaded.model.restore_labels:
-        restorer = OracleRestorer(name or loaded.name, loaded, provenance)
-    else:
-        restorer = ModelRestorer(name or loaded.name, loaded.restore, provenance)
+    restorer = _by(loaded, name or loaded.name, cost)
     restorer.checkpoint = checkpoint
+    assert loaded.again is not None
+    restorer.again = partial(_by_again, loaded.again, restorer.name)
     return restorer
+
+
+def _by_again(load: Callable[[], TrainedModel], name: str) -> Restorer:
+    return _by(load(), name, {})
+
+
+def _by(loaded: TrainedModel, name: str, cost: dict[str, Any]) -> ModelRestorer | OracleRestorer:
+    provenance = {**loaded.provenance, "device": str(loaded.device), **cost}
+    if loaded.model.restore_labels:
+        return OracleRestorer(name, loaded, provenance)
+    return ModelRestorer(name, loaded.restore, provenance)

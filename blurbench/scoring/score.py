@@ -5,23 +5,31 @@ import math
 import statistics
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from blurbench.datasets.format import Row, pixel_hash
 from blurbench.datasets.pairs import ScoredSplit
-from blurbench.errors import UserError
+from blurbench.errors import UserError, one_line
 from blurbench.metrics import compute
 from blurbench.models.parts.dropout import noise_number
 from blurbench.runs.trained import Restored
 from blurbench.scoring.restorers import Restorer
-from blurbench.scoring.result_folder import ResultSummary, ScoredPicture
+from blurbench.scoring.result_folder import ResultSummary, ScoredPicture, Skipped
 from blurbench.scoring.tools import MetricInputs
 
 # Labels that boards break down by -> their columns in metadata.jsonl, where a data set has them.
 GROUPS = {"family": "kernel_family", "shot_type": "shot_type", "blur_type": "blur_type"}
+
+
+@dataclass(frozen=True)
+class RowOutcome:
+    """What came of one row: its scores, or why it has none."""
+
+    found: ScoredPicture | Skipped
+    images: dict[str, np.ndarray] = field(default_factory=dict)  # of samples alone, by role
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,14 @@ class Scorer:
     restore: Restorer
     inputs: MetricInputs
     head: ResultSummary
+
+    def outcome(self, row: Row, keep: bool) -> RowOutcome:
+        """`score`, or why it could not be; the pictures only where they are to be kept."""
+        try:
+            scored, images = self.score(row)
+        except Exception as error:  # one bad picture, or a model that fails on it
+            return RowOutcome(Skipped(id=row["id"], why=one_line(error)))
+        return RowOutcome(scored, images if keep else {})
 
     def score(self, row: Row) -> tuple[ScoredPicture, dict[str, np.ndarray]]:
         """The scores of a row, and its pictures, (H, W, 3) uint8, by role.

@@ -41,7 +41,7 @@ class MetricInputs:
         device: str | None = None,
     ) -> None:
         """Open the tools. UserError: one is missing, unknown or unreadable, or a label is."""
-        self.data, self.device = data, device
+        self.data, self.device, self.using = data, device, using
         self.notes: list[str] = []  # what the user should know of the tools, a line each
         self.needs = {name for metric in metrics for name in find_metric(metric).needs}
         check_tools(using, self.needs, metrics)

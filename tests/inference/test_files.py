@@ -10,7 +10,7 @@ from PIL import Image
 from blurbench.__main__ import run
 from blurbench.errors import UserError
 from blurbench.images import encode, read_image
-from blurbench.inference import files as module
+from blurbench.inference import restoring
 from blurbench.inference.files import deblur_files
 from blurbench.models.unet import UNet
 from blurbench.runs.load import load_run
@@ -143,7 +143,7 @@ def test_an_interrupt_keeps_what_was_finished(
         picture(tmp_path / "in" / f"{name}.png", height, 16)
     words = ["--checkpoint", str(finished), "--out", str(tmp_path / "out"), "--device", "cpu"]
     assert run(["deblur", str(tmp_path / "in"), *words]) == 130
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    assert [path.name for path in (tmp_path / "out").glob("[!.]*")] == ["a.png"]
 
 
 def test_several_bad_pictures_are_listed_and_the_exit_code_is_1(
@@ -163,7 +163,7 @@ def test_several_bad_pictures_are_listed_and_the_exit_code_is_1(
 
 def test_tiles_are_notes_beside_the_count_of_pictures() -> None:
     told = []
-    tell = module.tell_tiles(lambda *words: told.append(words))
+    tell = restoring.tell_tiles(lambda *words: told.append(words))
     for done in (1, 2, 3):
         tell(done, 3)
     assert told == [(0, "tile 1 of 3"), (0, "tile 2 of 3")]

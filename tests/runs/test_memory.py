@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from blurbench.engine import SHARERS
 from blurbench.runs import memory
 from blurbench.runs.memory import PeakBytes, out_of_memory
 
@@ -24,6 +25,9 @@ def test_one_restoration_takes_four_gib_or_half_of_what_is_free_at_most(
     for free, most in ((2**40, 2**32), (2**30, 2**29), (0, 0)):
         monkeypatch.setattr(memory, "budget", lambda n=free: n)
         assert memory.allowance() == most
+    monkeypatch.setattr(memory, "budget", lambda: 2**30)
+    monkeypatch.setenv(SHARERS, "4")
+    assert memory.allowance() == 2**27
 
 
 @pytest.mark.parametrize(
