@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from blurbench.errors import UserError
 from blurbench.files import read_regular
 from blurbench.images.colour import Colour, channels, to_srgb
-from blurbench.images.damage import jpeg_damage, tiff_damage, why_unreadable
+from blurbench.images.damage import deflate_damage, jpeg_damage, lzw_damage, why_unreadable
 from blurbench.images.header import DECODING, BadImage, Header, check_header, opened
 
 __all__ = [
@@ -42,8 +42,14 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"}
 )
 
-# Formats whose damaged data OpenCV decodes in silence -> what tells.
-DAMAGE = {"JPEG": jpeg_damage, "MPO": jpeg_damage, "TIFF": tiff_damage}
+# Codings whose damaged data OpenCV decodes in silence -> what tells.
+DAMAGE = {
+    "JPEG": jpeg_damage,
+    "MPO": jpeg_damage,
+    "tiff_lzw": lzw_damage,
+    "tiff_deflate": deflate_damage,
+    "tiff_adobe_deflate": deflate_damage,
+}
 
 # OpenCV would tell a damaged file in five lines; `BadImage` tells it in one.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -97,7 +103,7 @@ def decode_told(data: bytes, name: str, how: Decoding = AS_STORED) -> Decoded:
     header = check_header(data, name, how.bytes_per_pixel)
     # Before OpenCV, which would tell it on standard error and give the damaged picture.
     with _damage_told(name):
-        if header.format in DAMAGE and (problem := DAMAGE[header.format](data)):
+        if header.coding in DAMAGE and (problem := DAMAGE[header.coding](data)):
             raise BadImage(f"{name}: damaged data ({problem}); get it again, or save it anew")
     converting = how.colour == "srgb" and "profile" in header.told
     # Pillow converts 8 bits only.

@@ -35,19 +35,15 @@ def _decode(data: bytes, *, strict: bool) -> None:
     simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=8, strict=strict)
 
 
-def tiff_damage(data: bytes) -> str:
-    """What is wrong with the data of a TIFF, which OpenCV leaves out in silence; empty for nothing.
+def lzw_damage(data: bytes) -> str:
+    """What is wrong with an LZW TIFF, of which OpenCV gives the rest; empty for nothing."""
+    return _load(data)
 
-    Data that are not compressed, or as JPEG, have nothing that tells.
-    """
+
+def deflate_damage(data: bytes) -> str:
+    """The same of a Deflate TIFF; Pillow does not look at the sums that zlib ends with."""
     with opened(data) as image:
-        kind = image.info.get("compression")
-        if kind == "tiff_lzw":
-            return _load(data)
         tags: Any = getattr(image, "tag_v2", {})
-    if kind not in ("tiff_adobe_deflate", "tiff_deflate"):
-        return ""
-    # Pillow does not look at the sums that zlib ends with.
     offsets, sizes = (tags.get(a) or tags.get(b) or () for a, b in (OFFSETS, SIZES))
     try:
         for offset, size in zip(offsets, sizes, strict=True):

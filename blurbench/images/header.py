@@ -43,7 +43,7 @@ class BadImage(UserError):
 class Header:
     """What is known of a picture before it is decoded."""
 
-    format: str  # as Pillow names it
+    coding: str  # of its pixels: the compression of a TIFF, else the format; as Pillow names them
     mode: str  # of Pillow: RGB, L, CMYK, ...
     profile: bytes | None  # of its colours
     told: tuple[str, ...]  # keys of `TOLD`
@@ -62,7 +62,8 @@ def check_header(data: bytes, name: str, bytes_per_pixel: float = DECODING) -> H
             width, height = image.size
             profile = image.info.get("icc_profile")
             told = tuple(_peculiarities(image))
-            header = Header(image.format or "", image.mode, profile or None, told)
+            coding = image.info.get("compression") or image.format or ""
+            header = Header(str(coding), image.mode, profile or None, told)
     except Image.DecompressionBombError:
         raise too_large from None
     # Pillow's readers raise what they like for a damaged header: struct.error, KeyError, ...

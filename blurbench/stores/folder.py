@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-from blurbench.files import inside, json_document, sync, write_bytes, write_jsonl
+from blurbench.files import (
+    inside,
+    json_document,
+    open_regular,
+    read_regular,
+    sync,
+    write_bytes,
+    write_jsonl,
+)
 from blurbench.locks import locked
 from blurbench.stores.store import SizeOf
 
@@ -74,11 +82,11 @@ class Folder:
 
     def read(self, name: str) -> bytes:
         """All of a file."""
-        return (self.root / name).read_bytes()
+        return read_regular(self.root / name)
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A file to read line by line."""
-        return (self.root / name).open("rb")
+        return open_regular(self.root / name)
 
     def fetch(self, names: list[str], into: Path) -> list[Path]:  # noqa: ARG002
         """The files of this machine that hold these files: here, themselves."""

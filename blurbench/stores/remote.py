@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 from blurbench.errors import UserError, reason
 from blurbench.files import json_document, write_jsonl
@@ -97,7 +97,7 @@ class Remote:
         with self._telling(name) as (files, path):
             return bytes(files.cat_file(path))
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> BytesIO:
         """A file to read line by line, from memory."""
         return BytesIO(self.read(name))
 

@@ -58,7 +58,7 @@ class Store(Protocol):
     def read(self, name: str) -> bytes:
         """All of a file."""
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A file to read line by line."""
 
     def fetch(self, names: list[str], into: Path) -> list[Path]:

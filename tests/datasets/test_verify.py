@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import cv2
@@ -111,3 +112,11 @@ def test_what_is_no_data_set_is_a_user_error(folder, tmp_path):
     (folder / "dataset.json").write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):
         verify(folder)
+
+
+@pytest.mark.parametrize("name", ["train/metadata.jsonl", "{sharp}"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder, name):
+    name = name.format(sharp=next(folder.glob("train/sharp/*")).relative_to(folder))
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    assert f"{folder / name}: is a pipe; give a file" in verify(folder)

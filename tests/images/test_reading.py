@@ -1,0 +1,34 @@
+"""Which files of a folder are pictures, and what is in the place of one is refused at once."""
+
+import os
+import socket
+
+import numpy as np
+import odd_pictures
+import pytest
+
+from blurbench.images import BadImage, image_files, read_image
+
+PICTURE = np.zeros((8, 8, 3), np.uint8)
+
+
+def test_jfif_is_jpeg(tmp_path):
+    (tmp_path / "a.jfif").write_bytes(odd_pictures.saved(PICTURE, "JPEG"))
+    assert [path.name for path in image_files(tmp_path)] == ["a.jfif"]
+    assert read_image(tmp_path / "a.jfif").shape == (8, 8, 3)
+
+
+def test_what_is_no_file_is_listed_and_refused_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    os.mkfifo("pipe.png")
+    socket.socket(socket.AF_UNIX).bind("socket.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "nowhere.png").symlink_to("missing.png")
+    found = image_files(tmp_path)
+    assert [path.name for path in found] == ["pipe.png", "socket.png", "zero.png"]
+    for path in (*found, tmp_path / "folder.png"):
+        with pytest.raises(BadImage, match=rf"{path.name}: is a (pipe|device|folder); give a file"):
+            read_image(path)
+    with pytest.raises(BadImage, match=r"nowhere\.png: cannot be read \(No such file"):
+        read_image(tmp_path / "nowhere.png")

@@ -1,0 +1,44 @@
+"""What is peculiar of picture files is told once when folders of them are scored or restored."""
+
+import numpy as np
+import odd_pictures
+import tiny_data
+
+from blurbench.datasets.make import synthesize
+from blurbench.scoring.evaluate import evaluate
+from blurbench.scoring.photographs import open_data
+from blurbench.scoring.restorers import FolderRestorer, Identity
+from blurbench.sources.open import open_for
+
+PICTURE = tiny_data.picture(0, 60, 72)
+
+
+def test_of_photographs(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(odd_pictures.saved(PICTURE, "PNG", "RGBA"))
+    (folder / "b.png").write_bytes(odd_pictures.saved(PICTURE, "PNG"))
+    done = evaluate(
+        open_data(folder), tmp_path / "out", restore=Identity(), name="a", metrics=["blur-effect"]
+    )
+    assert done.notes == ["1 picture with an alpha channel, which is left out (first: a.png)"]
+
+
+def test_of_restored_pictures(tmp_path):
+    source, restored = tmp_path / "in", tmp_path / "restored"
+    for folder in (source, restored):
+        folder.mkdir()
+    (source / "a.png").write_bytes(odd_pictures.saved(PICTURE, "PNG"))
+    recipe = tiny_data.flow_recipe(
+        blur={"family": "line", "length": [3.0, 3.0]},
+        crop={},
+        replicas={},
+        splits={"train": 0.0, "val": 0.0, "test": 1.0},
+    )
+    synthesize(recipe, open_for(recipe, str(source)), tmp_path / "data")
+    deep = odd_pictures.deep(PICTURE.astype(np.uint16) * 257)
+    data = open_data(tmp_path / "data")
+    name = f"{data.rows[0]['id']}.png"
+    (restored / name).write_bytes(deep)
+    done = evaluate(data, tmp_path / "out", restore=FolderRestorer(restored), name="a")
+    assert done.notes == [f"1 picture with 16 bits, cut to 8 (first: {name})"]
