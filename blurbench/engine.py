@@ -6,14 +6,15 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from blurbench.errors import UserError
-from blurbench.progress import Advance
+from blurbench.progress import Advance, tell_once
 
 ItemT = TypeVar("ItemT")
 ShardT = TypeVar("ShardT")
@@ -22,6 +23,7 @@ ResultT = TypeVar("ResultT")
 # More than any cluster here has cores, and still only some megabytes on the scheduler.
 IN_FLIGHT = 1024
 CONNECT_S = 10
+QUIET_S = 20  # without a finished shard, until lost ones and workers are looked after
 SILENT = logging.CRITICAL + 1
 # Names of malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -115,7 +117,9 @@ def run_parts(
     left = list(items)
     # About four shards a worker, so that all have work until near the end.
     for size in (min(most, math.ceil(len(left) / (4 * workers.count)) or 1), 1):
-        shards = [left[start : start + size] for start in range(0, len(left), size)]
+        shards: list[Sequence[ItemT]] = [
+            left[start : start + size] for start in range(0, len(left), size)
+        ]
         left = []
         for done in run_shards(function, shards, workers):
             if done.killed:
@@ -125,22 +129,40 @@ def run_parts(
         if left and size > 1:
             left = still_open(left)
     # Dask blames the shard that waits on a worker for its death, too, not only the one at work.
-    for item in left:
-        yield from run_shards(function, [[item]], workers)
+    alone: list[Sequence[ItemT]] = [[item] for item in left]
+    for shard in alone:
+        yield from run_shards(function, [shard], workers)
 
 
 def _run_on(
     client: Any, function: Callable[[ShardT], ResultT], shards: Sequence[ShardT]
 ) -> Iterator[Done[ShardT, ResultT]]:
-    from distributed import KilledWorker, as_completed
+    from distributed import KilledWorker
 
     waiting = iter(shards)
-    running = {_submit(client, function, shard): shard for shard in islice(waiting, IN_FLIGHT)}
-    finished = as_completed(list(running))
-    for future in finished:
+    running: dict[Any, ShardT] = {}
+    ready: SimpleQueue[Any] = SimpleQueue()
+
+    def start(shard: ShardT) -> None:
+        # pure=False: Dask would hash every argument, and give equal shards one result.
+        future = client.submit(function, shard, pure=False)
+        running[future] = shard
+        future.add_done_callback(ready.put)
+
+    for shard in islice(waiting, IN_FLIGHT):
+        start(shard)
+    while running:
+        try:
+            future = ready.get(timeout=QUIET_S)
+        except Empty:
+            for future in _stuck(client, running):
+                start(running.pop(future))
+            continue
+        if future not in running:  # started anew
+            continue
         if future.status == "lost":
             # Its worker died before the result left it; Dask makes it again.
-            finished.add(future)
+            future.add_done_callback(ready.put)
             continue
         shard = running.pop(future)
         if future.status == "cancelled":
@@ -154,14 +176,28 @@ def _run_on(
             raise error
         # One in for one out: never more than IN_FLIGHT wait on the scheduler.
         for following in islice(waiting, 1):
-            added = _submit(client, function, following)
-            running[added] = following
-            finished.add(added)
+            start(following)
 
 
-def _submit(client: Any, function: Callable[[ShardT], ResultT], shard: ShardT) -> Any:
-    # pure=False: Dask would hash every argument, and give equal shards one result.
-    return client.submit(function, shard, pure=False)
+def _stuck(client: Any, running: Iterable[Any]) -> list[Any]:
+    """Futures to start anew, after some quiet: they were lost, and no worker has them."""
+    try:
+        at_work = {key for keys in client.processing().values() for key in keys}
+        if client.cluster is not None:
+            client.cluster.loop.add_callback(_revive, client.cluster)
+        elif not client.scheduler_info()["workers"]:
+            tell_once("the Dask scheduler has no worker; waiting for one")
+    except OSError:  # the scheduler is gone: its futures are cancelled
+        return []
+    return [each for each in running if each.status == "lost" and each.key not in at_work]
+
+
+def _revive(cluster: Any) -> None:
+    """Replace workers that Dask gave up, such as one that was killed while it started."""
+    for name, nanny in list(cluster.workers.items()):
+        if nanny.status.name in ("failed", "closed"):
+            del cluster.workers[name]
+    cluster.scale(len(cluster.worker_spec))
 
 
 @contextmanager
@@ -173,6 +209,11 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     # matters of them is raised, or in `Done`. The client's logger has a level of its own.
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(SILENT)
+    # Python's tracker of semaphores outlives a kill of this process, and would tell what it
+    # removes.
+    quiet = "ignore:resource_tracker"
+    told = os.environ.get("PYTHONWARNINGS", quiet)
+    os.environ["PYTHONWARNINGS"] = told if quiet in told else f"{told},{quiet}"
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=CONNECT_S)
@@ -184,8 +225,10 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     settings = {
         # A worker has one core; Dask itself says so to OpenMP, MKL and OpenBLAS.
         "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
-        f"distributed.nanny.pre-spawn-environ.{SHARERS}": workers,
+        f"distributed.nanny.environ.{SHARERS}": workers,
         "distributed.worker.multiprocessing-method": "spawn",
+        # A killed worker that was not back within 15 s, as on a busy machine, Dask ended for good.
+        "distributed.deploy.lost-worker-timeout": "1 day",
     }
     with (
         dask.config.set(settings),

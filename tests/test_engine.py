@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import ClassVar
 
 import engine_jobs
 import pytest
@@ -141,6 +142,71 @@ def test_ctrl_c_ends_workers_without_a_word(tmp_path):
     os.killpg(run.pid, signal.SIGINT)
     _, errors = run.communicate(timeout=60)
     assert (run.returncode, errors) == (130, "")
+
+
+class FakeFuture:
+    """A future that is done, or lost, as soon as it is asked for."""
+
+    def __init__(self, key, status, result):
+        self.key, self.status, self._result = key, status, result
+
+    def add_done_callback(self, call):
+        if self.status == "finished":
+            call(self)
+
+    def exception(self):
+        return None
+
+    def result(self):
+        return self._result
+
+
+class FakeClient:
+    """Loses the first try at number 2, and has no worker that takes it up again."""
+
+    cluster = None
+    at_work: ClassVar[dict[str, list[str]]] = {}
+
+    def __init__(self):
+        self.submitted = []
+
+    def submit(self, function, shard, pure):
+        assert not pure
+        self.submitted.append(shard)
+        lost = shard == 2 and self.submitted.count(2) == 1
+        return FakeFuture(len(self.submitted), "lost" if lost else "finished", function(shard))
+
+    def processing(self):
+        return self.at_work
+
+    def scheduler_info(self):
+        return {"workers": {"a": None}}
+
+
+def test_a_lost_shard_that_no_worker_takes_up_is_started_anew(monkeypatch):
+    monkeypatch.setattr(engine, "QUIET_S", 0.01)
+    client = FakeClient()
+    done = list(engine._run_on(client, engine_jobs.square, range(4)))
+    assert sorted(each.result for each in done) == [0, 1, 4, 9]
+    assert client.submitted == [0, 1, 2, 3, 2]
+
+
+def test_one_that_a_worker_has_is_waited_for(monkeypatch):
+    client = FakeClient()
+    future = client.submit(engine_jobs.square, 2, pure=False)
+    assert engine._stuck(client, {future: 2}) == [future]
+    monkeypatch.setattr(client, "at_work", {"tcp://a": [future.key]})
+    assert engine._stuck(client, {future: 2}) == []
+
+
+@pytest.mark.slow
+def test_a_worker_that_dask_gave_up_is_replaced(monkeypatch):
+    """As it does with one that is killed while it starts, or is not back within 15 s."""
+    monkeypatch.setattr(engine, "QUIET_S", 0.5)
+    with engine._client(1, None) as client:
+        client.cluster.sync(client.cluster.workers[0].close)
+        done = list(engine._run_on(client, engine_jobs.square, range(3)))
+    assert sorted(each.result for each in done) == [0, 1, 4]
 
 
 def test_importing_the_engine_loads_no_dask():
