@@ -14,8 +14,9 @@ A_ROUND = 5  # pictures of the finished set that are damaged at once
 
 
 def flip(path: Path, chance: random.Random) -> None:
-    """One bit of a file."""
-    data = bytearray(path.read_bytes())
+    """One bit of a file, if there are any."""
+    if not (data := bytearray(path.read_bytes())):
+        return
     data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
     path.write_bytes(data)
 
@@ -23,7 +24,7 @@ def flip(path: Path, chance: random.Random) -> None:
 def cut(path: Path, chance: random.Random) -> None:
     """The end of a file is gone."""
     data = path.read_bytes()
-    path.write_bytes(data[: chance.randrange(len(data))])
+    path.write_bytes(data[: chance.randrange(max(1, len(data)))])
 
 
 def empty(path: Path, _: random.Random) -> None:
