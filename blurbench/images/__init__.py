@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from blurbench.errors import UserError
 from blurbench.files import read_regular
-from blurbench.images.colour import Colour, channels, to_srgb
+from blurbench.images.colour import channels, to_srgb
 from blurbench.images.damage import deflate_damage, jpeg_damage, lzw_damage, why_unreadable
 from blurbench.images.header import DECODING, BadImage, Header, check_header, opened
 
@@ -59,7 +59,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 class Decoding:
     """How a picture is decoded, and for what."""
 
-    colour: Colour = "as-stored"
+    colour: Literal["as-stored", "srgb"] = "as-stored"
     depth: Literal[8, 16] = 8  # bits that are kept of a picture with 16
     bytes_per_pixel: float = DECODING  # of memory, for it and for what is done with it
 

@@ -6,12 +6,9 @@ tables move all of them, as the maker of each profile likes. No black point comp
 
 import io
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageCms
-
-Colour = Literal["as-stored", "srgb"]
 
 INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 # Of sRGB profiles by HP, Facebook, Google, lcms and the ICC itself none is further off.

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import tiny_data
-from crash import crash
+from engine_jobs import crash
 
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.splits import choose, list_tasks

@@ -1,7 +1,0 @@
-"""What codecs do to a process."""
-
-import os
-
-
-def crash(*_: object) -> None:
-    os.abort()
