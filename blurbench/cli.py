@@ -12,6 +12,7 @@ from blurbench.commands.demo import demo
 from blurbench.commands.doctor import doctor
 from blurbench.commands.evaluate import evaluate
 from blurbench.commands.export import export
+from blurbench.commands.export_model import export_model
 from blurbench.commands.kernels import kernels
 from blurbench.commands.leaderboard import leaderboard
 from blurbench.commands.list import list_command
@@ -34,6 +35,7 @@ COMMANDS = (
     evaluate,
     leaderboard,
     deblur,
+    export_model,
     captions,
     reproduce,
     list_command,
