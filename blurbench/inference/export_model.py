@@ -98,7 +98,7 @@ def as_program(_trained: TrainedModel, restoring: Restoring) -> Written:
 def as_onnx(_trained: TrainedModel, restoring: Restoring) -> Written:
     """An .onnx for ONNX Runtime and what else reads it."""
     try:
-        import onnxruntime
+        import onnxruntime  # type: ignore[import-untyped]
         import onnxscript  # noqa: F401  # by torch.onnx
     except ImportError as error:
         raise UserError(f"--to onnx: {error}; run: pip install 'blurbench[onnx]'") from None
