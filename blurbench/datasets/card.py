@@ -1,5 +1,6 @@
 """The data card of a made set: README.md, a sheet of pairs, the histogram of severity."""
 
+import html
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +33,9 @@ def write_card(store: Store, description: Description) -> None:
     if shown:
         store.write(PAIRS, encode(_pairs(store, description, shown)))
         text += ["## Pairs", "", "Blurred above sharp.", "", f"![pairs]({PAIRS})", ""]
-    store.write(README, "\n".join([*text, *_recipe(description)]).encode())
+    # Whole: nothing of ours is HTML, and recipes and sources come from anywhere.
+    told = html.escape("\n".join([*text, *_recipe(description)]), quote=False)
+    store.write(README, told.encode())
 
 
 def _survey(store: Store, description: Description) -> tuple[list[tuple[str, Row]], list[float]]:

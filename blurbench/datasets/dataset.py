@@ -123,8 +123,12 @@ class BlurDataset(Dataset[dict[str, Any]]):
         return other
 
     def sizes(self) -> set[tuple[int, int]]:
-        """(H, W) in px of the pairs."""
-        return {(row["height"], row["width"]) for row in self.rows}
+        """(H, W) in px of the pairs; UserError where a row does not tell."""
+        found: list[tuple[Any, Any]] = [(row.get("height"), row.get("width")) for row in self.rows]
+        if not all(isinstance(side, int) for each in found for side in each):
+            where = self.store.where(f"{self.split}/{METADATA}")
+            raise UserError(f"{where}: a row has no height and width; run `blurbench verify`")
+        return set(found)
 
     def picture(self, row: dict[str, Any], kind: str) -> np.ndarray:
         """A row's `blur` or `sharp` as (H, W, 3) uint8, or its `mask` as (H, W) labels."""

@@ -14,7 +14,9 @@ from blurbench.stores.open import open_store
 def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("card")
     source = open_source(str(tiny_data.write_photos(root / "in", 12)))
-    recipe = tiny_data.flow_recipe(differs="ours are | smaller")
+    recipe = tiny_data.flow_recipe(
+        differs="ours are | smaller", title="<script>alert(1)</script>", licence="a < b & c"
+    )
     synthesize(recipe, source, root / "out")
     return root / "out"
 
@@ -27,6 +29,8 @@ def test_the_card_tells_what_the_set_is(made):
         assert f"| {split} | {count} |" in text
     assert "| blur.severity | [0.1, 0.5] |" in text
     assert "ours are | smaller" in text
+    assert text.startswith("# &lt;script&gt;")  # Markdown is shown with its HTML
+    assert "a &lt; b &amp; c" in text
     assert str(made.parent) not in text  # no path of this machine
     assert not text.startswith("---")  # or load_dataset would read it as settings
 

@@ -169,3 +169,14 @@ def test_paths_in_the_metadata_never_leave_the_folder(tmp_path):
     path.write_text(path.read_text().replace('"blur/', '"../../in/train/'))
     with pytest.raises(UserError, match="leads out of this folder"):
         BlurDataset(tmp_path / "out", "train")[0]
+
+
+@pytest.mark.parametrize("width", ["absent", {"a": 1}, "72"])
+def test_rows_without_a_size_are_told(whole, width):
+    data = BlurDataset(whole.out, "train")
+    assert data.sizes() <= {(h, w) for h in range(30, 61) for w in range(30, 73)}
+    data.rows[1]["width"] = width
+    if width == "absent":
+        del data.rows[1]["width"]
+    with pytest.raises(UserError, match=r"metadata.jsonl: a row has no height and width; run `bl"):
+        data.sizes()

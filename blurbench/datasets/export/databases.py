@@ -1,5 +1,7 @@
 """LMDB as BasicSR reads it: one database for each split and kind, the id as key."""
 
+import errno
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -13,12 +15,13 @@ from blurbench.datasets.export.options import write_options
 from blurbench.datasets.export.read import ExportPair, by_split, read_checked
 from blurbench.datasets.format import PICTURES
 from blurbench.errors import UserError
-from blurbench.files import sha256, sync, write_text
+from blurbench.files import GO_ON, sha256, sync, write_text
 from blurbench.progress import Advance
 
 META_INFO = "meta_info.txt"
 BATCH = 16  # pictures held in memory until they are committed
 MAP_BYTES = 2**26  # at first; doubled whenever it is full
+FULL = 2**22  # bytes that are left of a disk on which a picture had no room
 
 
 def require() -> None:
@@ -60,8 +63,10 @@ def _write(kind: str, advance: Callable[[int], None], job: ExportJob, shard: Exp
         if old.exists():
             shutil.rmtree(old)
     try:
-        # One sync at the end, for nobody sees the folder before.
-        with closing(lmdb.open(str(made), map_size=MAP_BYTES, sync=False)) as database:
+        # One sync at the end, for nobody sees the folder before. No lock: its file is mapped, which
+        # on a full disk ended this process by SIGBUS.
+        whole = lmdb.open(str(made), map_size=MAP_BYTES, sync=False, lock=False)
+        with closing(whole) as database:
             pairs = iter(shard.pairs)
             while some := list(islice(pairs, BATCH)):
                 pictures = [(p.id.encode(), read_checked(p.pictures[kind])) for p in some]
@@ -69,8 +74,12 @@ def _write(kind: str, advance: Callable[[int], None], job: ExportJob, shard: Exp
                 advance(len(some))
             database.sync(True)
     except lmdb.Error as error:
-        raise UserError(f"{target}: cannot write ({error})") from None
+        # LMDB itself calls a disk that fills up in the middle of a page an input/output error.
+        full = shutil.disk_usage(job.work).free < FULL
+        why = os.strerror(errno.ENOSPC) if full else error
+        raise UserError(f"{target}: cannot write ({why}); {GO_ON}") from None
     write_text(made / META_INFO, _meta_info(kind, shard.pairs))
+    write_text(made / "lock.mdb", "")  # whoever opens it with a lock makes it one
     sync(made)
     made.rename(target)
     sync(job.out)
