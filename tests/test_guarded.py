@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from blurbench.engine import Workers, run_shards
 from blurbench.errors import UserError
 from blurbench.guarded import guarded
 
@@ -132,3 +133,17 @@ def test_the_child_imports_little() -> None:
     os.kill(guarded(os.getpid, name="a"), signal.SIGKILL)
     time.sleep(0.1)
     assert guarded(eval, LOADED, name="a") == []
+
+
+@pytest.mark.slow
+def test_workers_of_dask_have_children_of_their_own() -> None:
+    shards = [1, 2, 3, 4]
+    done = [each.result for each in run_shards(_child_of_worker, shards, Workers(2))]
+    assert all(child != worker for worker, child in done)
+    assert len({child for _, child in done}) == len(shards)  # each crash cost one
+
+
+def _child_of_worker(_: int) -> tuple[int, int]:
+    with pytest.raises(UserError, match="SIGSEGV"):
+        guarded(ctypes.string_at, 0, name="a")
+    return os.getpid(), guarded(os.getpid, name="a")

@@ -17,6 +17,7 @@ from blurbench.blurs.matlab import USER_BLOCK, choose, read_matlab
 from blurbench.errors import UserError, reason
 from blurbench.files import replacing, sha256
 from blurbench.images import check_header, read_bytes
+from blurbench.memory import budget, in_words
 from blurbench_kernels import bank
 
 MAX_SIDE = 1023  # px; a longer side is the number of kernels, taken for a side
@@ -151,6 +152,12 @@ def _numpy(path: Path, variable: str | None) -> np.ndarray:
     if isinstance(loaded, np.ndarray):
         return loaded
     with loaded:
+        # Zeros pack a thousandfold.
+        size = sum(each.file_size for each in loaded.zip.infolist())
+        if size > budget():
+            raise UserError(
+                f"{path}: its arrays need {in_words(size)} of memory, which is not free"
+            )
         return np.asarray(loaded[choose(path, loaded.files, variable)])
 
 

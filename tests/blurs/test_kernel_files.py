@@ -130,6 +130,12 @@ def test_damaged_matlab_files_kill_nothing(tmp_path):
             assert str(error).startswith(str(tmp_path))  # noqa: PT017
 
 
+def test_a_bomb_of_zeros_is_not_unpacked(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "a.npz", kernels=np.zeros((1000, 31, 31)))
+    monkeypatch.setattr(kernel_files, "budget", lambda: 10**6)
+    assert "its arrays need 7.7 MB of memory" in complaint(tmp_path / "a.npz")
+
+
 def test_a_folder_is_read_in_natural_order(tmp_path):
     for number in (10, 2, 1):
         np.savetxt(tmp_path / f"k{number}.txt", np.eye(3) + number * ARROW)

@@ -1,9 +1,12 @@
 """Pictures in wide colour spaces become what the formulas of colour science say."""
 
+import io
+
 import numpy as np
 import odd_pictures
 import pytest
 from odd_pictures import ADOBE, P3, SWAPPED, profile
+from PIL import Image
 
 from blurbench.images import Decoding, decode, decode_told
 from blurbench.images.colour import state_of_profile
@@ -51,8 +54,6 @@ def test_pictures_in_srgb_are_left_alone() -> None:
 
 
 def test_a_picture_turned_by_exif_is_converted_too() -> None:
-    from PIL import Image
-
     exif = Image.Exif()
     exif[0x112] = 6
     options = {"icc_profile": profile(ADOBE), "exif": exif}
@@ -60,6 +61,15 @@ def test_a_picture_turned_by_exif_is_converted_too() -> None:
     assert decode_told(data, "a", SRGB).image.shape == (32, 24, 3)
     inks = odd_pictures.saved(PICTURE, "JPEG", "CMYK", **options)
     assert decode(inks, "a").shape == (32, 24, 3)
+
+
+def test_pictures_that_are_not_rgb_are_converted_from_what_the_file_holds() -> None:
+    lab = Image.fromarray(PICTURE).convert("LAB")
+    stored = io.BytesIO()
+    lab.save(stored, "TIFF", icc_profile=lab.info["icc_profile"])
+    read = decode_told(stored.getvalue(), "a", SRGB)
+    assert read.told == ("converted",)
+    np.testing.assert_allclose(read.image, PICTURE, atol=4)  # 8 bits of L*a*b*
 
 
 def test_a_profile_that_is_none_converts_nothing() -> None:
@@ -70,10 +80,6 @@ def test_a_profile_that_is_none_converts_nothing() -> None:
 
 
 def test_sixteen_bits_with_a_profile_are_converted_as_eight() -> None:
-    import io
-
-    from PIL import Image
-
     deep = io.BytesIO()
     grey = Image.fromarray(np.full((8, 8), 40_000, np.uint16))
     grey.save(deep, "PNG", icc_profile=profile(P3))
