@@ -265,6 +265,10 @@ def sha256(data: bytes) -> str:
 def inside(root: Path, name: str) -> Path:
     """`root/name` for a name read from a file; a UserError where it would leave `root`."""
     path = root / name
-    if Path(name).is_absolute() or not path.resolve().is_relative_to(root.resolve()):
-        raise UserError(f"{root}: the path {name!r} leads out of this folder")
+    try:
+        leaves = Path(name).is_absolute() or not path.resolve().is_relative_to(root.resolve())
+    except (ValueError, OSError, RuntimeError):  # NUL in it, or links in a ring
+        leaves = True
+    if leaves:
+        raise UserError(f"{root}: the path {name!r:.300} leads out of this folder")
     return path

@@ -5,12 +5,13 @@ One package with a fault costs one line, and only whoever names what it adds.
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from blurbench.errors import PLACES, UserError, one_line
+from blurbench.progress import tell_once
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class PlugIns:
 
     def _found(self) -> dict[str, list[EntryPoint]]:
         found: dict[str, list[EntryPoint]] = {}
-        for point in entry_points(group=self.group):
+        for point in _entry_points(self.group):
             found.setdefault(point.name, []).append(point)
         return found
 
@@ -97,4 +98,27 @@ def _note_place(point: EntryPoint) -> None:
 
 
 def _package(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else point.module
+    if not point.dist:
+        return point.module
+    try:
+        return f"{point.dist.name} {point.dist.version}"
+    except Exception as error:  # whatever Python's reader says of a damaged METADATA
+        tell_once(f"an installed package's METADATA cannot be read ({one_line(error)})")
+        return point.module
+
+
+def _entry_points(group: str) -> Iterable[EntryPoint]:
+    """Of all packages; one whose list of them is damaged costs a line, and what it adds."""
+    try:
+        return entry_points(group=group)
+    except Exception:  # as above; one by one, to leave out only that
+        return [point for each in distributions() for point in _points_of(each, group)]
+
+
+def _points_of(package: Distribution, group: str) -> Iterable[EntryPoint]:
+    try:
+        return package.entry_points.select(group=group)
+    except Exception as error:
+        place = getattr(package, "_path", "of an installed package")
+        tell_once(f"{place}: its entry points cannot be read ({one_line(error)}); left out")
+        return []

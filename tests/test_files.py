@@ -134,11 +134,12 @@ def test_an_error_of_the_disk_names_the_file(tmp_path: Path) -> None:
     assert found.value.filename == str(tmp_path / "a")
 
 
-@pytest.mark.parametrize("name", ["../a", "/etc/passwd", "b/../../a", "link/a"])
+@pytest.mark.parametrize("name", ["../a", "/etc/passwd", "b/../../a", "link/a", "a\0", "ring/a"])
 def test_paths_from_files_cannot_leave_their_root(tmp_path: Path, name: str) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "link").symlink_to(tmp_path)
+    (root / "ring").symlink_to(root / "ring")
     with pytest.raises(UserError, match="out of this folder"):
         inside(root, name)
 

@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
 from blurbench.captions.java import Java, Missing, last_line, scorer_folder
+from blurbench.errors import UserError
+from blurbench.schemas import read_as
 
 CORENLP = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
 ARCHIVE = "stanford-corenlp-full-2015-12-09.zip"
@@ -57,13 +61,33 @@ class Spice:
             ]
             (Path(folder) / "asked.json").write_text(json.dumps(asked))
             _run([*command, "-out", "scores.json", "-subset", "-silent"], folder, timeout)
-            answers = json.loads((Path(folder) / "scores.json").read_bytes())
+            answers = _answers(Path(folder) / "scores.json")
         by_index = {answer["image_id"]: answer["scores"]["All"]["f"] for answer in answers}
         each = [float(by_index.get(index, math.nan)) for index in range(len(asked))]
         mean = math.fsum(each) / len(each)
         if math.isnan(mean):
             raise Missing("SPICE gave no number for some images")
         return mean, each
+
+
+class _F(TypedDict):
+    f: float
+
+
+class _Scores(TypedDict):
+    All: _F
+
+
+class _Answer(TypedDict):
+    image_id: int
+    scores: _Scores
+
+
+def _answers(path: Path) -> list[_Answer]:
+    try:
+        return read_as(list[_Answer], path)
+    except UserError as error:
+        raise Missing(str(error)) from None
 
 
 def _run(command: list[str], folder: str, timeout: float) -> None:

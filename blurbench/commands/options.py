@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from blurbench.engine import Workers
 from blurbench.errors import UserError
+from blurbench.files import load_json
 from blurbench.stores.open import is_url
 
 FOLDER = click.Path(path_type=Path)
@@ -59,6 +61,19 @@ def many_workers(command: Callable[..., Any]) -> Callable[..., Any]:
     return spread
 
 
+def same_command(context: click.Context, **changed: Any) -> list[str]:
+    """The words that run a command once more, with some options `changed` (None: left out)."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        value = {**context.params, **changed}.get(str(parameter.name))
+        if value is None or value is False:
+            continue
+        words += [parameter.opts[0]] if isinstance(parameter, click.Option) else []
+        if value is not True:
+            words.append(str(value.absolute() if isinstance(value, Path) else value))
+    return [sys.executable, "-m", "blurbench", str(context.command.name), *words]
+
+
 def of_weights(command: Callable[..., Any]) -> Callable[..., Any]:
     """Whose weights a --checkpoint holds that is a file and no run."""
     model = click.option("--model", help="Whose weights --checkpoint holds, if it is a file.")
@@ -73,11 +88,17 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals:
             raise UserError(f"--set {setting}: write it as KEY=VALUE")
-        try:
-            parsed[key] = json.loads(value)
-        except json.JSONDecodeError:
-            parsed[key] = value
+        parsed[key] = _parsed(setting, value)
     return parsed
+
+
+def _parsed(setting: str, value: str) -> Any:
+    try:
+        return load_json(value.encode(errors="surrogatepass"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return value
+    except (ValueError, RecursionError) as error:  # such as a number of 5,000 digits, or NaN
+        raise UserError(f"--set {setting:.60}: {error}") from None
 
 
 def parse_tools(using: tuple[str, ...]) -> dict[str, str]:

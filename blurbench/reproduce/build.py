@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from blurbench.datasets.format import DATASET, Row
 from blurbench.datasets.index import index
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError, one_line
-from blurbench.files import read_json
 from blurbench.metrics import find_metric
 from blurbench.models import build
 from blurbench.recipes.existing import Existing
@@ -22,6 +23,7 @@ from blurbench.reproduce.stand_ins import pictures, stand_in
 from blurbench.reproduce.suites import BLUR, Scoring, Training
 from blurbench.runs.folder import LAST
 from blurbench.runs.trained import Restored
+from blurbench.schemas import read_as
 from blurbench.scoring.captions import caption_split
 from blurbench.scoring.evaluate import Evaluation, evaluate
 from blurbench.scoring.photographs import open_data
@@ -65,6 +67,7 @@ class Builder:
     tell: Callable[[str], object] = print
     failed: dict[str, str] = field(default_factory=dict)  # folder -> why it could not be made
     over: str = ""  # why nothing more is begun; empty while there is time
+    opened: dict[Path, ScoredSplit] = field(default_factory=dict)  # the split that was scored last
 
     def __post_init__(self) -> None:
         """Open what shares the work with other processes."""
@@ -146,7 +149,7 @@ class Builder:
             self.run(scoring.training)
 
         def make() -> Evaluation:
-            data = open_data(place)
+            data = self.split(place)
             return evaluate(
                 data,
                 folder,
@@ -161,6 +164,12 @@ class Builder:
         told = f"Scoring {scoring.name} on {scoring.data or scoring.recipe}"
         return self.once(folder, told, make, late=True)
 
+    def split(self, place: Path) -> ScoredSplit:
+        """The pictures to score of a data set; read once for all that is scored on them in turn."""
+        if place not in self.opened:
+            self.opened = {place: open_data(place)}
+        return self.opened[place]
+
     def describe(self, scoring: Scoring, folder: Path) -> Path:
         """The result folder of a captioner, scored if need be; UserError where it is none."""
         if scoring.training is None:
@@ -169,7 +178,7 @@ class Builder:
         return self.once(
             folder,
             f"Scoring the captions of {scoring.name} on {scoring.data}",
-            lambda: caption_split(open_data(place), run, folder, scoring.name, self.device),
+            lambda: caption_split(self.split(place), run, folder, scoring.name, self.device),
             late=True,
         )
 
@@ -244,10 +253,14 @@ class Builder:
         return folder.relative_to(self.out).as_posix()
 
 
+class _Counted(TypedDict):
+    images: NotRequired[int]
+
+
 def finished(folder: Path) -> bool:
     """Whether a data set, run or result is whole."""
     if (folder / SUMMARY).is_file():  # which a result that is begun has, too
-        return bool(read_json(folder / SUMMARY).get("images"))
+        return bool(read_as(_Counted, folder / SUMMARY, f"delete {folder}").get("images"))
     return any((folder / name).is_file() for name in (DATASET, LAST))
 
 

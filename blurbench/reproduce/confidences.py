@@ -7,9 +7,9 @@ import pandas as pd
 
 from blurbench import drawing
 from blurbench.errors import UserError
-from blurbench.files import read_jsonl
 from blurbench.models.umsn.explain import CLASS_NAMES, COLOURS
 from blurbench.runs.folder import LOG
+from blurbench.runs.log import read_log
 
 NO_STAGES = ("validation", "identity", "sample")  # rows about single pictures, or the val split
 COLUMNS = [f"confidence_{number}" for number in range(1, len(CLASS_NAMES) + 1)]
@@ -21,11 +21,10 @@ def confidence_table(run: Path, iterations: tuple[int, ...] = ()) -> pd.DataFram
     The index counts the steps of the network's own stage. `iterations` keeps the last rows at or
     before each of them. UserError where a run logged no confidences.
     """
-    path = run / LOG
-    rows = [row for row in read_jsonl(path) if row["stage"] not in NO_STAGES]
+    rows = [row for row in read_log(run) if row["stage"] not in NO_STAGES]
     found = pd.DataFrame([row for row in rows if COLUMNS[0] in row])
     if found.empty:
-        raise UserError(f"{path}: no confidences; only UMSN's stage `network` logs them")
+        raise UserError(f"{run / LOG}: no confidences; only UMSN's stage `network` logs them")
     first = max((row["step"] for row in rows if COLUMNS[0] not in row), default=0)
     table = found[COLUMNS].set_axis(found["step"] - first).rename_axis("iteration")
     if not iterations:
@@ -39,11 +38,10 @@ def sampled_confidences(run: Path, step: int) -> list[list[float]]:
 
     UserError where it has none of that step: only runs with `sample_at` do.
     """
-    path = run / LOG
-    rows = [row for row in read_jsonl(path) if row["stage"] == "sample" and row["step"] == step]
+    rows = [row for row in read_log(run) if row["stage"] == "sample" and row["step"] == step]
     by_picture = {row["id"]: [row[name] for name in COLUMNS] for row in rows if COLUMNS[0] in row}
     if not by_picture:
-        raise UserError(f"{path}: no confidences of single pictures at step {step}")
+        raise UserError(f"{run / LOG}: no confidences of single pictures at step {step}")
     return list(by_picture.values())
 
 

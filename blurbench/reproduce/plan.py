@@ -9,11 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Annotated, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.splits import list_tasks
 from blurbench.errors import UserError
-from blurbench.files import read_json, read_jsonl, write_json
+from blurbench.files import write_json
 from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
 from blurbench.recipes.existing import Existing
@@ -23,7 +27,8 @@ from blurbench.reproduce.planned import planned, seconds_a_step, without_preset
 from blurbench.reproduce.scales import FLOOR, Scale
 from blurbench.reproduce.stand_ins import pictures, stand_in
 from blurbench.reproduce.suites import Training, cells, trainings
-from blurbench.runs.folder import LOG
+from blurbench.runs.log import read_log
+from blurbench.schemas import read_as
 from blurbench.signals import terminable
 from blurbench.sources.open import open_for
 from blurbench.stores.folder import Folder
@@ -162,7 +167,7 @@ def measure(training: Training, builder: Builder, data: Path, out: Path) -> Step
         device=builder.device,
         overrides=settings,
     )
-    rows = [row for row in read_jsonl(out / LOG) if "seconds_per_step" in row]
+    rows = [row for row in read_log(out) if "seconds_per_step" in row]
     each = [[seconds_a_step(row) for row in rows if row["stage"] == s.name] for s in stages]
     disk = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     return StepCost(tuple(fmean(of[1:] or of) for of in each), disk)
@@ -202,14 +207,20 @@ def begin(name: str, builder: Builder, minutes: float | None) -> None:
         write_json(builder.out / SCALE, noted)
 
 
+class _Begun(TypedDict):
+    scale: str
+    seeds: int
+    share: NotRequired[Annotated[float, Field(gt=0, le=1)]]
+
+
 def take_up(builder: Builder) -> bool:
     """Whether `out` is begun; its share of the samples counts then. UserError for another scale."""
     store, scale = Folder(builder.out), builder.scale
     if not CLAIM.find(store):
         return False
-    there = read_json(builder.out / SCALE)
+    there = read_as(_Begun, builder.out / SCALE, "give another --out")
     CLAIM.refuse_other(store, changed(there, {"scale": scale.name, "seeds": scale.seeds}))
-    builder.scale = replace(scale, share=float(there.get("share", 1.0)))
+    builder.scale = replace(scale, share=there.get("share", 1.0))
     return True
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from blurbench.errors import UserError
-from blurbench.files import read_jsonl
 from blurbench.models import build, model_class
 from blurbench.models.base import Model, ModelConfig
 from blurbench.models.parts.small import FACES, PHOTOS, STILLS
 from blurbench.reproduce.scales import Scale, ScaleName
 from blurbench.reproduce.suites import Settings, Training
 from blurbench.runs.folder import LOG
+from blurbench.runs.log import read_log
 from blurbench.training.budget import Budget, spent, steps_for
 from blurbench.training.schedule import stage_bounds
 
@@ -158,7 +158,7 @@ def training_seconds(run: Path) -> float | None:
     if not (run / LOG).is_file():
         return None
     seconds, before = 0.0, 0
-    for row in read_jsonl(run / LOG):
+    for row in read_log(run):
         if "seconds_per_step" in row:
             seconds += seconds_a_step(row) * (row["step"] - before)
             before = row["step"]

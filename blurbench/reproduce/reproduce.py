@@ -1,7 +1,7 @@
 """`blurbench reproduce`: a printed table made again, printed and measured side by side."""
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,7 @@ def reproduce(
     device: str | None = None,
     minutes: float | None = None,
     tell: Callable[[str], object] = print,
+    beside: AbstractContextManager[object] = nullcontext(),  # noqa: B008  # holds nothing
 ) -> Reproduced:
     """Make table `name` measured again, below `out`; a second call goes on.
 
@@ -63,11 +64,12 @@ def reproduce(
     small networks, on the user's data or on built-in stand-ins. All that is missing is told, and a
     UserError, before anything starts. Several tables of one scale share `out`, and so do several
     processes: none does what another does. `minutes` bounds this call: at a new `out` the samples
-    of all rows are cut to fit, and when it is over the table is written with what there is.
+    of all rows are cut to fit, and when it is over the table is written with what there is. What
+    is `beside` is entered while things are made: others that make them, too.
     """
     builder = builder_for(name, out, scale, data_root, device, tell)
     begin(name, builder, minutes)
-    with time_limit(builder, minutes):
+    with time_limit(builder, minutes), beside:
         make_all(name, builder)
     return finish(name, builder)
 

@@ -7,14 +7,27 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TextIO, TypeVar
 
-from blurbench.files import read_json, write_json
+from typing_extensions import TypedDict
+
+from blurbench.errors import UserError
+from blurbench.files import write_json
 from blurbench.locks import LOCK, try_lock
+from blurbench.schemas import read_as
 
 Job = TypeVar("Job")
 FAILED = "failed.json"
 POLL_S, TELL_S = 2.0, 60.0  # how often a job that another holds is asked for, and told of
+
+
+class _Claim(TypedDict):
+    machine: str
+    process: int
+
+
+class _Failure(TypedDict):
+    why: str
 
 
 class Sharing:
@@ -79,7 +92,7 @@ class Sharing:
         if key not in self.failures and path.is_file():
             if path.read_bytes() == self.old.get(path):
                 return ""
-            self.failures[key] = str(read_json(path).get("why") or "failed in another process")
+            self.failures[key] = read_as(_Failure, path, "delete it")["why"]
         return self.failures.get(key, "")
 
     @contextmanager
@@ -121,7 +134,7 @@ class Sharing:
 def holder(folder: Path) -> str:
     """Who holds a claim, in words."""
     try:
-        found: Any = json.loads((folder / LOCK).read_text(encoding="utf-8"))
-        return f"process {found['process']} on {found['machine']}"
-    except (OSError, ValueError, TypeError, KeyError):
+        found = read_as(_Claim, folder / LOCK)
+    except (OSError, UserError):
         return "another process"
+    return f"process {found['process']} on {found['machine']}"

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blurbench.errors import UserError
+from blurbench.errors import UserError, reason
+from blurbench.files import open_regular
 from blurbench.models.base import Batch
 from blurbench.models.captioners.language import Language
 from blurbench.models.captioners.resnet import squared
@@ -82,11 +83,17 @@ class Regions:
         """(count, channels) of the picture `id`; UserError where its file is missing or broken."""
         path = self.folder / f"{id}.npy"
         try:
-            found = np.load(path, allow_pickle=False)
+            with open_regular(path) as file:
+                found = np.load(file, allow_pickle=False)
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; regions= needs one for each picture") from None
-        except (ValueError, EOFError, OSError) as error:
-            raise UserError(f"{path}: not a readable array ({error})") from None
+        except UserError:
+            raise
+        # Python's tokeniser reads the header: it raises what it likes for a damaged one.
+        except Exception as error:
+            raise UserError(f"{path}: not a readable array ({reason(error)})") from None
+        if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
+            raise UserError(f"{path}: no array of numbers")
         if found.ndim != 2 or found.shape[1] != self.channels or not found.any():
             raise UserError(f"{path}: shape {found.shape}, expected (regions, {self.channels})")
         filled = np.zeros((self.count, self.channels), np.float32)

