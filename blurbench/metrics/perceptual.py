@@ -2,7 +2,7 @@
 
 import io
 import math
-import re
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import lru_cache
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from blurbench.errors import UserError
+from blurbench.metrics.offline import Refused, offline
 from blurbench.metrics.protocols import NoScore, Protocol
 
 
@@ -41,20 +42,20 @@ def load(name: str) -> Any:
     import pyiqa
     import torch
 
-    told = io.StringIO()  # pyiqa says what it downloads, and where to
-    try:
-        with redirect_stdout(told), redirect_stderr(told):
+    silent = io.StringIO()
+    with offline() as refused, redirect_stdout(silent), redirect_stderr(silent):
+        try:
             return pyiqa.create_metric(name, device=torch.device("cpu"))
-    except Exception as error:
-        raise UserError(f"metric {name}: {missing(told.getvalue(), error)}") from None
+        except Exception as error:
+            raise UserError(f"metric {name}: {missing(refused, error)}") from None
 
 
-def missing(told: str, error: Exception) -> str:
+def missing(refused: Sequence[Refused], error: Exception) -> str:
     """What to do about weights that could not be loaded, in one line."""
-    wanted = re.findall(r'Downloading: "[^"]*/([^/"]+)" to (\S+)', told)
-    if wanted:
-        file, path = wanted[-1]
-        return f"{path} is missing and could not be fetched; put {file} there"
+    if refused:
+        url, path = refused[-1].url, refused[-1].path
+        place = f"{path} is missing" if path else f"{url.rpartition('/')[2]} is missing"
+        return f"{place}, and nothing is downloaded unasked; put {url} there"
     return f"pyiqa cannot load it ({' '.join(str(error).split()) or type(error).__name__})"
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from blurbench.errors import UserError
 from blurbench.metrics import compute
+from blurbench.metrics.offline import Refused, offline
 from blurbench.metrics.perceptual import load, missing
 
 NO_WEIGHTS = ["fsim", "gmsd", "vsi", "nlpd"]
@@ -40,18 +41,68 @@ def test_no_number_is_no_score(monkeypatch, pair):
         compute("niqe", *pair)
 
 
-def test_missing_weights_name_the_file_and_its_place(monkeypatch):
+def test_missing_weights_name_the_file_and_its_place(monkeypatch, tmp_path):
     import pyiqa
+    from pyiqa.utils import download_util
 
-    def create(*_, **__):
-        print('Downloading: "https://example.org/a/net.pth" to /cache/net.pth')
-        raise OSError("no network")
-
-    monkeypatch.setattr(pyiqa, "create_metric", create)
+    monkeypatch.setattr(
+        pyiqa,
+        "create_metric",
+        lambda *_, **__: download_util.load_file_from_url(
+            "https://example.org/a/net.pth", tmp_path
+        ),
+    )
     load.cache_clear()
-    with pytest.raises(UserError, match=r"metric dists: /cache/net.pth is missing .* put net.pth"):
+    told = rf"metric dists: {tmp_path}/net\.pth is missing, and nothing is downloaded unasked; put"
+    with pytest.raises(UserError, match=rf"{told} https://example\.org/a/net\.pth there"):
         load("dists")
 
 
+def fetch_by_torch(url):
+    import torch
+
+    torch.hub.load_state_dict_from_url(url)
+
+
+def fetch_by_urllib(url):
+    import urllib.request
+
+    with urllib.request.urlopen(url) as file:
+        file.read()
+
+
+def fetch_by_requests(url):
+    import requests
+
+    requests.get(url, timeout=1)
+
+
+@pytest.mark.parametrize("fetch", [fetch_by_torch, fetch_by_urllib, fetch_by_requests])
+def test_no_way_of_fetching_is_open(fetch):
+    with offline() as refused, pytest.raises(Refused):
+        fetch("http://127.0.0.1:9/a/net-0123.pth")
+    assert len(refused) == 1
+
+
+def test_the_hub_is_asked_for_what_lies_here_alone():
+    hub = pytest.importorskip("huggingface_hub")
+    with offline(), pytest.raises(Exception, match=r"(?i)offline|local|cache"):
+        hub.hf_hub_download("nobody/nothing", "model.safetensors", endpoint="http://127.0.0.1:9")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lpips", "dists", "niqe", "musiq"])
+def test_what_pyiqa_would_fetch_is_told(name, monkeypatch, tmp_path):
+    import torch
+    from pyiqa.utils import download_util
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(download_util, "DEFAULT_CACHE_DIR", str(tmp_path))
+    load.cache_clear()
+    with pytest.raises(UserError, match=f"metric {name}: {tmp_path}/.* is missing, and nothing is"):
+        load(name)
+    load.cache_clear()
+
+
 def test_other_troubles_are_one_line():
-    assert missing("", ValueError("two\nlines")) == "pyiqa cannot load it (two lines)"
+    assert missing([], ValueError("two\nlines")) == "pyiqa cannot load it (two lines)"
