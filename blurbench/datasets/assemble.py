@@ -108,7 +108,7 @@ def assemble(
     if there and is_finished(store, there.model_copy(update={"root": request.get("root")})):
         point_to(store, there, request.get("root"))
         return SetSummary(out, verb, 0, there.counts, there.digest, [], notes)
-    with work_folder(store, request) as copies:
+    with work_folder(store, request, partial(refuse_other, store, request)) as copies:
         found = read_records(store, copies, pairs, request.get("root"))
         refuse_strangers(store, found)
         left, before = found.left(), found.made

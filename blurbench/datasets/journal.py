@@ -1,6 +1,6 @@
 """The hidden work folder of a data set in the making: lock, plan and done-records."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -27,13 +27,22 @@ def refuse_strangers(store: Store, found: Records[PairT]) -> None:
 
 
 @contextmanager
-def work_folder(store: Store, wanted: SetRequest) -> Iterator[Path]:
+def work_folder(
+    store: Store, wanted: SetRequest, refuse_other: Callable[[], object]
+) -> Iterator[Path]:
     """Hold the work folder, with its plan; UserError where another run holds it.
 
-    Gives a temporary folder for copies of the done-records of a URL.
+    `refuse_other` looks at the set once more. Gives a temporary folder for copies of the
+    done-records of a URL.
     """
     with store.locked(WORK), TemporaryDirectory() as copies:
         if not store.is_file(PLAN):
+            try:
+                refuse_other()
+            except UserError:
+                # Another command made its set here since we looked; it is whole.
+                store.clear(WORK)
+                raise
             # The plan last: a run killed while it takes up rows begins with that again.
             _take_up(store)
             store.write_json(PLAN, wanted)

@@ -144,6 +144,23 @@ def test_two_writers_are_kept_apart(photos, tmp_path, monkeypatch):
         synthesize(RECIPE, source, out)
 
 
+def test_a_set_made_between_the_first_look_and_the_lock_is_left_alone(
+    photos, tmp_path, monkeypatch
+):
+    source, out = open_source(str(photos)), tmp_path / "out"
+    held = Folder.locked
+
+    def late(store, folder):
+        monkeypatch.setattr(Folder, "locked", held)
+        synthesize(RECIPE, source, out, limit=2)
+        return held(store, folder)
+
+    monkeypatch.setattr(Folder, "locked", late)
+    with pytest.raises(UserError, match="was made with limit 2, not None"):
+        synthesize(RECIPE, source, out)
+    assert verify(out) == []
+
+
 def test_plan_tells_where_nothing_can_be_made(tmp_path):
     folder = tiny_data.write_photos(tmp_path / "in", 0)
     (folder / "text.jpg").write_text("hello")

@@ -82,6 +82,7 @@ def export(
     pairs = read_pairs(store, description)
     work = out.absolute() / WORK
     with tell_unwritable(str(out)), locked(work):
+        _refuse_other(out, wanted)  # again: another export may have been made since
         _begin(out, wanted)
         with progress("export", count_pictures(pairs)) as advance:
             run = ExportRun(description, workers, shard_pairs, advance)
