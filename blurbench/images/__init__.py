@@ -14,7 +14,13 @@ from PIL import Image, ImageOps
 from blurbench.errors import UserError
 from blurbench.files import read_regular
 from blurbench.images.colour import channels, to_srgb
-from blurbench.images.damage import deflate_damage, jpeg_damage, lzw_damage, why_unreadable
+from blurbench.images.damage import (
+    deflate_damage,
+    jpeg_damage,
+    lzw_damage,
+    png_damage,
+    why_unreadable,
+)
 from blurbench.images.header import DECODING, BadImage, Header, check_header, opened
 
 __all__ = [
@@ -44,6 +50,7 @@ IMAGE_SUFFIXES = frozenset(
 
 # Codings whose damaged data OpenCV decodes in silence -> what tells.
 DAMAGE = {
+    "PNG": png_damage,
     "JPEG": jpeg_damage,
     "MPO": jpeg_damage,
     "tiff_lzw": lzw_damage,

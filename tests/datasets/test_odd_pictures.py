@@ -24,7 +24,7 @@ USED = {
 }
 REFUSED = {
     "one.png": "too small with 1x1 px",
-    "cut.png": "damaged or truncated image",
+    "cut.png": "damaged data (a part longer than the file)",
     "cut.jpg": "damaged data (Premature end of JPEG file)",
     "text.jpg": "not a readable image",
     "bomb.png": "over 178 megapixels",

@@ -1,5 +1,6 @@
 """Damaged files are named, and nothing but UserError comes of any bytes."""
 
+import zlib
 from contextlib import suppress
 
 import numpy as np
@@ -57,6 +58,23 @@ def test_damaged_strips_of_tiff_are_a_named_failure(compression: str) -> None:
     middle = len(whole) // 2
     damaged = whole[:middle] + bytes(16) + whole[middle + 16 :]
     assert line_of(damaged, "a.tif").startswith("a.tif: damaged data (")
+
+
+def test_a_header_that_claims_more_than_the_data_hold_is_told_at_once() -> None:
+    whole = odd_pictures.saved(np.zeros((4000, 4000, 3), np.uint8), "PNG")
+    assert decode(whole, "a").shape == (4000, 4000, 3)  # packed 1,023-fold or so
+    small = bytearray(odd_pictures.saved(SMALL, "PNG"))
+    small[16:20] = (7_000_000).to_bytes(4, "big")
+    small[29:33] = zlib.crc32(small[12:29]).to_bytes(4, "big")
+    with pytest.raises(BadImage, match=r"damaged data \(less data than its header claims\)"):
+        decode(bytes(small), "a.png")
+
+
+def test_a_part_of_a_png_that_is_longer_than_the_file_takes_no_memory() -> None:
+    data = bytearray(odd_pictures.saved(SMALL, "PNG"))
+    data[33] = 0xA7  # the length of its pixels: 2.8 GB
+    with pytest.raises(BadImage, match=r"damaged data \(a part longer than the file\)"):
+        decode(bytes(data), "a.png")
 
 
 def test_the_reason_is_told_by_a_child() -> None:
