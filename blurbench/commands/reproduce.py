@@ -1,11 +1,13 @@
 """`blurbench reproduce`: the papers' tables made again, and studies of one question each."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from blurbench.commands.options import FOLDER, MINUTES
+from blurbench.commands.options import FOLDER, MINUTES, many_workers, same_command
+from blurbench.engine import Workers
 from blurbench.reproduce.studies.study import PREFIX
 
 
@@ -22,6 +24,7 @@ from blurbench.reproduce.studies.study import PREFIX
 )
 @click.option("--minutes", type=MINUTES, help="Upper bound; small is cut to fit.")
 @click.option("--plan", is_flag=True, help="Tell runs, minutes and disk; write nothing.")
+@many_workers
 def reproduce(
     table: str | None,
     scale: Literal["demo", "small", "paper"],
@@ -31,6 +34,7 @@ def reproduce(
     seeds: int | None,
     minutes: float | None,
     plan: bool,
+    workers: Workers,
 ) -> int:
     """Make a paper's TABLE again, or run a study.
 
@@ -48,7 +52,7 @@ def reproduce(
     if table.startswith(PREFIX):
         if scale != "demo":
             raise click.UsageError("--scale is of tables; a study has one of its own.")
-        return study(table, out, data_root, device, seeds, minutes, plan)
+        return study(table, out, data_root, device, seeds, minutes, plan, workers)
     if scale == "paper" and data_root is None:
         raise click.UsageError("--scale paper needs --data-root.")
     if scale == "demo" and data_root is not None:
@@ -69,9 +73,19 @@ def reproduce(
         device=device,
         minutes=minutes,
         tell=click.echo,
+        # Whose time is over when ours is.
+        beside=with_others(out, workers, minutes=None),
     )
     click.echo(done)
     return 1 if done.failed else 0
+
+
+def with_others(out: Path, workers: Workers, **changed: None) -> AbstractContextManager[None]:
+    """The others that --workers and --scheduler ask for, inside: this command, some `changed`."""
+    from blurbench.reproduce.crew import crew
+
+    words = same_command(click.get_current_context(), workers=1, scheduler=None, **changed)
+    return crew(words, workers, out, click.echo)
 
 
 def study(
@@ -82,6 +96,7 @@ def study(
     seeds: int | None,
     minutes: float | None,
     plan: bool,
+    workers: Workers,
 ) -> int:
     """Run what is missing of a study, or tell what that would take."""
     from blurbench.reproduce.studies.registry import find_study
@@ -94,6 +109,7 @@ def study(
     if plan:
         click.echo(plan_study(course))
         return 0
-    done = course.perform(minutes)
+    with with_others(out, workers):
+        done = course.perform(minutes)
     click.echo(done)
     return 1 if done.failed else 0

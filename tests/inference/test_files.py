@@ -7,13 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
+from blurbench import engine
 from blurbench.__main__ import run
+from blurbench.engine import Done, Workers
 from blurbench.errors import UserError
 from blurbench.images import encode, read_image
 from blurbench.inference import restoring
 from blurbench.inference.files import deblur_files
 from blurbench.models.unet import UNet
-from blurbench.runs.load import load_run
+from blurbench.runs.load import load_checkpoint, load_run
 from blurbench.runs.trained import TrainedModel
 
 
@@ -167,3 +169,105 @@ def test_tiles_are_notes_beside_the_count_of_pictures() -> None:
     for done in (1, 2, 3):
         tell(done, 3)
     assert told == [(0, "tile 1 of 3"), (0, "tile 2 of 3")]
+
+
+def count_restored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Heights of what is restored from now on."""
+    restore, seen = TrainedModel.restore, []
+
+    def counting(self, blur, *more):
+        seen.append(blur.shape[0])
+        return restore(self, blur, *more)
+
+    monkeypatch.setattr(TrainedModel, "restore", counting)
+    return seen
+
+
+def test_a_second_call_restores_only_what_is_not_there_as_it_was_made(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, out = load_run(finished, "cpu"), tmp_path / "out"
+    for name, height in (("a", 16), ("b", 18), ("sub/c", 20), ("d", 22)):
+        picture(tmp_path / "in" / f"{name}.png", height, 16)
+    seen = count_restored(monkeypatch)
+
+    def again(**options) -> list[int]:
+        seen.clear()
+        done = deblur_files(tmp_path / "in", model, out, **options)
+        assert [path.relative_to(out).as_posix() for path in done.made] == [
+            "a.png",
+            "b.png",
+            "d.png",
+            "sub/c.png",
+        ]
+        return sorted(seen)
+
+    assert again() == [16, 18, 20, 22]
+    with (out / ".deblur.jsonl").open("ab") as file:
+        file.write(b'{"name": "d.png", "how')  # as a kill leaves it
+    whole = (out / "a.png").read_bytes()
+    (out / "a.png").write_bytes(whole[:-1])
+    (out / "b.png").unlink()
+    picture(tmp_path / "in" / "sub" / "c.png", 24, 16)
+    assert again() == [16, 18, 24]
+    assert (out / "a.png").read_bytes() == whole
+    assert again() == []
+    assert again(tta=True) == [16, 18, 22, 24]
+    assert again(explain=tmp_path / "maps") == [16, 18, 22, 24]
+
+
+def test_one_picture_is_restored_whenever_it_is_asked_for(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "a.png", 20, 20)
+    seen = count_restored(monkeypatch)
+    for _ in range(2):
+        deblur_files(tmp_path / "a.png", load_run(finished, "cpu"), tmp_path / "out")
+    assert len(seen) == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+@pytest.mark.slow
+def test_two_workers_write_the_same_files(
+    finished: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(6):
+        picture(tmp_path / "in" / f"{number}.png", 40 + number, 50)
+    (tmp_path / "in" / "text.jpg").write_text("no picture")
+    words = ["deblur", str(tmp_path / "in"), "--checkpoint", str(finished), "--device", "cpu"]
+    words += ["--tile", "32"]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert run([*words, "--out", str(tmp_path / "here")]) == 1
+    torch.set_num_threads(threads)
+    here = capfd.readouterr()
+    assert run([*words, "--out", str(tmp_path / "two"), "--workers", "2"]) == 1
+    two = capfd.readouterr()
+    files = [sorted((tmp_path / name).glob("*.png")) for name in ("here", "two")]
+    here_bytes, two_bytes = ([each.read_bytes() for each in of] for of in files)
+    assert here_bytes == two_bytes
+    assert len(files[1]) == 6
+    assert two.out == here.out.replace("here", "two")
+    assert two.out.endswith("6 of 7 restored in tiles of 32 px that share 16 px\n")
+    assert "failed:" in two.err
+
+
+def test_a_picture_that_kills_its_workers_costs_only_itself(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deadly(function, shards, _workers):
+        for shard in shards:
+            killed = any(each.path.stem == "b" for each in shard)
+            yield Done(shard, None if killed else function(shard), killed)
+
+    monkeypatch.setattr(engine, "run_shards", deadly)
+    monkeypatch.setattr(engine, "_held", {})
+    monkeypatch.setattr(restoring, "one_thread", lambda: None)
+    for name in "abc":
+        picture(tmp_path / "in" / f"{name}.png", 16, 16)
+    model = load_checkpoint(finished, "cpu")
+    done = deblur_files(tmp_path / "in", model, tmp_path / "out", workers=Workers(2))
+    assert [path.stem for path in done.made] == ["a", "c"]
+    assert done.failed[0].startswith(f"{tmp_path / 'in' / 'b.png'}: each worker that took it died")
+    with pytest.raises(UserError, match="only this process can restore with it"):
+        deblur_files(tmp_path / "in", load_run(finished, "cpu"), tmp_path / "x", workers=Workers(2))

@@ -39,6 +39,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_two_workers_write_what_this_process_writes(data_set, finished, tmp_path, capfd):
     data = shutil.copytree(data_set, tmp_path / "set")
     (data / "test" / "blur" / "crop-3.png").write_bytes(b"no picture")
@@ -61,6 +62,7 @@ def test_two_workers_write_what_this_process_writes(data_set, finished, tmp_path
     assert "distributed" not in told.err
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_no_picture(data_set, tmp_path):
     restore = KillsOnce(tmp_path / "mark")
     done = evaluate(
@@ -83,6 +85,7 @@ def deadly(function, shards, _workers):
 def deadly_workers(monkeypatch):
     monkeypatch.setattr(engine, "run_shards", deadly)
     monkeypatch.setattr(engine, "_held", {})
+    monkeypatch.setattr(spread, "one_thread", lambda: None)
 
 
 @pytest.mark.usefixtures("deadly_workers")
