@@ -4,7 +4,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from posixpath import splitext
 
 # What folders and suffixes say of a role, and never of a picture.
@@ -15,11 +14,11 @@ ROLES = frozenset({
     "restored", "result", "results", "sharp", "target", "test",
 })
 # fmt: on
-MANY = 100_000  # names that are taken apart once for all readings; some 30 MB
+SEPARATORS = re.compile(r"[/_\-\s]+")
 
 Token = tuple[str, int]  # a part of a name, and which of its kind it is, from the left
 Tokens = tuple[Token, ...]
-Reading = Callable[[str], Sequence[str]]  # a name -> the keys that it could mean
+Reading = Callable[[str], Sequence[str]]  # `path_of` a name -> the keys that it could mean
 
 
 @dataclass(frozen=True)
@@ -41,43 +40,67 @@ def match_names(wanted: Mapping[str, Sequence[str]], names: Iterable[str]) -> Ma
     key alone and nothing stands in their place. Where a stricter reading finds a key's name,
     others that mean it too are strays.
     """
-    left = list(dict.fromkeys(names))
-    taken: dict[str, list[str]] = {}
-    unclear: dict[str, Sequence[str]] = {}
-    for reading in _readings(wanted, left):
-        if not left:
-            break
+    matching = _Matching(wanted, list(dict.fromkeys(names)))
+    most = max(map(len, wanted.values()), default=0)
+    ways = [
+        {key: path_of(each[at]) for key, each in wanted.items() if at < len(each)}
+        for at in range(most)
+    ]
+    paths = [_Paths(way) for way in ways]
+    for reading in (*(each.exact for each in paths), *(each.ending for each in paths)):
+        matching.take(reading, matching.left)
+    # "7" is "0007" only where nothing else is: GoPro has a sequence 11 and a frame 000011.
+    for split in (parts_of, numbers_of):
+        matching.take_parts(ways, split)
+    return matching.result()
+
+
+class _Matching:
+    """What was found so far, the strictest readings first."""
+
+    def __init__(self, wanted: Mapping[str, Sequence[str]], names: list[str]) -> None:
+        self.wanted, self.left = wanted, names
+        self.paths = {name: path_of(name) for name in names}
+        self.taken: dict[str, list[str]] = {}
+        self.unclear: dict[str, Sequence[str]] = {}
+
+    def take(self, reading: Reading, among: Iterable[str]) -> None:
+        """Give the names that mean one key to it, unless a stricter reading found another."""
         found: dict[str, list[str]] = defaultdict(list)
-        for name in left:
-            keys = reading(name)
+        for name in among:
+            keys = reading(self.paths[name])
             if len(keys) == 1:
                 found[keys[0]].append(name)
             elif keys:
-                unclear.setdefault(name, keys)
-        taken |= (new := {key: meant for key, meant in found.items() if key not in taken})
+                self.unclear.setdefault(name, keys)
+        new = {key: meant for key, meant in found.items() if key not in self.taken}
+        self.taken |= new
         used = {name for meant in new.values() for name in meant}
-        left = [name for name in left if name not in used]
-    return MatchedNames(
-        {key: meant[0] for key, meant in taken.items() if len(meant) == 1},
-        {key: meant for key, meant in taken.items() if len(meant) > 1},
-        {name: sorted(unclear[name]) for name in left if name in unclear},
-        [name for name in left if name not in unclear],
-    )
+        self.left = [name for name in self.left if name not in used]
 
-
-def _readings(wanted: Mapping[str, Sequence[str]], names: Sequence[str]) -> Iterator[Reading]:
-    """The ways to read a name, the strictest first."""
-    most = max(map(len, wanted.values()), default=0)
-    ways = [{key: each[at] for key, each in wanted.items() if at < len(each)} for at in range(most)]
-    paths = [_Paths({key: path_of(called) for key, called in way.items()}) for way in ways]
-    yield from (each.exact for each in paths)
-    yield from (each.ending for each in paths)
-    # "7" is "0007" only where nothing else is: GoPro has a sequence 11 and a frame 000011.
-    for split in (parts_of, numbers_of):
-        constant = _constant([split(name) for name in names])
+    def take_parts(self, ways: Sequence[Mapping[str, str]], split: Callable[[str], Tokens]) -> None:
+        """The same by the parts of names."""
+        open_keys = self.wanted.keys() - self.taken
+        if not open_keys or not self.left:
+            return
+        constant = _constant(map(split, self.paths.values()))
         for way in ways:
-            told = _Parts({key: split(called) for key, called in way.items()}, split, constant)
-            yield from (told.whole, told.whole_but_constant, told.some)
+            parts = _Parts({key: split(path) for key, path in way.items()}, split, constant)
+            # A list may name 200,000 pictures of which a few are here, and all but one are found.
+            ends = {parts.own[key][-1] for key in open_keys & way.keys() if parts.own[key]}
+            for reading in (parts.whole, parts.whole_but_constant, parts.some):
+                self.take(
+                    reading, [n for n in self.left if not ends.isdisjoint(split(self.paths[n]))]
+                )
+
+    def result(self) -> MatchedNames:
+        """In the words of `MatchedNames`."""
+        return MatchedNames(
+            {key: meant[0] for key, meant in self.taken.items() if len(meant) == 1},
+            {key: meant for key, meant in self.taken.items() if len(meant) > 1},
+            {name: sorted(self.unclear[name]) for name in self.left if name in self.unclear},
+            [name for name in self.left if name not in self.unclear],
+        )
 
 
 def path_of(name: str) -> str:
@@ -87,17 +110,15 @@ def path_of(name: str) -> str:
     return stem if re.fullmatch(r"\.[a-z]\w{0,4}", suffix) else path
 
 
-@lru_cache(MANY)
-def parts_of(name: str) -> Tokens:
-    """What stands between separators in a name, numbered by kind."""
-    return _numbered(re.split(r"[/_\-\s]+", path_of(name)))
+def parts_of(path: str) -> Tokens:
+    """What stands between separators in a path, numbered by kind."""
+    return _numbered(SEPARATORS.split(path))
 
 
-@lru_cache(MANY)
-def numbers_of(name: str) -> Tokens:
+def numbers_of(path: str) -> Tokens:
     """`parts_of`, with numbers in their shortest form."""
     return _numbered(
-        part.lstrip("0") or "0" if part.isdigit() else part for part, _ in parts_of(name)
+        part.lstrip("0") or "0" if part.isdigit() else part for part, _ in parts_of(path)
     )
 
 
@@ -110,9 +131,13 @@ def _numbered(parts: Iterable[str]) -> Tokens:
     return tuple(tokens)
 
 
-def _constant(names: Sequence[Tokens]) -> frozenset[Token]:
+def _constant(names: Iterable[Tokens]) -> frozenset[Token]:
     """The parts that all of several names have; of a single name nobody can tell."""
-    return frozenset.intersection(*map(frozenset, names)) if len(names) > 1 else frozenset()
+    count, shared = 0, frozenset[Token]()
+    for tokens in names:
+        shared = shared.intersection(tokens) if count else frozenset(tokens)
+        count += 1
+    return shared if count > 1 else frozenset()
 
 
 class _Paths:
@@ -122,12 +147,11 @@ class _Paths:
         self.keys = _grouped((path, key) for key, path in called.items())
         self.ends = _grouped((end, key) for key, path in called.items() for end in _ends(path))
 
-    def exact(self, name: str) -> Sequence[str]:
-        return self.keys.get(path_of(name), ())
+    def exact(self, path: str) -> Sequence[str]:
+        return self.keys.get(path, ())
 
-    def ending(self, name: str) -> Sequence[str]:
-        """The name is an end of a key's path, or the other way round."""
-        path = path_of(name)
+    def ending(self, path: str) -> Sequence[str]:
+        """It is an end of a key's path, or the other way round."""
         longest = next((self.keys[end] for end in _ends(path) if end in self.keys), ())
         return self.ends.get(path, ()) or longest
 
@@ -142,7 +166,7 @@ class _Parts:
         constant: frozenset[Token],
     ) -> None:
         self.split = split
-        self.shared = _constant(list(called.values()))  # by the keys
+        self.shared = _constant(called.values())  # by the keys
         self.constant = constant  # in the names
         self.own = {key: self._without(tokens, self.shared) for key, tokens in called.items()}
         self.telling = {token for tokens in self.own.values() for token in tokens}
@@ -154,13 +178,13 @@ class _Parts:
     def _without(tokens: Tokens, these: Iterable[Token]) -> Tokens:
         return tuple(each for each in tokens if each not in these and each[0] not in ROLES)
 
-    def whole(self, name: str) -> Sequence[str]:
+    def whole(self, path: str) -> Sequence[str]:
         """The key whose telling parts are all there."""
-        return self._whole(self.split(name), frozenset())
+        return self._whole(self.split(path), frozenset())
 
-    def whole_but_constant(self, name: str) -> Sequence[str]:
+    def whole_but_constant(self, path: str) -> Sequence[str]:
         """The same where a part of all names looks like one that tells: "_20" of an epoch."""
-        return self._whole(self.split(name), self.constant)
+        return self._whole(self.split(path), self.constant)
 
     def _whole(self, tokens: Tokens, dropped: frozenset[Token]) -> Sequence[str]:
         telling = tuple(each for each in tokens if each in self.telling and each not in dropped)
@@ -173,9 +197,9 @@ class _Parts:
         unknown = {_kind(part) for part in there - self.known}
         return any(_kind(part) in unknown for part, _ in self.shared if part not in there | ROLES)
 
-    def some(self, name: str) -> Sequence[str]:
+    def some(self, path: str) -> Sequence[str]:
         """The key whose telling parts end with those of the name, and nothing stands for others."""
-        tokens = self.split(name)
+        tokens = self.split(path)
         at = [number for number, each in enumerate(tokens) if each in self.telling]
         if not at:
             return ()

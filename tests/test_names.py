@@ -134,8 +134,8 @@ def test_spellings():
     assert path_of(".\\Results\\A\\01.PNG") == "results/a/01"
     assert path_of("v1.5/a.b") == "v1.5/a"
     assert path_of("GOPR.0384") == "gopr.0384"  # no extension begins with a digit
-    assert parts_of("11_0011-11 x.jpg") == (("11", 0), ("0011", 0), ("11", 1), ("x", 0))
-    assert numbers_of("11_0011.jpg") == (("11", 0), ("11", 1))
+    assert parts_of("11_0011-11 x") == (("11", 0), ("0011", 0), ("11", 1), ("x", 0))
+    assert numbers_of("11_0011") == (("11", 0), ("11", 1))
     assert numbers_of("000") == (("0", 0),)
 
 

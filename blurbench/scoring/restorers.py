@@ -1,8 +1,7 @@
 """Where restored pictures come from: the blur itself, a folder of files, or a model."""
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from blurbench.files import sha256
 from blurbench.images import BadImage, check_header, image_files, read_bytes, read_image
 from blurbench.images.header import Peculiarities
 from blurbench.models.base import Labels
+from blurbench.names import MatchedNames, match_names
 from blurbench.runs.trained import Restored, TrainedModel
 
 
@@ -127,26 +127,26 @@ class OracleRestorer(Restorer):
 class FolderRestorer(Restorer):
     """Restored pictures that lie in a folder, paired by name and never by sort order.
 
-    A file belongs to the row whose id is its stem, or else to the only row whose blurred file has
-    that stem.
+    A file is named after the id of its pair or after its blurred picture, as `names` reads them.
     """
 
     kind = "folder"
 
     def __init__(
-        self, folder: Path, name: str | None = None, shared: frozenset[str] = frozenset()
+        self,
+        folder: Path,
+        name: str | None = None,
+        found: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Raises UserError where `folder` holds no pictures; its own name is the default name.
 
-        shared: stems that several blurred files have, which `prepare` finds out.
+        found: the files of each pair, by id, below `folder`: what `prepare` finds out.
         """
         super().__init__(name or folder.resolve().name, {"folder": folder.resolve().name})
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder of restored images")
-        self.folder, self.shared, self.told = folder, shared, Peculiarities()
-        self.files: dict[str, list[Path]] = {}
-        for path in image_files(folder):
-            self.files.setdefault(path.stem, []).append(path)
+        self.folder, self.told, self.found = folder, Peculiarities(), found or {}
+        self.files = [path.relative_to(folder).as_posix() for path in image_files(folder)]
         if not self.files:
             raise UserError(f"{folder}: holds no pictures (jpg, png, webp, tif, bmp, pgm)")
 
@@ -155,32 +155,20 @@ class FolderRestorer(Restorer):
 
         The provenance gets a hash over the paired files: other pictures are another result.
         """
-        stems = Counter(_blur_stem(row) for row in rows)
-        self.shared = frozenset(stem for stem, count in stems.items() if count > 1)
-        self.again = partial(FolderRestorer, self.folder.absolute(), self.name, self.shared)
-        names = {row["id"]: self._named(row) for row in rows}
-        used = {name for name in names.values() if name}
-        if not used:
-            example = f"{rows[0]['id']}.png" if rows else "ID.png"
-            raise UserError(
-                f"{self.folder}: no picture is named after a pair of the data set; "
-                f"name them like {example}"
-            )
-        self.provenance["files_sha256"] = self._hash(names)
-        extra = sorted(set(self.files) - used)
-        notes = [f"{self.folder}: {_some(extra)} belong to no pair"] if extra else []
+        wanted = {row["id"]: (row["id"], row["blur_file_name"]) for row in rows}
+        matched = match_names(wanted, self.files)
+        self.found = {id: [file] for id, file in matched.names.items()} | matched.doubled
+        notes = [f"{self.folder}: {each}" for each in _told(matched)]
+        if not self.found:
+            why = "; ".join(_told(matched))
+            raise UserError(f"{self.folder}: holds no picture of a pair ({why}); {_such_as(rows)}")
+        self.again = partial(FolderRestorer, self.folder.absolute(), self.name, self.found)
+        self.provenance["files_sha256"] = self._hash()
         return [*notes, *self.told.lines()]
 
-    def _named(self, row: Row) -> str:
-        """The name of a row's file; empty where there is none."""
-        # The id first, which is unique; the stem only where no other blurred file has it.
-        stem = _blur_stem(row)
-        names = (row["id"], *([] if stem in self.shared else [stem]))
-        return next((name for name in names if name in self.files), "")
-
-    def _hash(self, names: dict[str, str]) -> str:
+    def _hash(self) -> str:
         """SHA-256 over the id and the SHA-256 of each paired file, sorted."""
-        pairs = ((id, path) for id, name in names.items() for path in self.files.get(name, ()))
+        pairs = ((id, self.folder / file) for id, files in self.found.items() for file in files)
         return sha256("\n".join(sorted(f"{id} {self._look(path)}" for id, path in pairs)).encode())
 
     def _look(self, path: Path) -> str:
@@ -192,26 +180,43 @@ class FolderRestorer(Restorer):
 
     def restore(self, blur: np.ndarray, row: Row) -> Restored:
         """Read the row's file; UserError if missing, doubled, damaged or of another size."""
-        paths = self.files.get(self._named(row), [])
-        if not paths:
+        files = self.found.get(row["id"], [])
+        if not files:
             raise UserError(f"{self.folder}: no picture named {row['id']}")
-        if len(paths) > 1:
-            names = ", ".join(path.relative_to(self.folder).as_posix() for path in paths)
-            raise UserError(f"{self.folder}: several pictures for {row['id']}: {names}; keep one")
-        image = read_image(paths[0])
+        if len(files) > 1:
+            raise UserError(
+                f"{self.folder}: several pictures for {row['id']}: {', '.join(files)}; keep one"
+            )
+        path = self.folder / files[0]
+        image = read_image(path)
         if image.shape != blur.shape:
             raise UserError(
-                f"{paths[0]}: {image.shape[1]}x{image.shape[0]} px, "
+                f"{path}: {image.shape[1]}x{image.shape[0]} px, "
                 f"expected {blur.shape[1]}x{blur.shape[0]}"
             )
         return Restored(image)
 
 
-def _blur_stem(row: Row) -> str:
-    return Path(row["blur_file_name"]).stem
+def _told(matched: MatchedNames) -> list[str]:
+    """What is left over, a line each kind."""
+    lines = [f"{_some(matched.strays)} belong to no pair"] if matched.strays else []
+    if matched.unclear:
+        name, ids = next(iter(matched.unclear.items()))
+        first = f"{name} could be of {_some(list(ids))}"
+        rest = len(matched.unclear) - 1
+        lines.append(first + (f", and {rest} more are as unclear" if rest else ""))
+    return lines
 
 
-def _some(names: list[str]) -> str:
+def _such_as(rows: Sequence[Row]) -> str:
+    """Names that would be taken."""
+    if not rows:
+        return "this split has no pairs"
+    names = dict.fromkeys([f"{rows[0]['id']}.png", rows[0]["blur_file_name"]])
+    return f"name them like {' or '.join(names)}"
+
+
+def _some(names: Sequence[str]) -> str:
     """The first few of many names."""
     rest = len(names) - 3
     return ", ".join(names[:3]) + (f" and {rest} more" if rest > 0 else "")

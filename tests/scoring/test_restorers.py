@@ -47,11 +47,26 @@ def test_the_name_of_the_blurred_file_will_do_where_only_one_row_has_it(tmp_path
     save(tmp_path / "0002.png", 2)
     save(tmp_path / "street-0001.png", 3)
     folder = FolderRestorer(tmp_path)
-    assert folder.prepare(pairs) == [f"{tmp_path}: 0001 belong to no pair"]
+    assert folder.prepare(pairs) == [f"{tmp_path}: 0001.png could be of forest-0001, street-0001"]
     assert folder.restore(BLUR, pairs[0]).image[0, 0, 0] == 3
     assert folder.restore(BLUR, pairs[2]).image[0, 0, 0] == 2
     with pytest.raises(UserError, match="no picture named forest-0001"):
         folder.restore(BLUR, pairs[1])
+
+
+def test_results_of_a_video_set_lie_in_folders_of_their_sequences(tmp_path):
+    pairs = [
+        {"id": f"{clip}-blur-{frame}-r00", "blur_file_name": f"test/{clip}/blur/{frame}.png"}
+        for clip in ("GOPR0384_11_00", "GOPR0854_11_00")
+        for frame in ("000001", "000002")
+    ]
+    for level, row in enumerate(pairs):
+        _, clip, _, frame = row["blur_file_name"].split("/")
+        save(tmp_path / clip / frame, level)
+    save(tmp_path / "GOPR9999_11_00" / "000002.png", 99)
+    folder = FolderRestorer(tmp_path)
+    assert folder.prepare(pairs) == [f"{tmp_path}: GOPR9999_11_00/000002.png belong to no pair"]
+    assert [folder.restore(BLUR, row).image[0, 0, 0] for row in pairs] == [0, 1, 2, 3]
 
 
 def test_missing_doubled_damaged_and_wrong_sizes_are_named(tmp_path):
@@ -83,7 +98,7 @@ def test_files_that_belong_to_no_pair_are_told(tmp_path):
     for name in ("a", "x1", "x2", "x3", "x4"):
         save(tmp_path / f"{name}.png", 0)
     [note] = FolderRestorer(tmp_path).prepare(rows("a"))
-    assert note.endswith("x1, x2, x3 and 1 more belong to no pair")
+    assert note.endswith("x1.png, x2.png, x3.png and 1 more belong to no pair")
 
 
 def test_the_provenance_holds_what_the_paired_files_hold_and_nothing_else(tmp_path):
