@@ -122,7 +122,7 @@ def when_finished(chaos: "Chaos") -> str:
 def damage_finished(chaos: "Chaos") -> None:
     """Some pictures, of pairs of their own."""
     folder = chaos.chance.choice(("blur", "sharp"))
-    pictures = sorted(path for split in SPLITS for path in (chaos.out / split / folder).iterdir())
+    pictures = sorted(path for split in SPLITS for path in chaos.out.glob(f"{split}/{folder}/*"))
     for path in chaos.chance.sample(pictures, A_ROUND):
         kind = chaos.chance.choice([*ALL])
         ALL[kind](path, chaos.chance)
