@@ -24,7 +24,7 @@ START = "import sys; sys.path[:] = sys.argv[1:]; from blurbench.guarded import s
 # Threads would only take address space: 128 MB of each arena of malloc, workspaces of each core.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 IMPORTS_S = 60  # for the imports of a function, before its own seconds begin
-ORPHAN_S = 5  # how much longer than allowed a call lives whose parent died
+ORPHAN_S = 2  # how much longer than allowed a call lives whose parent died
 AGAIN = "get the file again, or take it out"
 
 
@@ -142,11 +142,13 @@ def _forget() -> None:
     """After a fork: the child is the parent's, whose questions it answers."""
     global _LOCK
     _LOCK = threading.Lock()
+    null = os.open(os.devnull, os.O_RDWR)
     for child in _CHILDREN:
         for pipe in (child.process.stdin, child.process.stdout):
-            os.close(pipe.fileno())  # type: ignore[union-attr]
-            pipe.detach()  # type: ignore[union-attr]
-        child.process.returncode = 0
+            # Not closed: half a request may wait in them, which must not reach the child.
+            os.dup2(null, pipe.fileno())  # type: ignore[union-attr]
+        child.process.returncode = 0  # not ours to wait for
+    os.close(null)
     _CHILDREN.clear()
 
 
