@@ -3,7 +3,8 @@
 One package with a fault costs one line, and only whoever names what it adds.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from importlib.util import find_spec
@@ -47,6 +48,19 @@ class PlugIns:
     def origins(self, names: Iterable[str]) -> dict[str, str]:
         """Those of the names that packages add, with package and version."""
         return {name: origin for name in names if (origin := self.origin(name))}
+
+    @contextmanager
+    def blamed(self, name: str) -> Iterator[None]:
+        """What a package's code raises, as a UserError that names the package."""
+        try:
+            yield
+        except (UserError, OSError):
+            raise
+        except Exception as error:
+            if not (origin := self.origin(name)):
+                raise
+            told = one_line(error, f"{self.kind} {name!r} of {origin}")
+            raise UserError(f"{told}; mend or uninstall the package") from error
 
     def refused(self) -> list[str]:
         """A line for each entry point that is not used, for its name is ours; sorted."""

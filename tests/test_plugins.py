@@ -250,6 +250,21 @@ def scored(install, data_set, tmp_path):
     return evaluate
 
 
+def test_a_model_that_fails_in_training_is_named(install, make_data_set, tmp_path, capsys):
+    code = (
+        "from blurbench.models.unet import UNet\n"
+        "class Worse(UNet):\n"
+        "    def loss(self, batch): return [][len(batch)]\n"
+    )
+    data = make_data_set(tmp_path / "data", split="train")
+    install("nets", "blurbench.models", "worse = nets:Worse", code)
+    words = ["--preset", "tiny", "--steps", "1", "--set", "crop_size=16", "--device", "cpu"]
+    words += ["--data", str(data), "--out", str(tmp_path / "run")]
+    assert run(["train", "--model", "worse", *words]) == 2
+    told = "blurbench: model 'worse' of nets 1: IndexError: list index out of range (nets.py:3);"
+    assert capsys.readouterr().err.splitlines()[-1].startswith(told)
+
+
 def test_a_result_begun_with_another_version_is_not_continued(scored, tmp_path, capsys):
     assert scored("1") == 0
     assert read_json(tmp_path / "a" / "summary.json")["plugins"] == {"copy": "copies 1"}

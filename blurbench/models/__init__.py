@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from blurbench.errors import UserError
+from blurbench.errors import UserError, one_line
 from blurbench.plugins import PlugIns
 from blurbench.schemas import complaint
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from torch import nn
 
     from blurbench.models.base import Model
@@ -89,9 +90,33 @@ def build_of(kind: type["Model"], name: str, preset: str, **overrides: Any) -> "
             raise UserError(f"{name} has no field {field!r}; it has {', '.join(settings)}")
         settings[field] = parse(value, settings[field])
     try:
-        return kind(kind.Config(**settings)).eval()
+        config = kind.Config(**settings)
     except ValidationError as error:
         raise UserError(f"{name}: {complaint(error)}") from None
+    return _built(kind, name, config, changed_fields(config, kind.PRESETS[preset]))
+
+
+def _built(kind: type["Model"], name: str, config: Any, changed: str) -> "Model":
+    """A model of these settings; UserError where they are what keeps it from being built."""
+    from blurbench.models.parts.bounded import within_memory
+
+    told = f"{name} with {changed}" if changed else name
+    try:
+        with PLUG_INS.blamed(name):
+            return within_memory(lambda: kind(config), told).eval()
+    except UserError:
+        raise
+    except Exception as error:
+        if not changed:  # a fault of ours
+            raise
+        raise UserError(f"{told}: cannot be built: {one_line(error)}") from error
+
+
+def changed_fields(config: "BaseModel", preset: "BaseModel") -> str:
+    """The fields of a configuration that are not those of its preset, "width=8, blocks=1"."""
+    before = preset.model_dump()
+    changed = {k: v for k, v in config.model_dump().items() if v != before.get(k)}
+    return ", ".join(f"{field}={value}" for field, value in changed.items())
 
 
 def convert(name: str, source: Mapping[str, Any] | str | Path) -> "nn.Module":

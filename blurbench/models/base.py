@@ -4,11 +4,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from torch import Tensor, nn
 
 from blurbench.errors import UserError
@@ -72,6 +79,21 @@ class ModelConfig(BaseModel):
         """The fields that have a default, with it."""
         return {n: f.default for n, f in cls.model_fields.items() if not f.is_required()}
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_of_their_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic would take true and 4.0 for integers, and true for 1.0."""
+        assert info.field_name
+        kinds = kinds_of(cls.model_fields[info.field_name].annotation)
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(each, bool) and bool not in kinds:
+                raise ValueError("is no number")
+            if isinstance(each, float) and float not in kinds:
+                raise ValueError("is no whole number")
+            if isinstance(each, int) and each.bit_length() > 53:
+                raise ValueError("has too many digits")
+        return value
+
     @model_validator(mode="after")
     def _crops_and_batches_fit(self) -> Self:
         """Progressive training has a batch size for each crop, or one for all."""
@@ -80,6 +102,12 @@ class ModelConfig(BaseModel):
         if not all(0 < crop <= 4096 for crop in self.crops) or any(b < 1 for b in self.batches):
             raise ValueError("crops: each of 1 to 4096 px; batches: each of 1 or more")
         return self
+
+
+def kinds_of(annotation: Any) -> set[Any]:
+    """The plain types that a field may hold, those in tuples too."""
+    inner = get_args(annotation)
+    return set().union(*map(kinds_of, inner)) if inner else {annotation}
 
 
 @dataclass(frozen=True)

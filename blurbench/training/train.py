@@ -1,10 +1,12 @@
 """`blurbench train`: from a model's name and a data set to a finished run."""
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import torch
 
@@ -51,6 +53,8 @@ from blurbench.training.schedule import stage_bounds
 from blurbench.training.sources import describe_pairs
 from blurbench.training.validation import told_score
 
+Options = ParamSpec("Options")
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -73,6 +77,20 @@ class Trained:
         return f"{self.folder}: {self.steps} steps{early}, {self.parameters:,} parameters{best}"
 
 
+def blaming(
+    work: Callable[Concatenate[str, Options], Trained],
+) -> Callable[Concatenate[str, Options], Trained]:
+    """Of another package's model, tell whose it is that fails."""
+
+    @wraps(work)
+    def blamed(name: str, /, *given: Options.args, **options: Options.kwargs) -> Trained:
+        with PLUG_INS.blamed(name):
+            return work(name, *given, **options)
+
+    return blamed
+
+
+@blaming
 def train(
     name: str,
     data: Place | tuple[str, str],

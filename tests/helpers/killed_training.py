@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parent
-STEPS = 40
+STEPS = 24
 WEIGHTS = ("model.safetensors", "last.safetensors")
 KILLED = {-signal.SIGKILL, 143}
 SET = ("widths=[4,8]", "blocks=[1,1]", "crop_size=16", "batch_size=2", "ema=0.9", "precision=fp32")
