@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import cv2
+import odd_pictures
 import pytest
 import tiny_data
 from click.testing import CliRunner
@@ -132,6 +133,17 @@ def test_rows_of_another_index_are_left_out(gopro, tmp_path):
     again = index(GOPRO, str(gopro), tmp_path / "index")
     assert (again.made, again.digest) == (0, first.digest)
     assert verify(tmp_path / "index") == []
+
+
+def test_what_is_peculiar_of_a_picture_is_told(gopro, tmp_path):
+    path = gopro / "test/S3/sharp/1.png"
+    path.write_bytes(odd_pictures.saved(tiny_data.picture(30), "PNG", "RGBA"))
+    done = index(GOPRO, str(gopro), tmp_path / "index")
+    assert done.notes[-1] == (
+        "1 picture with an alpha channel, which is left out (first: test/S3/sharp/1.png)"
+    )
+    assert [row["read"] for row in rows(tmp_path / "index", "test")] == ["alpha"]
+    assert not any("read" in row for row in rows(tmp_path / "index", "train"))
 
 
 @pytest.mark.slow
