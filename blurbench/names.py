@@ -14,6 +14,7 @@ ROLES = frozenset({
     "restored", "result", "results", "sharp", "target", "test",
 })
 # fmt: on
+FRAMES = 100_000  # smaller numbers count the frames of a video: another has the same
 SEPARATORS = re.compile(r"[/_\-\s]+")
 
 Token = tuple[str, int]  # a part of a name, and which of its kind it is, from the left
@@ -37,15 +38,17 @@ def match_names(wanted: Mapping[str, Sequence[str]], names: Iterable[str]) -> Ma
     Names are paths; extensions, letter case and the kind of separator do not count. A name means a
     key where it has every part that tells this key from the others, in order; more may stand
     around them, such as an experiment's suffix. It may lack folders where what is left means one
-    key alone and nothing stands in their place. Where a stricter reading finds a key's name,
-    others that mean it too are strays.
+    key alone and nothing stands in their place, or where no other key has this file name. Where a
+    stricter reading finds a key's name, others that mean it too are strays.
     """
     matching = _Matching(wanted, list(dict.fromkeys(names)))
     most = max(map(len, wanted.values()), default=0)
-    ways = [
-        {key: path_of(each[at]) for key, each in wanted.items() if at < len(each)}
-        for at in range(most)
+    called = [
+        {key: each[at] for key, each in wanted.items() if at < len(each)} for at in range(most)
     ]
+    for way in called:
+        matching.take_files(way)
+    ways = [{key: path_of(name) for key, name in way.items()} for way in called]
     paths = [_Paths(way) for way in ways]
     for reading in (*(each.exact for each in paths), *(each.ending for each in paths)):
         matching.take(reading, matching.left)
@@ -64,11 +67,16 @@ class _Matching:
         self.taken: dict[str, list[str]] = {}
         self.unclear: dict[str, Sequence[str]] = {}
 
-    def take(self, reading: Reading, among: Iterable[str]) -> None:
+    def take_files(self, way: Mapping[str, str]) -> None:
+        """The names that are a key's file, extension included."""
+        keys = _grouped((spelled(name), key) for key, name in way.items())
+        self.take(lambda name: keys.get(spelled(name), ()), self.left, whole=True)
+
+    def take(self, reading: Reading, among: Iterable[str], *, whole: bool = False) -> None:
         """Give the names that mean one key to it, unless a stricter reading found another."""
         found: dict[str, list[str]] = defaultdict(list)
         for name in among:
-            keys = reading(self.paths[name])
+            keys = reading(name if whole else self.paths[name])
             if len(keys) == 1:
                 found[keys[0]].append(name)
             elif keys:
@@ -85,10 +93,10 @@ class _Matching:
             return
         constant = _constant(map(split, self.paths.values()))
         for way in ways:
-            parts = _Parts({key: split(path) for key, path in way.items()}, split, constant)
+            parts = _Parts(way, split, constant)
             # A list may name 200,000 pictures of which a few are here, and all but one are found.
             ends = {parts.own[key][-1] for key in open_keys & way.keys() if parts.own[key]}
-            for reading in (parts.whole, parts.whole_but_constant, parts.some):
+            for reading in (parts.whole, parts.whole_but_constant, parts.some, parts.file):
                 self.take(
                     reading, [n for n in self.left if not ends.isdisjoint(split(self.paths[n]))]
                 )
@@ -105,9 +113,14 @@ class _Matching:
 
 def path_of(name: str) -> str:
     """A path in one spelling, without its extension: "Results\\A\\01.PNG" is "results/a/01"."""
-    path = name.replace("\\", "/").removeprefix("./").strip("/").casefold()
+    path = spelled(name)
     stem, suffix = splitext(path)
     return stem if re.fullmatch(r"\.[a-z]\w{0,4}", suffix) else path
+
+
+def spelled(name: str) -> str:
+    """A path in one spelling."""
+    return name.replace("\\", "/").removeprefix("./").strip("/").casefold()
 
 
 def parts_of(path: str) -> Tokens:
@@ -161,15 +174,20 @@ class _Parts:
 
     def __init__(
         self,
-        called: Mapping[str, Tokens],
+        called: Mapping[str, str],
         split: Callable[[str], Tokens],
         constant: frozenset[Token],
     ) -> None:
         self.split = split
-        self.shared = _constant(called.values())  # by the keys
+        tokens_of = {key: split(path) for key, path in called.items()}
+        self.shared = _constant(tokens_of.values())  # by the keys
         self.constant = constant  # in the names
-        self.own = {key: self._without(tokens, self.shared) for key, tokens in called.items()}
+        self.own = {key: self._without(tokens, self.shared) for key, tokens in tokens_of.items()}
         self.telling = {token for tokens in self.own.values() for token in tokens}
+        names = {key: path.rpartition("/")[2] for key, path in called.items()}
+        self.files = _grouped((name, key) for key, name in names.items())
+        shared = _constant(map(split, names.values()))
+        self.file_parts = {part for part, _ in shared} - ROLES  # that all their files' names have
         self.known = {part for part, _ in self.telling | self.shared} | ROLES
         self.keys = _grouped((tokens, key) for key, tokens in self.own.items())
         self.by_last = _grouped((tokens[-1], key) for key, tokens in self.own.items() if tokens)
@@ -180,22 +198,27 @@ class _Parts:
 
     def whole(self, path: str) -> Sequence[str]:
         """The key whose telling parts are all there."""
-        return self._whole(self.split(path), frozenset())
+        return self._whole(path, frozenset())
 
     def whole_but_constant(self, path: str) -> Sequence[str]:
         """The same where a part of all names looks like one that tells: "_20" of an epoch."""
-        return self._whole(self.split(path), self.constant)
+        return self._whole(path, self.constant)
 
-    def _whole(self, tokens: Tokens, dropped: frozenset[Token]) -> Sequence[str]:
+    def _whole(self, path: str, dropped: frozenset[Token]) -> Sequence[str]:
+        tokens = self.split(path)
         telling = tuple(each for each in tokens if each in self.telling and each not in dropped)
         keys = self.keys.get(telling, ()) if telling else ()
-        return keys if keys and not self._denied(tokens) else ()
+        return keys if keys and not self._denied(path) else ()
 
-    def _denied(self, tokens: Tokens) -> bool:
+    def _denied(self, path: str) -> bool:
         """Whether the name says something else where all keys say the same: another sequence."""
-        there = {part for part, _ in tokens}
+        there = {part for part, _ in self.split(path)}
         unknown = {_kind(part) for part in there - self.known}
-        return any(_kind(part) in unknown for part, _ in self.shared if part not in there | ROLES)
+        if any(_kind(part) in unknown for part, _ in self.shared if part not in there | ROLES):
+            return True
+        # "b.png" in a folder of "a.png": a file name that is another one, and no longer one.
+        file = {part for part, _ in self.split(path.rpartition("/")[2])}
+        return not file <= self.known and not self.file_parts <= file
 
     def some(self, path: str) -> Sequence[str]:
         """The key whose telling parts end with those of the name, and nothing stands for others."""
@@ -206,9 +229,18 @@ class _Parts:
         telling = [tokens[number] for number in at]
         strange = [each for each in tokens if each[0] not in self.known]
         behind = set(tokens[at[-1] :]) & self.constant
-        if any(each not in behind for each in strange) or self._denied(tokens):
+        if any(each not in behind for each in strange) or self._denied(path):
             return ()
         return [key for key in self.by_last.get(telling[-1], ()) if _within(telling, self.own[key])]
+
+    def file(self, path: str) -> Sequence[str]:
+        """The only key with this file name, wherever it lies, unless it only counts."""
+        name = path.rpartition("/")[2]
+        keys = self.files.get(name, ())
+        parts = [part for part, _ in self.split(name) if part not in ROLES]
+        own = [part for part in parts if (part, 0) not in self.shared]
+        counts = all(part.isdigit() and int(part) < FRAMES for part in own)
+        return () if counts or self._denied(path) else keys
 
 
 def _kind(part: str) -> str:

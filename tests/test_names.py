@@ -112,6 +112,33 @@ def test_the_best_way_a_picture_is_called_goes_first():
     assert match_names(wanted, ["sky.png", "sea.png"]).names == {"one": "sky.png", "two": "sea.png"}
 
 
+def test_a_name_of_its_own_is_found_in_any_folder_but_a_counter_is_not():
+    assert match_names(known(HIDE), ["nafnet/1fromGOPR0950.png"]).names == {
+        HIDE[0]: "nafnet/1fromGOPR0950.png"
+    }
+    assert match_names(known(["val/a.jpg"]), ["val2014/a.jpg"]).names == {
+        "val/a.jpg": "val2014/a.jpg"
+    }
+    numbers = ["a/COCO_000000184613.png", "b/COCO_000000391895.png"]
+    listed = [f"val2014/{each[2:]}" for each in numbers]
+    assert match_names(known(numbers), listed).names == dict(zip(numbers, listed, strict=True))
+    assert match_names(known(["a/01.png", "b/02.png"]), ["c/01.png"]).strays == ["c/01.png"]
+
+
+def test_another_file_name_in_the_same_folder_means_nothing():
+    found = match_names(known(["a.png", "y/a.png"]), ["y/b.png"])
+    assert found.strays == ["y/b.png"]
+    wanted = known(["x/photo_a.png", "y/photo_a.png"])
+    assert match_names(wanted, ["y/drawing_b.png", "x/photo_b.png"]).names == {}
+
+
+def test_the_extension_decides_between_two_files():
+    names = ["a.png", "./a.jpg", "a.jpg"]
+    found = match_names(known(["a.jpg"]), names)
+    assert found.doubled == {"a.jpg": ["./a.jpg", "a.jpg"]}
+    assert found.strays == ["a.png"]
+
+
 COCO = ["COCO_val2014_000000184613.png", "COCO_val2014_000000391895.png"]
 
 

@@ -1,12 +1,11 @@
 """The files beside the pictures of a source that say something about them."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from blurbench.csv_rows import CsvRow, csv_rows
 from blurbench.errors import UserError
+from blurbench.names import match_names, spelled
 from blurbench.sources.items import Labels
 from blurbench.stores.store import Store
 
@@ -66,32 +65,19 @@ def read_table(files: LabelFiles, name: str) -> CsvTable:
 
 
 def match(names: Iterable[str], ids: Iterable[str]) -> Matches:
-    """The pictures that one file means by its names: a path, the end of one, or the file name.
+    """The pictures that one file means by its names, as `names.match_names` reads them.
 
-    A name that fits several pictures, or one picture that only folders tell apart, fits none.
+    A name that fits several pictures, or one picture that several names fit, fits none; but for
+    several spellings of one.
     """
-    by_file_name: dict[str, list[str]] = defaultdict(list)
-    for id in sorted(ids):
-        by_file_name[PurePosixPath(id).name].append(id)
-    found: dict[str, str] = {}
-    unclear: dict[str, str] = {}
-    elsewhere: dict[str, list[str]] = defaultdict(list)  # id -> names in other folders
-    for name in dict.fromkeys(names):
-        path = name.replace("\\", "/").removeprefix("./")
-        alike = by_file_name.get(PurePosixPath(path).name, [])
-        fitting = [id for id in alike if id == path]
-        fitting = fitting or [id for id in alike if id.endswith(f"/{path}")]
-        if len(fitting) == 1:
-            found[name] = fitting[0]
-        elif len(alike) == 1:
-            elsewhere[alike[0]].append(name)
-        elif alike:
-            these = fitting or alike
-            unclear |= dict.fromkeys(these, f"{name} could mean {these[0]} or {these[1]}")
-    named = set(found.values())
-    for id, (first, *others) in elsewhere.items():
-        if others:
-            unclear.setdefault(id, f"{first} or {others[0]} could mean it")
-        elif id not in named:
-            found[first] = id
-    return Matches(found, unclear)
+    found = match_names({id: (id,) for id in ids}, names)
+    told, unclear = {name: id for id, name in found.names.items()}, {}
+    for id, several in found.doubled.items():
+        if len(set(map(spelled, several))) == 1:
+            told |= dict.fromkeys(several, id)
+        else:
+            unclear[id] = f"{several[0]} or {several[1]} could mean it"
+    for name, (one, other, *more) in found.unclear.items():
+        for id in (one, other, *more):
+            unclear.setdefault(id, f"{name} could mean {one} or {other}")
+    return Matches(told, unclear)
