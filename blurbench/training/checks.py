@@ -12,11 +12,17 @@ import torch
 
 from blurbench.datasets.pairs import Pairs
 from blurbench.errors import UserError
+from blurbench.files import CannotWrite
+from blurbench.memory import budget, in_words
 from blurbench.models.base import Model
-from blurbench.runs.memory import out_of_memory
+from blurbench.runs.memory import bytes_per_pixel, out_of_memory
 from blurbench.training.batches import SEVERAL_SIZES
 from blurbench.training.length import Length
 from blurbench.training.schedule import largest_crop
+
+PAIR = 2 * 3 * 4  # bytes of a pixel, blurred and sharp
+# No model's restoration takes more for a pixel: what memory holds at that is not measured.
+MOST_PER_PIXEL = 20_000
 
 
 def check_model(name: str, model: Model, pairs: Pairs, processes: int) -> None:
@@ -99,6 +105,25 @@ def check_parts(model: Model, processes: int) -> None:
         )
 
 
+def check_memory(model: Model, target: torch.device, processes: int) -> None:
+    """Refuse, on a CPU, batches that memory cannot hold: Linux would end the process instead."""
+    c, crop = model.config, largest_crop(model.config)
+    if target.type != "cpu" or crop is None:
+        return
+    batch, free = max(c.batches or (c.batch_size,)), budget()
+    needed = batch * crop**2 * PAIR
+    part = -(-batch // (processes * c.accumulate)) * crop**2 * processes
+    measurable = model.RESTORES and not model.restore_labels
+    if measurable and needed <= free < part * MOST_PER_PIXEL:
+        with torch.random.fork_rng(devices=[]):
+            needed = max(needed, int(part * bytes_per_pixel(model, target)))
+    if needed > free:
+        raise UserError(
+            f"batch_size={batch}: {batch} crops of {crop} px take at least {in_words(needed)} of"
+            f" memory, and {in_words(free)} are free; give fewer, smaller ones, or accumulate=2"
+        )
+
+
 def check_devices(target: torch.device, processes: int) -> None:
     """Refuse more processes on this machine than GPUs, and one GPU for several of them."""
     if target.type == "cpu" or processes == 1:
@@ -113,7 +138,7 @@ def check_devices(target: torch.device, processes: int) -> None:
 
 @contextmanager
 def told_what_fits(out: Path) -> Iterator[None]:
-    """Turn an error of memory, or of too small a crop, into one line that names the mend."""
+    """Turn an error of memory, of a disk, or of too small a crop into one line with the mend."""
     try:
         yield
     except ValueError as error:
@@ -122,6 +147,11 @@ def told_what_fits(out: Path) -> Iterator[None]:
         raise UserError(
             f"{out}: a crop leaves one value to a norm of this network; train into another --out"
             " with a larger crop_size or batch_size"
+        ) from error
+    except CannotWrite as error:
+        raise UserError(
+            f"{error.filename}: cannot write ({error.strerror}); mend that and run the same command"
+            " again with --resume; the last checkpoint is kept"
         ) from error
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from blurbench.files import read_jsonl, write_jsonl
+from blurbench.errors import UserError
+from blurbench.files import parse_jsonl, read_regular, write_jsonl, writing
+from blurbench.progress import tell
 from blurbench.runs.folder import LOG, TENSORBOARD
 
 
@@ -23,14 +25,26 @@ class RunLog:
             self.writer = SummaryWriter(folder / TENSORBOARD, purge_step=step)
 
     def _cut(self, step: int) -> None:
-        lines = self.path.read_bytes().splitlines(keepends=True)
-        if lines and not lines[-1].endswith(b"\n"):  # torn by a kill in the middle of the write
-            self.path.write_bytes(b"".join(lines[:-1]))
-        write_jsonl(self.path, [row for row in read_jsonl(self.path) if row.get("step", 0) <= step])
+        """Keep the rows up to a step; a line that is none is told, and left out."""
+        kept = []
+        for number, line in enumerate(read_regular(self.path).splitlines(keepends=True), start=1):
+            if not line.endswith(b"\n"):
+                break  # torn by a kill in the middle of the write
+            try:
+                (row,) = parse_jsonl([line], str(self.path))
+                at = row.get("step")
+                if not isinstance(at, int):
+                    raise UserError("has no step")
+            except UserError:
+                tell(f"{self.path}: line {number} is damaged, and left out")
+                continue
+            if at <= step:
+                kept.append(row)
+        write_jsonl(self.path, kept)
 
     def add(self, row: dict[str, Any]) -> None:
         """Write one row; `step` is its place, its numbers become TensorBoard scalars."""
-        with self.path.open("a", encoding="utf-8") as file:
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         if self.writer:
             for name, value in row.items():

@@ -38,6 +38,7 @@ from blurbench.training.checkpoint import checkpoints, load_progress
 from blurbench.training.checks import (
     check_devices,
     check_looks,
+    check_memory,
     check_model,
     check_overrides,
     told_what_fits,
@@ -128,6 +129,7 @@ def train(
     # Of several processes, the one that starts the others checks for all.
     check_model(name, model, pairs, world.size if world.started else processes)
     check_devices(target, world.local_size if world.started else processes)
+    check_memory(model, target, world.local_size if world.started else processes)
     length = length_of(out, model, steps, old)
     make_ready(model, pairs, init, length)
     training = TrainingPairs(pairs, model.config, seed, model.reader())

@@ -21,6 +21,7 @@ from blurbench.models.sp import model as sp
 from blurbench.models.umsn import UMSN
 from blurbench.recipes.recipe import load_recipe
 from blurbench.sources.open import open_source
+from blurbench.training import train as training
 from blurbench.training.checkpoint import checkpoints
 from blurbench.training.checks import check_devices, untrained
 from blurbench.training.runner import Runner
@@ -214,6 +215,38 @@ def test_two_trainings_cannot_share_a_run(data: Path, tmp_path: Path) -> None:
     train("unet", data, tmp_path / "run", **OPTIONS)
     with locked(tmp_path / "run"), pytest.raises(UserError, match="another process"):
         train("unet", data, tmp_path / "run", **OPTIONS, resume=True)
+
+
+@pytest.mark.parametrize("batch", [10**9, 40_000])
+def test_a_batch_that_memory_would_not_hold_is_refused(
+    data: Path, tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blurbench.training.checks.budget", lambda: 2 * 10**9)
+    options = {**OPTIONS, "overrides": {**SMALL, "batch_size": batch}}
+    with pytest.raises(UserError, match=rf"batch_size={batch}: .* at least .* 2\.0 GB are free"):
+        train("unet", data, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_written_while_it_waited_for_the_lock_is_not_mixed(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another training begins between the first look at the folder and the lock."""
+    run, checked = tmp_path / "run", training.check_looks
+
+    def meanwhile(*given: Any) -> None:
+        monkeypatch.setattr(training, "check_looks", checked)
+        train("unet", data, run, **{**OPTIONS, "seed": 1})
+        checked(*given)
+
+    monkeypatch.setattr(training, "check_looks", meanwhile)
+    with pytest.raises(UserError, match="already holds a run"):
+        train("unet", data, run, **OPTIONS)
+    shutil.rmtree(run)
+    monkeypatch.setattr(training, "check_looks", meanwhile)
+    with pytest.raises(UserError, match="another process has just written here"):
+        train("unet", data, run, **OPTIONS, resume=True)
+    assert json.loads((run / "config.json").read_text())["seed"] == 1
 
 
 def test_compiling_without_a_compiler_is_refused(
