@@ -26,6 +26,7 @@ from blurbench.images.header import DECODING, BadImage, Header, check_header, op
 __all__ = [
     "AS_STORED",
     "IMAGE_SUFFIXES",
+    "UNREAD_SUFFIXES",
     "BadImage",
     "Decoded",
     "Decoding",
@@ -46,6 +47,11 @@ __all__ = [
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"}
+)
+
+# Pictures too, which are told and not read.
+UNREAD_SUFFIXES = frozenset(
+    {".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".exr", ".hdr", ".dng", ".nef", ".cr2"}
 )
 
 # Codings whose damaged data OpenCV decodes in silence -> what tells.

@@ -8,7 +8,13 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from blurbench.errors import UserError
-from blurbench.images import AS_STORED, IMAGE_SUFFIXES, Decoding, image_files
+from blurbench.images import (
+    AS_STORED,
+    IMAGE_SUFFIXES,
+    UNREAD_SUFFIXES,
+    Decoding,
+    image_files,
+)
 from blurbench.images.header import DECODING
 from blurbench.recipes.recipe import Recipe
 from blurbench.sources import faces, photos
@@ -20,6 +26,7 @@ from blurbench.sources.labels.identities import IDENTITY_FILE
 from blurbench.sources.labels.masks import LAYOUTS, MaskLayout, find_layout
 from blurbench.stores.folder import Folder
 from blurbench.stores.open import is_url, open_store
+from blurbench.words import counted
 
 SPLITS = ("train", "val", "test")
 # Memory that a pair takes, bytes for each pixel of its source: measured at 85 to 101 for motion
@@ -91,8 +98,9 @@ def _open(
         known = ", ".join(sorted(each[1:] for each in VIDEO_SUFFIXES))
         clips = f" and no videos ({known})" if frames else ""
         named = "" if pattern == "*" else f" named like {pattern}"
+        unread = f"; {told}" if (told := listed.description.get("unread")) else ""
         raise UserError(
-            f"{spec}: no pictures here{named} (jpg, png, webp, tif, bmp, pgm, ppm){clips}"
+            f"{spec}: no pictures here{named} (jpg, png, webp, tif, bmp, pgm, ppm){clips}{unread}"
         )
     items: list[SourceItem]
     if frames:
@@ -148,13 +156,16 @@ def _folder(
     layouts = {folder: _layout(root, folder, wanted.masks) for folder in folders}
     pictures: list[PictureItem] = []
     videos: list[FileItem] = []
+    unread: list[Path] = []
     skipped = 0
     for folder, split in folders.items():
         layout = layouts[folder]
         # Where labels lie beside the images, only the images are pictures, asked for or not.
         inner = folder / layout.images if layout else folder
-        paths, outside = _files(root, inner, IMAGE_SUFFIXES)
+        found, outside = _files(root, inner, IMAGE_SUFFIXES | UNREAD_SUFFIXES)
         skipped += outside
+        paths = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES]
+        unread += [path for path in found if path.suffix.lower() in UNREAD_SUFFIXES]
         used = layout if wanted.masks else None
         pictures += [
             FileItem(_id(root, path), split, path, folder, used, decoding=decoding)
@@ -169,6 +180,9 @@ def _folder(
         "layout": ", ".join(sorted({each.name if each else "images" for each in layouts.values()})),
         "links_skipped": str(skipped),
     }
+    if unread:
+        told = f"{counted(len(unread), 'picture')} of kinds that are not read"
+        description["unread"] = f"{told} (first: {_id(root, unread[0])}); convert them, as to PNG"
     return SourceContents(pictures, _label_files(root, wanted), description, videos)
 
 

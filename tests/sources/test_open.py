@@ -1,5 +1,6 @@
 import hashlib
 import pickle
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -256,3 +257,13 @@ def test_photographs_of_a_split_folder(shared):
     assert {item.split for item in source.items} == {"train", "test"}
     assert not any(item.id.startswith("train_more") for item in source.items)
     assert source.items[0].load().image.dtype == np.uint8
+
+
+def test_pictures_of_kinds_that_are_not_read_are_told(tmp_path):
+    for name in ("b.heic", "a.GIF", ".hidden.gif"):
+        (tmp_path / name).touch()
+    told = r"2 pictures of kinds that are not read \(first: a\.GIF\); convert them, as to PNG"
+    with pytest.raises(UserError, match=rf"no pictures here .*; {told}"):
+        open_source(str(tmp_path))
+    tiny_data.write_photos(tmp_path, 1)
+    assert re.fullmatch(told, open_source(str(tmp_path)).description["unread"])
