@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from pathlib import Path
-from posixpath import join
 from tempfile import TemporaryDirectory
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+from pydantic_core import from_json
 
-from blurbench.datasets.checks import Files, is_files
+from blurbench.datasets.checks import Files
 from blurbench.datasets.format import WORK, Row, file_names, is_row, located
 from blurbench.errors import UserError
 from blurbench.files import jsonl_line, load_json, sha256
@@ -22,7 +22,8 @@ from blurbench.stores.store import Store
 RECORDS = f"{WORK}/shards"
 
 # A line begins with the SHA-256 of what follows; one of 0.1.0 does not.
-_BEGIN, _HEX = b'{"sha256": "', 64
+_BEGIN = b'{"sha256": "'
+_TEXT = len(_BEGIN) + 64 + 3
 _ROW = b', "row": '  # inside a text it would stand as \"row\"
 _LONGEST = 2**40  # bytes of a record file
 _NONE = -1
@@ -209,44 +210,60 @@ def _heads(file: Iterable[bytes]) -> Iterator[tuple[int, Row]]:
 
 
 def _head(line: bytes) -> Row | None:
-    checked = line.startswith(_BEGIN)
-    if checked:
-        begin = len(_BEGIN) + _HEX
-        if sha256(line[begin + 3 :]).encode() != line[len(_BEGIN) : begin]:
-            return None
-        start, found, _ = line.partition(_ROW)
-        line = start + b"}" if found else line
+    if not line.startswith(_BEGIN):
+        return _of_0_1_0(line)
+    if sha256(line[_TEXT:]) != line[len(_BEGIN) : _TEXT - 3].decode("latin-1"):
+        return None
+    end = line.find(_ROW)
     try:
-        return _entry(load_json(line))
+        # Not `load_json`: of 1.7 million lines it took 10 s longer.
+        entry = from_json(line if end < 0 else line[:end] + b"}", allow_inf_nan=False)
+    except ValueError:
+        return None
+    return entry if _is_entry(entry) else None
+
+
+def _of_0_1_0(line: bytes) -> Row | None:
+    """An entry without checksum and sizes, as this version writes it; None where it is none."""
+    try:
+        entry = load_json(line)
     except (ValueError, RecursionError):
         return None
-
-
-def _entry(entry: Any) -> Row | None:
-    """An entry as this version writes it; None where it is none."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("split"), str):
-        return None
-    row: Any = entry.get("row")
-    if is_row(row) and "files" not in entry:  # of 0.1.0
+    row: Any = entry.get("row") if isinstance(entry, dict) else None
+    if is_row(row) and isinstance(entry.get("split"), str):
         return made_entry(entry["split"], row, [(name, None) for name in file_names(row)])
-    known = isinstance(entry.get("failure"), dict) or is_files(entry.get("files"))
-    return entry if known and isinstance(entry.get("id"), str) else None
+    return entry if _is_entry(entry) and "failure" in entry else None
 
 
-def asking(store: Store, root: str | None) -> Callable[[str, Files], bool]:
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("split"), str)
+        and isinstance(entry.get("id"), str)
+        and (isinstance(entry.get("files"), list) or isinstance(entry.get("failure"), dict))
+    )
+
+
+def asking(store: Store, root: str | None) -> Callable[[str, Any], bool]:
     """What tells of a split whether files are there, and of the size that they were written with.
 
     Where no size is known, they hold something.
     """
-    size_of = located(store, root, "")[0].sizes()
+    pictures, _ = located(store, root, "")
+    size_of = pictures.sizes()
 
-    def is_whole(split: str, files: Files) -> bool:
-        _, folder = located(store, root, split)
-        for name, known in files:
-            # Not `inside`, which asks for links: of 3.4 million names that took two minutes.
-            size = None if ".." in name or name[:1] == "/" else size_of(join(folder, name))
-            if not size or size != (known or size):
-                return False
+    def is_whole(split: str, files: Any) -> bool:
+        inner = f"{split}/" if root is None else ""
+        try:
+            for name, known in files:
+                # Not `inside`, which asks for links: of 3.4 million names that took two minutes.
+                if ".." in name or name[:1] == "/":
+                    return False
+                size = size_of(inner + name)
+                if not size or size != (known or size):
+                    return False
+        except (TypeError, ValueError):  # no names and sizes
+            return False
         return True
 
     return is_whole
