@@ -6,11 +6,16 @@ share the gradients: losses call parts of a model, not its forward, as Distribut
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
+
+from blurbench.errors import UserError, reason
+from blurbench.runs.memory import out_of_memory
 
 
 @dataclass(frozen=True)
@@ -64,16 +69,29 @@ def alone() -> bool:
     return not (distributed.is_available() and distributed.is_initialized())
 
 
+@contextmanager
+def meeting() -> Iterator[None]:
+    """What the processes do together: UserError where another one is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+        raise UserError(f"another process of this training is gone ({reason(error)})") from error
+
+
 def wait_for_all() -> None:
     """Go on when every process has come here."""
     if not alone():
-        distributed.barrier()
+        with meeting():
+            distributed.barrier()
 
 
 def add_up(tensor: Tensor) -> Tensor:
     """The sum of a tensor over all processes, in place."""
     if not alone():
-        distributed.all_reduce(tensor)
+        with meeting():
+            distributed.all_reduce(tensor)
     return tensor
 
 
@@ -85,8 +103,9 @@ def any_process(asked: bool, device: torch.device) -> bool:
 def share_weights(model: nn.Module) -> None:
     """Give every process the first one's weights and buffers."""
     if not alone():
-        for value in model.state_dict().values():
-            distributed.broadcast(value, src=0)
+        with meeting():
+            for value in model.state_dict().values():
+                distributed.broadcast(value, src=0)
 
 
 def add_up_gradients(parameters: list[nn.Parameter]) -> None:

@@ -35,6 +35,7 @@ DIE = """
 import os, signal, sys
 from pathlib import Path
 import torch
+from blurbench.errors import UserError
 from blurbench.training.processes import find_world, join, leave
 from toy import Judged, make_runner
 
@@ -49,7 +50,10 @@ def die(*arguments):
     step(*arguments)
 if os.environ["RANK"] == "1":
     broken.step = die
-broken.run()
+try:
+    broken.run()
+except UserError as error:  # as blurbench does
+    sys.exit(str(error))
 leave()
 """
 
@@ -123,5 +127,7 @@ def test_processes_outlive_the_death_of_one(tmp_path: Path) -> None:
     command += [str(tmp_path / "die.py"), str(tmp_path)]
     told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     assert "exitcode: -9" in told.stderr, "nobody died"
+    assert "another process of this training is gone" in told.stderr
+    assert "Traceback" not in told.stderr
     whole, broken = (tmp_path / name / "last.safetensors" for name in ("whole", "broken"))
     assert whole.read_bytes() == broken.read_bytes()
