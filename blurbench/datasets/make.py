@@ -91,7 +91,7 @@ def synthesize(
         tasks,
         partial(make_shard, making),
         verb="make",
-        notes=[note for note in (short, source.description.get("unread", "")) if note],
+        notes=[*([short] if short else []), *source.notes],
         workers=workers,
         shard_size=shard_size,
     )

@@ -15,6 +15,7 @@ from blurbench.stores.store import Store
 
 # Columns that a source gives to the rows of its images: captions, shot_type, identity, ...
 Labels = dict[str, Any]
+NOTES = ("unread", "captions_unread")  # of a source's description: what its user must know
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class Source:
     spec: str  # as the user gave it
     items: tuple[SourceItem, ...]  # sorted by id
     description: dict[str, str]  # what was found, and how; never a path of this machine
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out of it, and why, a line each."""
+        return [self.description[name] for name in NOTES if name in self.description]
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,6 @@ def check_labels(name: str, model: Model, pairs: Pairs) -> None:
     for label in dict.fromkeys((*model.NEEDS, *model.restore_labels)):
         if not pairs.has(label):
             raise UserError(
-                f"{name} needs the {label} of every pair, and this set of recipe "
-                f"{pairs.recipe_name} has none"
+                f"{name} needs the {label} of every pair, and this data set (of recipe "
+                f"{pairs.recipe_name}) was made without {label}"
             )

@@ -55,13 +55,16 @@ def label(
         words["identities"] = str(len({each.group for each in told[-1].values()} - {None}))
     if wanted.captions:
         captions = read_captions(files, [each.id for each in pictures], wanted.captions.count)
-        if captions is None and wanted.captions.required:
-            looked = f"looked for {caption_files.LOOKED_FOR}"
+        strange = "; ".join(captions.strange)
+        if not captions.files and wanted.captions.required:
+            looked = strange or f"looked for {caption_files.LOOKED_FOR}"
             raise UserError(f"{spec}: no captions of these pictures here; {looked}")
-        words["caption_files"] = ", ".join(captions.files) if captions else "none"
-        if captions:
+        words["caption_files"] = ", ".join(captions.files) or "none"
+        if captions.files:
             told.append(captions.told)
             words["captioned"] = str(sum(not each.problem for each in captions.told.values()))
+        elif strange:
+            words["captions_unread"] = f"made without captions: {strange}"
     labelled = [_labelled(each, [known[each.id] for known in told]) for each in pictures]
     if told:
         words |= labels_hash(labelled)

@@ -78,6 +78,7 @@ class CaptionFiles:
 
     told: dict[str, KnownLabels]  # of every picture, by its id
     files: list[str]  # those that name a picture of this source
+    strange: list[str]  # what is told of those that name none
 
 
 class _Collected:
@@ -88,6 +89,7 @@ class _Collected:
         self.splits: dict[str, str] = {}
         self.unclear: dict[str, str] = {}
         self.files: list[str] = []
+        self.strange: list[str] = []
 
     def add(self, name: str, sentences: Sequence[Sentence], ids: Sequence[str]) -> None:
         matches = match((each.picture for each in sentences), ids)
@@ -105,6 +107,9 @@ class _Collected:
         self.unclear |= {id: f"in {name}, {why}" for id, why in matches.unclear.items()}
         if matches.ids or matches.unclear:
             self.files.append(name)
+        elif sentences:
+            told = f"names none of these pictures (it has {sentences[0].picture}, here is {ids[0]})"
+            self.strange.append(f"{name} {told}")
 
     def tell(self, id: str, count: int) -> KnownLabels:
         """The first `count` sentences, in the order of their numbers, and the split."""
@@ -116,8 +121,8 @@ class _Collected:
         return KnownLabels({}, self.splits.get(id), problem=problem)
 
 
-def read_captions(files: LabelFiles, ids: Sequence[str], count: int) -> CaptionFiles | None:
-    """The first `count` sentences of each picture; None where no file names one of them.
+def read_captions(files: LabelFiles, ids: Sequence[str], count: int) -> CaptionFiles:
+    """The first `count` sentences of each picture; of none where no file names one of them.
 
     A sentence of the same number in several files counts once. UserError names a broken file.
     """
@@ -130,9 +135,8 @@ def read_captions(files: LabelFiles, ids: Sequence[str], count: int) -> CaptionF
             collected.add(name, _of_json(files, name), ids)
         elif path.name == TABLE:
             collected.add(name, list(_of_table(files, name)), ids)
-    if not collected.files:
-        return None
-    return CaptionFiles({id: collected.tell(id, count) for id in ids}, collected.files)
+    told = {id: collected.tell(id, count) for id in ids} if collected.files else {}
+    return CaptionFiles(told, collected.files, collected.strange)
 
 
 def _of_json(files: LabelFiles, name: str) -> list[Sentence]:
@@ -166,13 +170,30 @@ def _of_karpathy(name: str, document: Any) -> Iterator[Sentence]:
 
 def _of_coco(name: str, document: Any) -> Iterator[Sentence]:
     held = value_as(_CocoFile, document, name, MEND)
-    pictures = {image["id"]: image["file_name"] for image in held.get("images", [])}
-    # By their numbers, as in COCO's own reader: of two with one number the last.
-    numbered = {each["id"]: each for each in held.get("annotations", [])}
-    for number, annotation in numbered.items():
-        picture = pictures.get(annotation["image_id"])
-        if picture and "caption" in annotation:
-            yield Sentence(picture, ("", number), _plain(annotation["caption"]))
+    pictures: dict[str, str] = {}
+    for image in held.get("images", []):
+        file = pictures.setdefault(_plain_id(image["id"]), image["file_name"])
+        if file != image["file_name"]:
+            twice = f"image {image['id']} is {file} and {image['file_name']}"
+            raise UserError(f"{name}: {twice}; give each its own id")
+    told: dict[tuple[str, Any], str] = {}
+    for annotation in held.get("annotations", []):
+        picture = pictures.get(_plain_id(annotation["image_id"]))
+        if not picture or "caption" not in annotation:
+            continue
+        number, text = annotation["id"], _plain(annotation["caption"])
+        # Files that were put together have numbers twice, of different pictures.
+        if told.setdefault((picture, number), text) != text:
+            raise UserError(
+                f"{name}: annotation {number} of {picture} is there twice; number them anew"
+            )
+        yield Sentence(picture, ("", number), text)
+
+
+def _plain_id(id: int | str) -> str:
+    """Numbers and texts alike: 184613 and "000000184613"."""
+    text = str(id)
+    return text.lstrip("0") or "0" if text.isdecimal() else text
 
 
 def _of_table(files: LabelFiles, name: str) -> Iterator[Sentence]:

@@ -145,6 +145,31 @@ def test_too_few_captions_fail_when_loaded(tmp_path):
         assert str(error.value) == f"{item.id}: {count} captions, 2 are needed (captions.json)"
 
 
+@pytest.mark.parametrize("id", ["184613", "000000184613", 184613])
+def test_ids_are_numbers_or_texts_of_them(tmp_path, id):
+    document = coco((2, "a.jpg", "second"), (1, "a.jpg", "first"))
+    document["images"][0]["id"] = 184613
+    for annotation in document["annotations"]:
+        annotation["image_id"] = id
+    source = open_for(RECIPE, write(tmp_path, {"a.jpg": None, "captions.json": document}))
+    assert captions(source) == {"a.jpg": ["first", "second"]}
+
+
+def test_files_put_together_have_numbers_twice(tmp_path):
+    both = [(1, "a.jpg", "a 1"), (2, "a.jpg", "a 2"), (1, "b.jpg", "b 1"), (2, "b.jpg", "b 2")]
+    files = {"a.jpg": None, "b.jpg": None, "captions.json": coco(*both, both[0])}
+    source = open_for(RECIPE, write(tmp_path / "1", files))
+    assert captions(source) == {"a.jpg": ["a 1", "a 2"], "b.jpg": ["b 1", "b 2"]}
+    files["captions.json"] = coco(*both, (2, "b.jpg", "another"))
+    with pytest.raises(UserError, match=r"captions.json: annotation 2 of b.jpg is there twice"):
+        open_for(RECIPE, write(tmp_path / "2", files))
+    document = coco(*both)
+    document["images"][1]["id"] = document["images"][0]["id"]
+    files["captions.json"] = document
+    with pytest.raises(UserError, match=r"image 0 is a.jpg and b.jpg; give each its own id"):
+        open_for(RECIPE, write(tmp_path / "3", files))
+
+
 def test_source_without_captions_goes_without_unless_they_are_required(tmp_path):
     # Lists are what captioners wrote; the others have no captions, or of other pictures.
     files = {
@@ -160,9 +185,14 @@ def test_source_without_captions_goes_without_unless_they_are_required(tmp_path)
     source = open_for(RECIPE, spec)
     assert captions(source) == {"a.jpg": None}
     assert source.description["caption_files"] == "none"
+    told = "captions_other.json names none of these pictures (it has other.jpg, here is a.jpg)"
+    assert source.notes == [f"made without captions: {told}"]
     required = tiny_data.flow_recipe(captions={"count": 2, "required": True})
-    with pytest.raises(UserError, match="no captions of these pictures here; looked for dataset_"):
+    with pytest.raises(UserError, match="no captions of these pictures here; captions_other"):
         open_for(required, spec)
+    empty = write(tmp_path / ".empty", {"a.jpg": None})
+    with pytest.raises(UserError, match="no captions of these pictures here; looked for dataset_"):
+        open_for(required, empty)
     with pytest.raises(UserError, match="builtin:procedural-faces: has no captions"):
         open_for(required, "builtin:procedural-faces")
     assert captions(open_source(spec)) == {"a.jpg": None}
