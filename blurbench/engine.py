@@ -200,6 +200,13 @@ def _revive(cluster: Any) -> None:
     cluster.scale(len(cluster.worker_spec))
 
 
+def quiet_tracker() -> None:
+    """Keep Python's tracker of semaphores, which outlives a kill, from telling what it removes."""
+    quiet = "ignore:resource_tracker"
+    told = os.environ.get("PYTHONWARNINGS", quiet)
+    os.environ["PYTHONWARNINGS"] = told if quiet in told else f"{told},{quiet}"
+
+
 @contextmanager
 def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     import dask
@@ -209,11 +216,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     # matters of them is raised, or in `Done`. The client's logger has a level of its own.
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(SILENT)
-    # Python's tracker of semaphores outlives a kill of this process, and would tell what it
-    # removes.
-    quiet = "ignore:resource_tracker"
-    told = os.environ.get("PYTHONWARNINGS", quiet)
-    os.environ["PYTHONWARNINGS"] = told if quiet in told else f"{told},{quiet}"
+    quiet_tracker()
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=CONNECT_S)

@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from blurbench.datasets.pairs import Pairs
+from blurbench.engine import quiet_tracker
 from blurbench.errors import UserError
 from blurbench.models.base import Batch, ModelConfig, Reader, read_pictures
 from blurbench.training.schedule import Bounds, Stretch, largest_crop
@@ -109,6 +110,8 @@ def batches(
     drawn = (whole[process::processes] for whole in draws(plan, steps))
     # A worker that forks while OpenCV's threads run can hang; a spawned one starts clean.
     context = "spawn" if workers else None
+    if workers:
+        quiet_tracker()
     loader = DataLoader(
         pairs,
         batch_sampler=drawn,
