@@ -84,8 +84,9 @@ def test_what_a_killed_shard_had_done_is_not_done_again(monkeypatch):
 def test_one_worker_that_is_asked_for_is_a_process_of_its_own():
     found = list(run_shards(engine_jobs.surroundings, [0], Workers(1, apart=True)))
     assert found[0].result[3] != os.getpid()
+    assert found[0].result[4:] == (0, 1)  # its number, and how many share the memory
     (alone,) = run_shards(engine_jobs.surroundings, [0], Workers(1))
-    assert alone.result[3] == os.getpid()
+    assert alone.result[3:] == (os.getpid(), None, 1)
 
 
 def test_workers_are_other_processes_with_one_thread_that_ignore_ctrl_c(monkeypatch):

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from blurbench.engine import sharers, worker_number
 from blurbench.errors import UserError, debugging
 
 
@@ -38,9 +39,10 @@ def fail(number: int) -> int:
     raise UserError(f"number {number} is bad")
 
 
-def surroundings(_: int) -> tuple[Any, str | None, bool, int]:
+def surroundings(_: int) -> tuple[Any, str | None, bool, int, int | None, int]:
     threads = os.environ.get("NUMBA_NUM_THREADS")
-    return signal.getsignal(signal.SIGINT), threads, debugging(), os.getpid()
+    process = (signal.getsignal(signal.SIGINT), threads, debugging(), os.getpid())
+    return *process, worker_number(), sharers()
 
 
 def crash(*_: object) -> None:

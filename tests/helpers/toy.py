@@ -1,14 +1,10 @@
 """A model and a data set small enough to train in milliseconds."""
 
-import os
-import signal
 from collections.abc import Sequence
 from copy import copy
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,8 +19,6 @@ from blurbench.models.base import (
     Stage,
     Update,
 )
-from blurbench.runs.trained import Restored
-from blurbench.scoring.restorers import Restorer
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.processes import find_world
 from blurbench.training.runner import Runner
@@ -160,20 +154,3 @@ def one_step(folder: Path, name: str, **config: Any) -> dict[str, Tensor]:
     training = TrainingPairs(pairs, model.config, seed=5)
     Runner(folder, model, training, None, pairs, 1, torch.device("cpu"), find_world()).run()
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-
-
-class KillsOnce(Restorer):
-    """Halves a picture, but first ends its process at one of them; a file remembers that."""
-
-    kind = "toy"
-
-    def __init__(self, mark: Path) -> None:
-        super().__init__("kills-once", {"device": "cpu"})
-        self.mark = mark
-        self.again = partial(KillsOnce, mark)
-
-    def restore(self, blur: np.ndarray, row: dict) -> Restored:
-        if row["id"] == "crop-5" and not self.mark.exists():
-            self.mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return Restored(blur // 2)

@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from toy import KillsOnce
 
 from blurbench import engine
 from blurbench.__main__ import run
@@ -60,17 +59,6 @@ def test_two_workers_write_what_this_process_writes(data_set, finished, tmp_path
     told = capfd.readouterr()
     assert told.err.count("unchecked") <= 2  # each command once, no worker
     assert "distributed" not in told.err
-
-
-@pytest.mark.slow
-def test_a_worker_that_dies_costs_no_picture(data_set, tmp_path):
-    restore = KillsOnce(tmp_path / "mark")
-    done = evaluate(
-        open_data(data_set), tmp_path / "out", restore=restore, name="x", workers=Workers(2)
-    )
-    assert restore.mark.exists()
-    assert (done.images, done.failed) == (10, 0)
-    assert [row["id"] for row in rows(tmp_path / "out")] == [f"crop-{n}" for n in range(10)]
 
 
 def deadly(function, shards, _workers):
