@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from blurbench.errors import UserError
+from blurbench.files import writing
 
 LOCK = ".lock"  # stays in a folder that was written to
 
@@ -15,8 +16,10 @@ def try_lock(folder: Path) -> TextIO | None:
     """The lock on `folder` (made if need be) until it is closed; None where another holds it."""
     # Not by the package filelock: where flock is missing it falls back to a file that a killed run
     # leaves behind, which would keep out the run that goes on.
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / LOCK).open("a+", encoding="utf-8")  # emptied, it would lose its holder's name
+    with writing(folder / LOCK):
+        folder.mkdir(parents=True, exist_ok=True)
+        # Not emptied: it would lose its holder's name.
+        lock = (folder / LOCK).open("a+", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

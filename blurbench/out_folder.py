@@ -46,6 +46,22 @@ def refuse(store: Store, why: str) -> NoReturn:
 
 
 def changed(there: Any, wanted: Mapping[str, Any]) -> list[str]:
-    """Names of what is `wanted` and stands otherwise, or not at all, `there`."""
+    """What is `wanted` and stands otherwise `there`, as "steps (10 there, 20 asked for)"."""
     known = there if isinstance(there, dict) else {}
-    return [name for name, value in wanted.items() if known.get(name) != value]
+    return [
+        f"{name} ({_from_to(known.get(name), value)})"
+        for name, value in wanted.items()
+        if known.get(name) != value
+    ]
+
+
+def _from_to(old: Any, new: Any) -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        inner = next(key for key in {**old, **new} if old.get(key) != new.get(key))
+        return f"{inner}: {_from_to(old.get(inner), new.get(inner))}"
+    return f"{_short(old)} there, {_short(new)} asked for"
+
+
+def _short(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return "nothing" if value is None else text[:24]

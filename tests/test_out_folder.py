@@ -45,8 +45,17 @@ def test_a_folder_of_something_else_is_refused(place):
 
 def test_what_differs_is_named(place):
     there, wanted = {"seed": 1, "steps": 2, "old": 3}, {"seed": 1, "steps": 3, "rate": 1}
-    assert changed(there, wanted) == ["steps", "rate"]
-    assert changed([], wanted) == ["seed", "steps", "rate"]
+    told = ["steps (2 there, 3 asked for)", "rate (nothing there, 1 asked for)"]
+    assert changed(there, wanted) == told
+    assert changed([], wanted) == [
+        "seed (nothing there, 1 asked for)",
+        told[0].replace("2", "nothing"),
+        told[1],
+    ]
+    nested = changed({"data": {"a": 1, "b": [1, 2]}}, {"data": {"a": 1, "b": [1, "x"]}})
+    assert nested == ["data (b: 1 2 there, 1 x asked for)"]
     CLAIM.refuse_other(open_store(place), [])
-    with pytest.raises(UserError, match=r"out: holds a run of another steps, rate; give another"):
+    with pytest.raises(
+        UserError, match=r"out: holds a run of another steps \(2 there, 3 asked for\), rate"
+    ):
         CLAIM.refuse_other(open_store(place), changed(there, wanted))

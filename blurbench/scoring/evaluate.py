@@ -156,9 +156,9 @@ def evaluate(
     head = head.model_copy(update={key: value for key, value in more.items() if value})
     scorer = Scorer(data, restore, inputs, head)
     forget_peaks(device)
-    _refuse_other(out, head)  # before the lock, which leaves a file behind
+    RESULT.find(Folder(out))  # before the lock, which leaves a file behind
     with locked(out):
-        _refuse_other(out, head)  # and under it: another process may have begun here meanwhile
+        _refuse_other(out, head)
         summary, pictures, skipped = _fill(out, scorer, rows, workers)
     told = {metric: mean for metric, mean in summary.means.items() if mean is not None}
     return Evaluation(out, name, len(pictures), told, skipped, [*notes, *_notes(summary)])

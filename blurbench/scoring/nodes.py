@@ -3,9 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from blurbench.captions.trees import NODES
 from blurbench.captions.vocabulary import NULL
@@ -13,12 +15,28 @@ from blurbench.datasets.dataset import BlurDataset
 from blurbench.errors import UserError
 from blurbench.images import to_float
 from blurbench.models.captioners.resnet import squared
-from blurbench.models.s3e import S3E, ImC, VPTree
 from blurbench.models.s3e.tree import hits
 from blurbench.runs.load import load_run
 from blurbench.runs.trained import TrainedModel
 from blurbench.stores.open import Place
 from blurbench.tables import as_table
+
+
+@runtime_checkable
+class SeesTrees(Protocol):
+    """A model that reads the labels of an S3-tree out of a picture, whoever wrote it."""
+
+    INPUT: ClassVar[str]
+    config: Any
+
+    def see(self, picture: Tensor) -> Any:
+        """What it makes of a picture, (N, 3, side, side) in [0, 1]."""
+
+    def read(self, v: Any) -> Any:
+        """What it says of that: `logits`, (N, labels) of each node."""
+
+    def known(self) -> Any:
+        """The words behind the labels."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,7 @@ class NodeAccuracy:
 def node_accuracy(model: TrainedModel, split: str, data: BlurDataset) -> list[NodeAccuracy]:
     """Of one split of a data set, against the commonest labels of `data`, its training split."""
     network = model.model
-    assert isinstance(network, S3E | ImC | VPTree)
+    assert isinstance(network, SeesTrees)
     tested = data if split == data.split else data.other(split)
     common = [Counter(column) for column in zip(*classes_of(network, data), strict=True)]
     counts = np.zeros((len(NODES), 4), np.int64)
@@ -74,7 +92,7 @@ def of_run(
 ) -> list[NodeAccuracy]:
     """`node_accuracy` of a run; UserError where it has no tree, or the data set no captions."""
     model, training = load_run(run, device), BlurDataset(data, "train")
-    if not isinstance(model.model, S3E | ImC | VPTree):
+    if not isinstance(model.model, SeesTrees):
         raise UserError(f"{run}: {model.name} has no tree; s3e, s3e-imc and vp-tree have one")
     if not training.has("captions"):
         raise UserError(f"{training.place}: this data set has no captions")
@@ -102,7 +120,7 @@ def _percent(share: float | None) -> str:
     return "n/a" if share is None else f"{100 * share:.1f}"
 
 
-def classes_of(network: S3E | ImC | VPTree, data: BlurDataset) -> list[list[int]]:
+def classes_of(network: SeesTrees, data: BlurDataset) -> list[list[int]]:
     """The seven labels of every caption."""
     return [network.known().classes(text).tolist() for each in data.captions() for text in each]
 

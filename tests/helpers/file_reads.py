@@ -15,9 +15,11 @@ _asking: list[tuple[Path, Counter[str]]] = []
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
     if event != "open" or not _asking or not isinstance(arguments[0], str | os.PathLike):
         return
-    path, mode = Path(arguments[0]), arguments[1]
+    path, mode, flags = Path(arguments[0]), *arguments[1:]
+    # Without a mode, and without waiting: as `files.read_regular` opens; `files.sync` waits.
+    reading = mode.startswith("r") if isinstance(mode, str) else bool(flags & os.O_NONBLOCK)
     for folder, reads in _asking:
-        if isinstance(mode, str) and mode.startswith("r") and path.is_relative_to(folder):
+        if reading and path.is_relative_to(folder):
             reads[path.relative_to(folder).as_posix()] += 1
 
 

@@ -15,6 +15,7 @@ from blurbench.scoring.evaluate import evaluate, evaluate_runs
 from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import FolderRestorer, Identity, ModelRestorer
 from blurbench.scoring.result_folder import sample_ids
+from blurbench.seals import sealed
 
 
 def function(name, restore, provenance=None):
@@ -219,7 +220,7 @@ def test_neither_peak_memory_nor_the_wording_of_the_recipe_makes_another_result(
     evaluate(open_data(data_set), tmp_path, restore=Identity(), name="identity")
     older = read_json(tmp_path / "summary.json")
     del older["peak_memory_mb"], older["data"]["recipe_sha256"]
-    write_json(tmp_path / "summary.json", older)
+    write_json(tmp_path / "summary.json", sealed(older))
     evaluate(open_data(data_set), tmp_path, restore=Identity(), name="identity")
     assert read_json(tmp_path / "summary.json").keys() > older.keys()
 

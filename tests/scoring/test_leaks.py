@@ -17,6 +17,7 @@ from blurbench.runs.trained import Restored
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import Identity, ModelRestorer
+from blurbench.seals import sealed
 from blurbench.sources.open import open_source
 
 
@@ -142,7 +143,7 @@ def test_a_result_that_was_made_before_is_told_when_it_is_made_again(copies, fin
     summary = read_json(tmp_path / "out" / "summary.json")
     pictures = (tmp_path / "out" / "results.jsonl").read_bytes()
     del summary["leaks"]
-    write_json(tmp_path / "out" / "summary.json", summary)
+    write_json(tmp_path / "out" / "summary.json", sealed(summary))
     # Its run tells nothing either; so nothing that makes the result what it is has changed.
     score(copies[1], finished, tmp_path / "out")
     assert read_json(tmp_path / "out" / "summary.json")["leaks"].keys() == {"unchecked"}
