@@ -116,7 +116,7 @@ def check_model(model: str | type[Model], preset: str = "tiny", **overrides: Any
     told = f"model {model}" if isinstance(model, str) else f"model {kind.__name__}"
     wrong = fault(told, kind)
     _must(not wrong, f"{told}: {wrong}")
-    made = _tried(told, lambda: build_of(kind, told, preset, **overrides))
+    made = _tried(told, lambda: build_of(kind, told, preset, overrides))
     _check_networks(told, made)
     made.learn_language([[sentence] * 2 for sentence in SENTENCES])  # tiny presets want words twice
     _check_output(told, made)
@@ -128,7 +128,7 @@ def check_model(model: str | type[Model], preset: str = "tiny", **overrides: Any
     with TemporaryDirectory() as folder:
         save_tensors(Path(folder) / "weights.safetensors", made.state_dict())
         made.save_language(Path(folder) / VOCABULARY)
-        other = build_of(kind, told, preset, **overrides)
+        other = build_of(kind, told, preset, overrides)
         other.load_language(Path(folder) / VOCABULARY)
         load_weights(other, Path(folder) / "weights.safetensors")
     same = torch.equal(_output(other), _output(made))

@@ -77,10 +77,15 @@ def build(name: str, preset: str = "paper", **overrides: Any) -> "Model":
     tuple, are understood; one number is a tuple of it. Raises UserError for unknown names,
     presets, fields and bad values.
     """
-    return build_of(model_class(name), name, preset, **overrides)
+    return build_from(name, preset, overrides)
 
 
-def build_of(kind: type["Model"], name: str, preset: str, **overrides: Any) -> "Model":
+def build_from(name: str, preset: str, overrides: Mapping[str, Any]) -> "Model":
+    """`build` with fields of any name, as a command line or a file has them."""
+    return build_of(model_class(name), name, preset, overrides)
+
+
+def build_of(kind: type["Model"], name: str, preset: str, overrides: Mapping[str, Any]) -> "Model":
     """`build` of a model's class; `name` is what messages call it."""
     if preset not in kind.PRESETS:
         raise UserError(f"{name} has no preset {preset!r}; it has {', '.join(kind.PRESETS)}")

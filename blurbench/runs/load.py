@@ -10,7 +10,7 @@ from typing import Any
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
-from blurbench.models import PLUG_INS, build
+from blurbench.models import PLUG_INS, build, build_from
 from blurbench.models.base import Model
 from blurbench.models.parts.released import best_fit, fingerprint, read_checkpoint
 from blurbench.models.parts.weights import load_weights
@@ -81,6 +81,8 @@ def load_run(run: Path, device: str | None = None, weights: str = BEST) -> Train
     model = _build(run, config)
     load_weights(model, run / weights)
     model.load_language(run / VOCABULARY)
+    if config.get("vocabulary") not in (None, model.vocabulary_hash()):
+        raise UserError(f"{run / VOCABULARY}: not the words of this run; take another copy of it")
     held: Mapping[str, Any] = config
     provenance: dict[str, Any] = {
         "run": run.name,
@@ -98,7 +100,10 @@ def _build(run: Path, config: RunConfig) -> Model:
     name, package = config["model"], config.get("package")
     if package and name not in PLUG_INS.names():
         raise UserError(f"{run}: its model {name} is of {package}, which is not installed here")
-    return build(name, preset=config["preset"], **config["config"])
+    try:
+        return build_from(name, config["preset"], config["config"])
+    except UserError as error:
+        raise UserError(f"{run / CONFIG}: {error}") from None
 
 
 def load_weights_file(

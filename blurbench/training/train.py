@@ -16,7 +16,7 @@ from blurbench.datasets.pairs import Pairs
 from blurbench.datasets.splits import held_out
 from blurbench.errors import UserError
 from blurbench.locks import locked
-from blurbench.models import PLUG_INS, build
+from blurbench.models import PLUG_INS, build_from
 from blurbench.models.base import Model, parameter_count
 from blurbench.models.parts.released import fingerprint, load_released
 from blurbench.progress import tell
@@ -120,7 +120,7 @@ def train(
         raise UserError("--minutes is a budget of one process, and excludes --steps")
     # Before the model is built: first weights are drawn from it.
     torch.manual_seed(seed)
-    model = build(name, preset=preset, **(overrides or {}))
+    model = build_from(name, preset, overrides or {})
     world, target = find_world(), pick_device(device)
     old = begun(out, resume)
     check_overrides(name, model, overrides or {})

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from blurbench.errors import UserError
 from blurbench.models import build
-from blurbench.models.parts.weights import save_tensors
+from blurbench.models.parts.weights import load_tensors, save_tensors
 from blurbench.runs import trained as module
 from blurbench.runs.devices import pick_device
 from blurbench.runs.load import load_checkpoint, load_run
@@ -41,6 +42,38 @@ def test_an_unfinished_run_says_so(finished: Path) -> None:
 def test_a_config_of_something_else_is_one_line(finished: Path, content: str) -> None:
     (finished / "config.json").write_text(content)
     with pytest.raises(UserError, match=r"config\.json"):
+        load_run(finished, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"steps": 0}, "steps: should be greater than 0"),
+        ({"seed": "0"}, "seed"),
+        ({"data": {"digest": "0"}}, "lacks the field data.recipe"),
+        ({"newer": 1}, "newer"),
+        ({"preset": "none"}, "config.json: unet has no preset 'none'"),
+        ({"config": {"preset": "tiny"}}, "config.json: unet has no field 'preset'"),
+        ({"config": {"widths": [10**6, 8], "blocks": [1, 1]}}, "config.json: unet with .* GB"),
+        ({"check": "0" * 16}, "config.json: was changed since it was written; take another"),
+    ],
+)
+def test_a_config_that_was_changed_is_one_line(
+    finished: Path, changed: dict[str, Any], told: str
+) -> None:
+    config = json.loads((finished / "config.json").read_bytes())
+    (finished / "config.json").write_text(json.dumps(config | changed))
+    with pytest.raises(UserError, match=told):
+        load_run(finished, "cpu")
+
+
+@pytest.mark.parametrize("odd", [float("nan"), 3])
+def test_weights_that_are_none_are_refused(finished: Path, odd: float) -> None:
+    tensors = load_tensors(finished / "model.safetensors")
+    name = next(iter(tensors))
+    tensors[name] = torch.full(tensors[name].shape, odd)  # of integers for an integer
+    save_tensors(finished / "model.safetensors", tensors)
+    with pytest.raises(UserError, match=r"model\.safetensors: .*(NaN|another type)"):
         load_run(finished, "cpu")
 
 
@@ -109,7 +142,7 @@ def test_on_the_cpu_tiles_are_chosen_by_what_a_pixel_takes(
         (512 * 512, [512, 256, 128]),
         (10, [128]),
     ):
-        monkeypatch.setattr(module, "budget", lambda n=pixels: n * model.bytes_per_pixel)
+        monkeypatch.setattr(module, "allowance", lambda n=pixels: n * model.bytes_per_pixel)
         assert model.sides(3000, 4000) == sides
     assert model.sides(300, 400) == [400, 256, 128]
 
