@@ -13,6 +13,8 @@ PLAN = ".blurbench/plan.json"
 TEXTS = (".json", ".jsonl", ".toml")
 SPLITS = ("train", "val", "test")
 ROWS = {f"{split}/metadata.jsonl": 1 for split in SPLITS}
+# Of a finished set: hashed for itself, hashed before its sizes are believed, read.
+CHECKS = {"checks.jsonl": 3}
 
 
 def read_by(folder: Path, *arguments: object) -> dict[str, int]:
@@ -38,7 +40,7 @@ def test_synthesize(tmp_path):
     command = (*DEMO, out)
     # The card is drawn from the rows; the plan is looked at once more, for another run's.
     assert read_by(out, *command) == {**ROWS, PLAN: 1}
-    assert read_by(out, *command) == {**ROWS, "dataset.json": 1}
+    assert read_by(out, *command) == {**ROWS, **CHECKS, "dataset.json": 1}
 
 
 def test_index(tmp_path):
@@ -48,12 +50,14 @@ def test_index(tmp_path):
     command = ("synthesize", "pairs", "--source", pairs, "--out", out)
     rows = {"test/metadata.jsonl": 1}
     assert read_by(out, *command) == {**rows, PLAN: 1}
-    assert read_by(out, *command) == {**rows, "dataset.json": 1}
+    assert read_by(out, *command) == {**rows, **CHECKS, "dataset.json": 1}
 
 
 def test_verify_and_export(made, tmp_path):
     once = {**ROWS, "dataset.json": 1}
-    assert read_by(made, "verify", made) == once
+    # Lists are hashed before they are read, for nothing may be told of a changed one but that.
+    twice = {**dict.fromkeys(once, 2), "checks.jsonl": 1}
+    assert read_by(made, "verify", made) == twice
     for kind in ("webdataset", "basicsr"):
         assert read_by(made, "export", made, "--to", kind, "--out", tmp_path / kind) == once
 
