@@ -1,5 +1,6 @@
 """Writes that survive a crash, reads that cannot hang, and paths that cannot leave their folder."""
 
+import codecs
 import hashlib
 import json
 import math
@@ -152,6 +153,21 @@ def _refuse_others(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = "folder" if stat.S_ISDIR(mode) else "pipe" if stat.S_ISFIFO(mode) else "device"
         raise UserError(f"{path}: is a {kind}; give a file")
+
+
+def decode_text(data: bytes, name: str) -> str:
+    """Text in UTF-8, or in UTF-16 where it says so first, as Windows and Excel save it.
+
+    UserError where it is neither, or holds NUL.
+    """
+    wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name}: not text in UTF-8 ({error})") from None
+    if "\0" in text:
+        raise UserError(f"{name}: not text in UTF-8 (holds NUL)")
+    return text
 
 
 def read_json(path: Path) -> Any:

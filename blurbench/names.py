@@ -17,9 +17,9 @@ ROLES = frozenset({
 FRAMES = 100_000  # smaller numbers count the frames of a video: another has the same
 SEPARATORS = re.compile(r"[/_\-\s]+")
 
-Token = tuple[str, int]  # a part of a name, and which of its kind it is, from the left
-Tokens = tuple[Token, ...]
-Reading = Callable[[str], Sequence[str]]  # `path_of` a name -> the keys that it could mean
+NamePart = tuple[str, int]  # a part of a name, and which of its kind it is, from the left
+NameParts = tuple[NamePart, ...]
+KeysOfName = Callable[[str], Sequence[str]]  # `path_of` a name -> the keys that it could mean
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class _Matching:
         keys = _grouped((spelled(name), key) for key, name in way.items())
         self.take(lambda name: keys.get(spelled(name), ()), self.left, whole=True)
 
-    def take(self, reading: Reading, among: Iterable[str], *, whole: bool = False) -> None:
+    def take(self, reading: KeysOfName, among: Iterable[str], *, whole: bool = False) -> None:
         """Give the names that mean one key to it, unless a stricter reading found another."""
         found: dict[str, list[str]] = defaultdict(list)
         for name in among:
@@ -86,7 +86,9 @@ class _Matching:
         used = {name for meant in new.values() for name in meant}
         self.left = [name for name in self.left if name not in used]
 
-    def take_parts(self, ways: Sequence[Mapping[str, str]], split: Callable[[str], Tokens]) -> None:
+    def take_parts(
+        self, ways: Sequence[Mapping[str, str]], split: Callable[[str], NameParts]
+    ) -> None:
         """The same by the parts of names."""
         open_keys = self.wanted.keys() - self.taken
         if not open_keys or not self.left:
@@ -123,19 +125,19 @@ def spelled(name: str) -> str:
     return name.replace("\\", "/").removeprefix("./").strip("/").casefold()
 
 
-def parts_of(path: str) -> Tokens:
+def parts_of(path: str) -> NameParts:
     """What stands between separators in a path, numbered by kind."""
     return _numbered(SEPARATORS.split(path))
 
 
-def numbers_of(path: str) -> Tokens:
+def numbers_of(path: str) -> NameParts:
     """`parts_of`, with numbers in their shortest form."""
     return _numbered(
         part.lstrip("0") or "0" if part.isdigit() else part for part, _ in parts_of(path)
     )
 
 
-def _numbered(parts: Iterable[str]) -> Tokens:
+def _numbered(parts: Iterable[str]) -> NameParts:
     seen: Counter[str] = Counter()
     tokens = []
     for part in filter(None, parts):
@@ -144,9 +146,9 @@ def _numbered(parts: Iterable[str]) -> Tokens:
     return tuple(tokens)
 
 
-def _constant(names: Iterable[Tokens]) -> frozenset[Token]:
+def _constant(names: Iterable[NameParts]) -> frozenset[NamePart]:
     """The parts that all of several names have; of a single name nobody can tell."""
-    count, shared = 0, frozenset[Token]()
+    count, shared = 0, frozenset[NamePart]()
     for tokens in names:
         shared = shared.intersection(tokens) if count else frozenset(tokens)
         count += 1
@@ -175,8 +177,8 @@ class _Parts:
     def __init__(
         self,
         called: Mapping[str, str],
-        split: Callable[[str], Tokens],
-        constant: frozenset[Token],
+        split: Callable[[str], NameParts],
+        constant: frozenset[NamePart],
     ) -> None:
         self.split = split
         tokens_of = {key: split(path) for key, path in called.items()}
@@ -193,7 +195,7 @@ class _Parts:
         self.by_last = _grouped((tokens[-1], key) for key, tokens in self.own.items() if tokens)
 
     @staticmethod
-    def _without(tokens: Tokens, these: Iterable[Token]) -> Tokens:
+    def _without(tokens: NameParts, these: Iterable[NamePart]) -> NameParts:
         return tuple(each for each in tokens if each not in these and each[0] not in ROLES)
 
     def whole(self, path: str) -> Sequence[str]:
@@ -204,7 +206,7 @@ class _Parts:
         """The same where a part of all names looks like one that tells: "_20" of an epoch."""
         return self._whole(path, self.constant)
 
-    def _whole(self, path: str, dropped: frozenset[Token]) -> Sequence[str]:
+    def _whole(self, path: str, dropped: frozenset[NamePart]) -> Sequence[str]:
         tokens = self.split(path)
         telling = tuple(each for each in tokens if each in self.telling and each not in dropped)
         keys = self.keys.get(telling, ()) if telling else ()
@@ -248,7 +250,7 @@ def _kind(part: str) -> str:
     return re.sub(r"\d+", "#", part)
 
 
-def _within(some: Sequence[Token], all_of: Iterable[Token]) -> bool:
+def _within(some: Sequence[NamePart], all_of: Iterable[NamePart]) -> bool:
     """Whether these stand in `all_of`, in this order."""
     rest = iter(all_of)
     return all(each in rest for each in some)

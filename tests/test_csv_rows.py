@@ -18,17 +18,27 @@ def test_rows_come_with_their_lines():
     assert csv_rows(b"", "t")[0] == []
 
 
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_tables_as_windows_and_excel_save_them(between, encoding):
+    text = between.join(["image", "caption"]) + "\r\n" + between.join(["ä.jpg", "a dog"]) + "\r\n"
+    data = (b"\xff\xfe" if encoding == "utf-16-le" else b"") + text.encode(encoding)
+    columns, rows = csv_rows(data, "t")
+    assert columns == ["image", "caption"]
+    assert list(rows) == [(2, {"image": "ä.jpg", "caption": "a dog"})]
+
+
 @pytest.mark.parametrize(
     ("data", "told"),
     [
         (b"a,b\n1\n", "t: line 2 does not fit the header; put what holds a comma in double"),
         (b"a,b\n1,2\n1,2,3\n", "t: line 3 does not fit the header"),
         (b"a,a\n1,2\n", "t: has two columns called 'a'; keep one"),
-        (b'a,b\n1,"2\n', "t: not a CSV file in UTF-8 (unexpected end of data)"),
-        (b'"a', "t: not a CSV file in UTF-8 (unexpected end of data)"),
-        (b"a\n\xff\n", "t: not a CSV file in UTF-8 ('utf-8' codec"),
-        (b"a\n\0\n", "t: not a CSV file in UTF-8 (holds NUL)"),
-        (b"a\n" + b"x" * 200_000, "t: not a CSV file in UTF-8 (field larger than"),
+        (b'a,b\n1,"2\n', "t: not a CSV file (unexpected end of data)"),
+        (b'"a', "t: not a CSV file (unexpected end of data)"),
+        (b"a\n\xff\n", "t: not text in UTF-8 ('utf-8' codec"),
+        (b"a\n\0\n", "t: not text in UTF-8 (holds NUL)"),
+        (b"a\n" + b"x" * 200_000, "t: not a CSV file (field larger than"),
     ],
 )
 def test_what_is_wrong_is_one_line(data, told):

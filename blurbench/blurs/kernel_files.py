@@ -90,7 +90,9 @@ def _slices(path: Path, array: np.ndarray, layout: KernelLayout | None) -> list[
         return [array]
     if array.ndim != 3:
         raise UserError(f"{path}: expected a kernel or an array of them, got shape {array.shape}")
-    layout = layout or ("HWK" if path.suffix.lower() == ".mat" else "KHW")
+    if layout is None:
+        layout = "HWK" if path.suffix.lower() == ".mat" else "KHW"
+        _refuse_slices(path, array.shape, layout)
     kernels = np.moveaxis(array, -1, 0) if layout == "HWK" else array
     if max(kernels.shape[1:]) > MAX_SIDE:
         other = "KHW" if layout == "HWK" else "HWK"
@@ -98,6 +100,18 @@ def _slices(path: Path, array: np.ndarray, layout: KernelLayout | None) -> list[
         mend = f'give layout = "{other}"'
         raise UserError(f"{path}: kernels of {height} x {width} with layout {layout}; {mend}")
     return list(kernels)
+
+
+def _refuse_slices(path: Path, shape: tuple[int, ...], layout: KernelLayout) -> None:
+    """Where only the other axis gives square kernels, these would be slices across them."""
+    first, last = shape[1:], shape[:2]
+    sides, others = (last, first) if layout == "HWK" else (first, last)
+    if sides[0] != sides[1] and others[0] == others[1]:
+        other: KernelLayout = "KHW" if layout == "HWK" else "HWK"
+        count, size = (shape[0], others) if other == "KHW" else (shape[-1], others)
+        told = f"layout {layout} makes kernels of {sides[0]} x {sides[1]} of it"
+        mend = f'give layout = "{other}" for {count} of {size[0]} x {size[1]}, or this one'
+        raise UserError(f"{path}: {told}; {mend}")
 
 
 def settle(name: str, kernel: np.ndarray) -> np.ndarray:

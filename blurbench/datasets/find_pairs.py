@@ -10,7 +10,7 @@ from posixpath import join, normpath, splitext
 
 from blurbench.datasets.splits import pair_id
 from blurbench.errors import UserError
-from blurbench.files import inside
+from blurbench.files import decode_text, inside, read_regular
 from blurbench.images import IMAGE_SUFFIXES
 from blurbench.recipes.existing import Existing, PairPaths, fill, pattern
 from blurbench.sources.open import SPLITS
@@ -169,10 +169,7 @@ def _of_lists(each: PairPaths, tree: PictureTree) -> Iterator[FoundPair]:
         path = inside(tree.root, fill(each.list_file or "", {"split": split}))
         if not path.is_file():
             continue
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: cannot be read as text ({error})") from None
+        lines = decode_text(read_regular(path), str(path)).splitlines()
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 sharp, blur = _two_paths(tree.root, line, f"{path}: line {number}")
@@ -181,7 +178,7 @@ def _of_lists(each: PairPaths, tree: PictureTree) -> Iterator[FoundPair]:
 
 def _two_paths(root: Path, line: str, where: str) -> tuple[str, str]:
     """What a line of a list names; UserError where that is not two paths inside the root."""
-    paths = [normpath(path) for path in line.split()[:2]]
+    paths = [normpath(path) for path in line.replace("\\", "/").split()[:2]]
     if len(paths) < 2:
         raise UserError(f"{where}: needs a sharp and a blurred path, with a space between")
     for path in paths:

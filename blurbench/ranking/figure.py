@@ -22,7 +22,7 @@ LINE = 0.16  # inches a line of 8 pt takes
 DPI = 300
 SHOWN = ("psnr", "ssim", "lpips")  # what is printed below a panel, where it was measured
 
-Box = tuple[int, int, int, int]  # x, y, width, height in px
+CropBox = tuple[int, int, int, int]  # x, y, width, height in px
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def draw_figure(
     id: str,
     out: Path,
     *,
-    box: Box | None = None,
+    box: CropBox | None = None,
     models: Sequence[str] = (),
 ) -> list[Path]:
     """Write figure-ID.pdf and .png into `out`, of the first board that kept pictures of `id`.
@@ -64,7 +64,7 @@ def draw_figure(
     return paths
 
 
-def parse_box(text: str) -> Box:
+def parse_box(text: str) -> CropBox:
     """`x,y,width,height` in px; UserError for anything else."""
     try:
         x, y, width, height = (int(part) for part in text.split(","))
@@ -120,7 +120,7 @@ def _scores(entry: Entry | None, id: str) -> str:
     return " / ".join(parts)
 
 
-def _refuse_outside(box: Box, image: np.ndarray, id: str) -> None:
+def _refuse_outside(box: CropBox, image: np.ndarray, id: str) -> None:
     x, y, width, height = box
     if x + width > image.shape[1] or y + height > image.shape[0]:
         size = f"{image.shape[1]}x{image.shape[0]}"
@@ -129,12 +129,12 @@ def _refuse_outside(box: Box, image: np.ndarray, id: str) -> None:
         )
 
 
-def _cut(image: np.ndarray, box: Box) -> np.ndarray:
+def _cut(image: np.ndarray, box: CropBox) -> np.ndarray:
     x, y, width, height = box
     return image[y : y + height, x : x + width]
 
 
-def _drawn(panels: Sequence[Panel], box: Box | None) -> Any:
+def _drawn(panels: Sequence[Panel], box: CropBox | None) -> Any:
     """The panels in a row, equally high, and their lines below them."""
     # Not pyplot, which keeps every figure and looks for a display.
     from matplotlib.figure import Figure
@@ -163,7 +163,7 @@ def _drawn(panels: Sequence[Panel], box: Box | None) -> Any:
 
 
 def _metadata(
-    board: Board, entries: Sequence[Entry], id: str, box: Box | None
+    board: Board, entries: Sequence[Entry], id: str, box: CropBox | None
 ) -> dict[str, dict[str, Any]]:
     """What each format keeps of how the figure came about; no date, so that bytes stay the same."""
     models = "; ".join(

@@ -101,6 +101,14 @@ def test_a_list_never_leads_out_of_its_folder(realblur, line, words):
         listed("realblur-j", realblur)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_as_windows_saves_it(realblur, encoding):
+    path = realblur / "RealBlur_J_test_list.txt"
+    before = listed("realblur-j", realblur)
+    path.write_bytes(path.read_text().replace("/", "\\").replace("\n", "\r\n").encode(encoding))
+    assert listed("realblur-j", realblur) == before
+
+
 def test_what_a_list_names_and_is_not_there_is_a_problem(realblur):
     scene = f"{REALBLUR}/scene002"
     (realblur / scene / "gt" / "gt_1.png").unlink()

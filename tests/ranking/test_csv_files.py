@@ -144,7 +144,7 @@ def test_a_board_of_quoted_lines_alone_makes_a_page(make_result, tmp_path):
         ("model,id,psnr\na,id00,1\na,id00,1\n", "line 3: 'id00' of 'a' is there twice"),
         ("model,id,psnr\na,nowhere,1\n", "no RESULT here has a picture called 'nowhere'"),
         ("model,id,psnr\nidentity,id00,1\n", "both called 'identity'"),
-        (b"model,id,psnr\n\xff,id00,1\n", "not a CSV file in UTF-8"),
+        (b"model,id,psnr\n\xff,id00,1\n", "not text in UTF-8"),
     ],
 )
 def test_what_is_wrong_with_a_csv_is_told_in_one_line(blur, tmp_path, text, message):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from blurbench.errors import UserError
+from blurbench.files import decode_text
 from blurbench.sources.items import PictureItem
 from blurbench.sources.labels.files import KnownLabels, LabelFiles, match
 
@@ -32,7 +33,7 @@ def _by_list(
     files: LabelFiles, name: str, pictures: Sequence[PictureItem]
 ) -> dict[str, KnownLabels]:
     identity_of: dict[str, str] = {}
-    text = files.read(name).decode("utf-8-sig", "replace")
+    text = decode_text(files.read(name), name)
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue

@@ -70,8 +70,8 @@ def test_tables_are_read_as_spreadsheets_write_them(tmp_path):
     [
         (b"image,caption\na.png,A man, a dog\n", "t.csv: line 2 does not fit the header"),
         (b"image,caption\na.png\n", "t.csv: line 2 does not fit the header"),
-        (b'image,caption\na.png,"A man\n', "t.csv: not a CSV file in UTF-8"),
-        (b"image,caption\na.png,caf\xe9\n", "t.csv: not a CSV file in UTF-8"),
+        (b'image,caption\na.png,"A man\n', "t.csv: not a CSV file"),
+        (b"image,caption\na.png,caf\xe9\n", "t.csv: not text in UTF-8"),
     ],
 )
 def test_broken_table_is_one_line(tmp_path, data, message):
