@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from blurbench.errors import UserError
 from blurbench.files import read_regular, sha256
+from blurbench.guarded import guarded
 from blurbench.models.base import Model
 from blurbench.models.parts.weights import differences, load_tensors
 
@@ -55,6 +56,7 @@ READERS: dict[str, str] = {
     ".npz": "blurbench.models.maxim.released:read_flax",
 }
 DEEPEST = 8  # of dictionaries in each other: one may hold itself
+SLOWEST = 20e6  # bytes/s of a disk
 SHARDS = "blurbench.models.maxim.released:graph_shards"  # that a .json names
 
 
@@ -99,21 +101,26 @@ def read_checkpoint(source: Mapping[str, Any] | str | Path) -> Mapping[str, Any]
         tensors: dict[str, Tensor] = resolve_name(READERS[path.suffix])(path)
         return tensors
     try:
-        data = BytesIO(read_regular(path))
-        held = torch.load(data, map_location="cpu", weights_only=True)
-    except UserError:
-        raise
+        data = read_regular(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    # In a child: torch.load takes a minute to refuse some files of 20 kB.
+    held = guarded(load_plain, data, str(path), name=str(path), seconds=10 + len(data) / SLOWEST)
+    if not isinstance(held, Mapping):
+        raise UserError(f"{path}: holds no state dict but a {type(held).__name__}")
+    return held
+
+
+def load_plain(data: bytes, name: str) -> Any:
+    """What torch.load gives of tensors and plain containers; UserError for anything else."""
+    try:
+        return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # of bytes that are no checkpoint, torch.load raises anything
         reason = str(error).split(". ")[0].splitlines()
         told = reason[0] if reason else type(error).__name__
         raise UserError(
-            f"{path}: not a checkpoint of plain tensors ({told}); save its state_dict() alone"
+            f"{name}: not a checkpoint of plain tensors ({told}); save its state_dict() alone"
         ) from None
-    if not isinstance(held, Mapping):
-        raise UserError(f"{path}: holds no state dict but a {type(held).__name__}")
-    return held
 
 
 def fingerprint(path: Path) -> str:
