@@ -12,7 +12,7 @@ from blurbench.errors import UserError
 from blurbench.files import parse_json, read_regular, write_json
 from blurbench.out_folder import Claim, refuse
 from blurbench.schemas import parse_as
-from blurbench.seals import refuse_broken, sealed
+from blurbench.schemas.seals import refuse_broken, sealed
 from blurbench.stores.folder import Folder
 
 CONFIG, LOG, VOCABULARY = "config.json", "log.jsonl", "vocabulary.json"  # the last: of captioners
@@ -29,7 +29,7 @@ SOURCES = "sources.txt.gz"  # what its weights have seen; before config.json, wh
 CLAIM = Claim("a run", (CONFIG,), frozenset({SOURCES}))
 # An entry that nobody wrote is one whose name was damaged.
 closed = with_config(ConfigDict(extra="forbid"))
-Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Steps = Annotated[int, Field(gt=0, lt=2**53)]
 
@@ -39,9 +39,9 @@ class SourcesOfRun(TypedDict):
     """What config.json tells of sources.txt.gz."""
 
     sha256: str  # of its lines
-    train: Count  # sharp sources that the run learnt from
-    val: Count  # by which it chose its best weights alone
-    init: NotRequired[Count | None]  # that the weights it began with learnt from; None: unknown
+    train: Amount  # sharp sources that the run learnt from
+    val: Amount  # by which it chose its best weights alone
+    init: NotRequired[Amount | None]  # that the weights it began with learnt from; None: unknown
 
 
 @closed

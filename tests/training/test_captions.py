@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from blurbench.seals import sealed
 from click.testing import CliRunner
 from tiny_data import flow_recipe, picture, write_photos
 
@@ -355,7 +356,8 @@ def test_a_captioner_is_scored_on_a_split(runs, data, tmp_path, monkeypatch):
     (said,) = loaded.model.caption(pairs[0]["blur"][None], [pairs[0]["id"]])
     assert written["captions"][pairs[0]["id"]] == said
     # What is there is kept, and only scored again.
-    path.write_text(json.dumps(written | {"captions": dict.fromkeys(written["captions"], "a cat")}))
+    alike = written | {"captions": dict.fromkeys(written["captions"], "a cat")}
+    path.write_text(json.dumps(sealed(alike)))
     captioning.caption_split(pairs, runs["nic"], tmp_path / "out", "nic", None)
     again = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert again["means"] != summary["means"]
