@@ -140,14 +140,16 @@ def main() -> int:
     options.add_argument("--each", type=int, default=10_000, help="damaged files a reader")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--only", default="", help="readers whose name has this in it")
+    options.add_argument("--part", default="0/1", help="such as 1/2: every second reader")
     options.add_argument("--found", type=Path, help="folder for the inputs that went wrong")
     options.add_argument("--out", type=Path, help="counts as JSON")
     asked = options.parse_args()
     if asked.found:
         shutil.rmtree(asked.found, ignore_errors=True)
     child, counter, began = Child(), Counter(asked.found), time.perf_counter()
-    for name, examples in child.examples.items():
-        if asked.only not in name:
+    part, parts = map(int, asked.part.split("/"))
+    for number, (name, examples) in enumerate(child.examples.items()):
+        if asked.only not in name or number % parts != part:
             continue
         started = time.perf_counter()
         for data in [*corpus(name), *inputs(name, examples, asked.each, asked.seed)]:
