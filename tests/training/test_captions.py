@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from blurbench.seals import sealed
 from click.testing import CliRunner
 from tiny_data import flow_recipe, picture, write_photos
 
@@ -26,6 +25,7 @@ from blurbench.inference.caption_sheet import Described, alone_right, caption_sh
 from blurbench.inference.captions import generate
 from blurbench.models.captioners.resnet import squared
 from blurbench.runs.load import load_run
+from blurbench.schemas.seals import sealed
 from blurbench.scoring import captions as captioning
 from blurbench.scoring.nodes import node_accuracy
 from blurbench.scoring.restorers import trained
