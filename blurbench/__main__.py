@@ -10,8 +10,7 @@ import traceback
 import click
 
 from blurbench.cli import Mistaken, cli
-from blurbench.errors import UserError, debugging, one_line
-from blurbench.fault_report import write_report
+from blurbench.errors import UserError, debugging, one_line, write_report
 from blurbench.files import GO_ON, CannotWrite
 from blurbench.signals import Terminated, terminable
 

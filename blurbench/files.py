@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from blurbench.errors import UserError
 
+PACKAGE = Path(__file__).resolve().parent
 TEMPORARY = ".tmp-"  # begins the names of files that are being written
 GO_ON = "mend that and run the same command again; what was finished is kept"
 LARGEST = 2**32  # bytes of a file that is read whole: nine times the largest caption file of COCO
@@ -288,3 +289,10 @@ def inside(root: Path, name: str) -> Path:
     if leaves:
         raise UserError(f"{root}: the path {name!r:.300} leads out of this folder")
     return path
+
+
+def shipped(name: str) -> Path:
+    """Folder `datasets_manifests` or `leaderboard/papers`, in the wheel or in a checkout."""
+    # An editable install copies force-included files once and never again, so the checkout wins.
+    checkout = PACKAGE.parent / name
+    return checkout if checkout.is_dir() else PACKAGE / "_data" / name

@@ -9,10 +9,10 @@ from typing import NotRequired
 from typing_extensions import TypedDict
 
 from blurbench.captions.words import clean
-from blurbench.csv_rows import csv_rows
 from blurbench.errors import UserError
 from blurbench.files import parse_json, read_regular
 from blurbench.schemas import value_as
+from blurbench.schemas.csv_rows import csv_rows
 
 FORMATS = "COCO's or Karpathy's JSON, {image: [captions]}, or a CSV with columns image, caption"
 

@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from blurbench.csv_rows import CsvRow, csv_rows
 from blurbench.errors import UserError
 from blurbench.files import read_regular
 from blurbench.metrics import METRICS, PLUG_INS, PROTOCOLS, find_metric, known
 from blurbench.ranking.results import BoardKey, Result, sort_scores
 from blurbench.ranking.statistics import Estimate
+from blurbench.schemas.csv_rows import CsvRow, csv_rows
 from blurbench.scoring.result_folder import LARGEST, ResultSummary, ScoredData
 from blurbench.words import counted
 

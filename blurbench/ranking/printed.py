@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from blurbench.errors import UserError
-from blurbench.paths import shipped
+from blurbench.files import shipped
 
 
 @dataclass(frozen=True)

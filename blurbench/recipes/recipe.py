@@ -13,8 +13,7 @@ from pydantic_core import ErrorDetails
 from blurbench.blurs.base import MIN_SIDE, Fraction, RecipeTable, Target, ordered
 from blurbench.blurs.registry import PLUG_INS, UNKNOWN, Blur, family_class, parts_of
 from blurbench.errors import UserError
-from blurbench.files import load_json, read_regular
-from blurbench.paths import shipped
+from blurbench.files import load_json, read_regular, shipped
 from blurbench.recipes.existing import Existing, PairPaths
 from blurbench.schemas import fault
 

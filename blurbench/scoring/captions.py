@@ -14,6 +14,7 @@ from blurbench.progress import progress
 from blurbench.runs.load import load_run
 from blurbench.runs.trained import TrainedModel
 from blurbench.schemas import read_as
+from blurbench.schemas.seals import refuse_broken, sealed
 from blurbench.scoring.leaks import find_leaks, tell_leaks
 from blurbench.scoring.result_folder import (
     CaptionSummary,
@@ -21,7 +22,6 @@ from blurbench.scoring.result_folder import (
     ScoredData,
     write_summary,
 )
-from blurbench.seals import refuse_broken, sealed
 from blurbench.stores.folder import Folder
 
 SENTENCES = "captions.json"

@@ -28,7 +28,7 @@ from blurbench.files import (
 from blurbench.images import encode
 from blurbench.progress import tell
 from blurbench.schemas import parse_as
-from blurbench.seals import SEAL, refuse_broken, sealed
+from blurbench.schemas.seals import SEAL, refuse_broken, sealed
 from blurbench.words import counted
 
 FORMAT: Literal["blurbench result 2"] = "blurbench result 2"

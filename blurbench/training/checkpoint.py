@@ -18,7 +18,7 @@ from blurbench.models.parts.weights import differences, load_tensors, save_tenso
 from blurbench.progress import tell
 from blurbench.runs.folder import CHECKPOINTS
 from blurbench.schemas import parse_as
-from blurbench.seals import refuse_broken, sealed
+from blurbench.schemas.seals import refuse_broken, sealed
 
 KEEP = 2  # the one before, too, should the newest be damaged
 # The files of one, below RUN/checkpoints/STEP.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-HELPERS = Path(__file__).parents[1] / "helpers"
-ROOT = HELPERS.parents[1]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 CAPTIONS = '{"1": ["A dog on a bed.", "A dog"], "2": ["A cat sits on a car"]}'
 
 # Every command, and its exit code. `demo` is these in turn.
@@ -48,7 +48,7 @@ def tried(folder: Path, before: list[str]) -> tuple[list[int], str, str]:
     # Of every Python that is started from here, workers too.
     (folder / "site").mkdir()
     (folder / "site" / "sitecustomize.py").write_text(
-        f"import sys; sys.path.append({str(HELPERS)!r})\n"
+        f"import sys; sys.path.append({str(HERE)!r})\n"
         "import offline_commands; offline_commands.watch()\n"
     )
     paths = os.pathsep.join(map(str, (folder / "site", ROOT, ROOT / "kernels")))
@@ -62,7 +62,7 @@ def tried(folder: Path, before: list[str]) -> tuple[list[int], str, str]:
     if before:
         environment["OWN_NETWORK"] = "1"
     words = json.dumps([line.split() for line, _ in COMMANDS])
-    command = [*before, sys.executable, str(HELPERS / "offline_commands.py"), words]
+    command = [*before, sys.executable, str(HERE / "offline_commands.py"), words]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -101,6 +101,6 @@ def test_a_try_is_seen(tmp_path):
         "except OSError: pass\n"
         "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('127.0.0.1', 9))\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(HELPERS), "WATCHED": str(tmp_path / "watched")}
+    environment = os.environ | {"PYTHONPATH": str(HERE), "WATCHED": str(tmp_path / "watched")}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True)
     assert (tmp_path / "watched").read_text().startswith("socket.getaddrinfo nobody.invalid by")

@@ -32,7 +32,7 @@ CASES: dict[int, Case] = {
     2: ("the command is killed", (f"{MAKE}test_a_killed_run_goes_on_to_the_same_digest",)),
     3: (
         "SIGTERM, as from a batch system",
-        (CHAOS, "test_main.py::test_sigterm_ends_every_command_as_ctrl_c_does"),
+        (CHAOS, "commands/test_main.py::test_sigterm_ends_every_command_as_ctrl_c_does"),
     ),
     4: ("the scheduler is killed", (CHAOS,)),
     5: ("a worker is stopped, and goes on later", (CHAOS,)),
@@ -143,7 +143,7 @@ CASES: dict[int, Case] = {
         (
             "sources/test_open.py::test_name_that_is_not_utf8_is_refused",
             "sources/test_open.py::test_names_that_differ_in_suffix_or_case_stay_apart",
-            "test_main.py::test_a_name_that_is_no_text_is_told",
+            "commands/test_main.py::test_a_name_that_is_no_text_is_told",
         ),
     ),
     32: (
@@ -261,14 +261,14 @@ KINDS: dict[str, tuple[str, ...]] = {
     "settings without bounds, or of another type": (FUZZ,),
     "a pipe or a device in the place of a file": ("test_files.py::test_only_files_are_read",),
     "a network too large to be built": (FUZZ,),
-    "numbers of 5,000 digits": (FUZZ, "test_schemas.py::test_no_bytes_end_in_another_error"),
+    "numbers of 5,000 digits": (FUZZ, "schemas/test_schemas.py::test_no_bytes_end_in_another_error"),
     "half characters, NUL, names that are no text": (
         FUZZ,
-        "test_main.py::test_a_name_that_is_no_text_is_told",
+        "commands/test_main.py::test_a_name_that_is_no_text_is_told",
     ),
-    "right JSON of wrong types": (FUZZ, "test_schemas.py::test_every_kind_of_type_is_read"),
+    "right JSON of wrong types": (FUZZ, "schemas/test_schemas.py::test_every_kind_of_type_is_read"),
     "what nobody foresaw": (
-        "test_main.py::test_what_nobody_foresaw_is_told_with_its_place_and_a_file_of_all_of_it",
+        "commands/test_main.py::test_what_nobody_foresaw_is_told_with_its_place_and_a_file_of_all_of_it",
     ),
     "a full disk in every command": (DISKS, DISKS_MENDED),
     "a umask": ("test_files.py::test_new_files_are_as_open_as_the_umask_lets_them",),

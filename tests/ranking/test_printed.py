@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from blurbench.errors import UserError
+from blurbench.files import shipped
 from blurbench.models import MODELS, model_class
-from blurbench.paths import shipped
 from blurbench.ranking.printed import Printed, printed, table, tables, tables_with
 from blurbench.recipes.recipe import recipe_names
 

@@ -10,12 +10,12 @@ from blurbench.files import read_json, read_jsonl, sha256, write_bytes, write_js
 from blurbench.images import encode, read_image
 from blurbench.metrics import compute
 from blurbench.runs.trained import Restored
+from blurbench.schemas.seals import sealed
 from blurbench.scoring import evaluate as module
 from blurbench.scoring.evaluate import evaluate, evaluate_runs
 from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import FolderRestorer, Identity, ModelRestorer
 from blurbench.scoring.result_folder import sample_ids
-from blurbench.seals import sealed
 
 
 def function(name, restore, provenance=None):

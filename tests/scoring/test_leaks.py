@@ -14,10 +14,10 @@ from blurbench.ranking.report import leaderboard
 from blurbench.recipes.recipe import load_any_recipe
 from blurbench.runs.seen import Seen, write_seen
 from blurbench.runs.trained import Restored
+from blurbench.schemas.seals import sealed
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import Identity, ModelRestorer
-from blurbench.seals import sealed
 from blurbench.sources.open import open_source
 
 

@@ -13,6 +13,7 @@ from blurbench.errors import UserError
 from blurbench.files import read_json, read_jsonl
 from blurbench.ranking.report import leaderboard
 from blurbench.ranking.results import read_result
+from blurbench.schemas.seals import sealed
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import Identity
@@ -28,7 +29,6 @@ from blurbench.scoring.result_folder import (
     write_pictures,
     write_summary,
 )
-from blurbench.seals import sealed
 
 OLD = Path(__file__).parents[1] / "golden" / "result-0.1.0"
 RESULTS = [OLD / name for name in ("identity", "unet-seed0", "unet-seed1")]

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from blurbench.csv_rows import CsvRow, csv_rows
 from blurbench.errors import UserError
 from blurbench.names import match_names, spelled
+from blurbench.schemas.csv_rows import CsvRow, csv_rows
 from blurbench.sources.items import Labels
 from blurbench.stores.store import Store
 

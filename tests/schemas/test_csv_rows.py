@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blurbench.csv_rows import csv_rows
 from blurbench.errors import UserError
+from blurbench.schemas.csv_rows import csv_rows
 
 
 def test_rows_come_with_their_lines():

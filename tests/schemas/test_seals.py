@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from blurbench.errors import UserError
 from blurbench.files import json_document
-from blurbench.seals import refuse_broken, sealed
+from blurbench.schemas.seals import refuse_broken, sealed
 
 VALUES = st.recursive(
     st.none()
