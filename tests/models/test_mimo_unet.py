@@ -69,7 +69,7 @@ def test_any_size_is_restored(tiny, size):
 
 
 def test_a_width_that_cannot_be_halved_is_refused():
-    with pytest.raises(UserError, match="width: .*9"):
+    with pytest.raises(UserError, match=r"width: .*9"):
         build("mimo-unet", "tiny", width=9)
 
 

@@ -137,5 +137,5 @@ def test_it_halves_the_error_of_four_pairs(tiny, pairs):
 
 
 def test_mistakes_are_told():
-    with pytest.raises(UserError, match="width: .*0"):
+    with pytest.raises(UserError, match=r"width: .*0"):
         build("mssnet", width=0)
