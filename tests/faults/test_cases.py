@@ -261,7 +261,10 @@ KINDS: dict[str, tuple[str, ...]] = {
     "settings without bounds, or of another type": (FUZZ,),
     "a pipe or a device in the place of a file": ("test_files.py::test_only_files_are_read",),
     "a network too large to be built": (FUZZ,),
-    "numbers of 5,000 digits": (FUZZ, "schemas/test_schemas.py::test_no_bytes_end_in_another_error"),
+    "numbers of 5,000 digits": (
+        FUZZ,
+        "schemas/test_schemas.py::test_no_bytes_end_in_another_error",
+    ),
     "half characters, NUL, names that are no text": (
         FUZZ,
         "commands/test_main.py::test_a_name_that_is_no_text_is_told",
