@@ -70,6 +70,7 @@ CASES: dict[int, Case] = {
         (
             CHAOS,
             f"{MAKE}test_a_finished_set_that_lost_something_gets_it_back",
+            "datasets/test_checks.py::test_a_picture_of_another_size_is_found_unread_and_made_again",
             "datasets/test_verify.py::test_a_flipped_bit_names_the_file",
         ),
     ),
@@ -278,8 +279,12 @@ KINDS: dict[str, tuple[str, ...]] = {
     "SIGTERM to synthesize": (CHAOS,),
     "noise after a kill": (CHAOS,),
     "a torn log": ("training/test_runner.py::test_log_rows_are_written_once_over_a_resume",),
-    "markup in the title of a data set": (),
-    "metrics that would download": (),
+    "markup in the title of a data set": (
+        "datasets/test_card.py::test_the_card_tells_what_the_set_is",
+    ),
+    "metrics that would download": (
+        "commands/test_offline.py::test_every_command_works_without_a_network_and_asks_nobody",
+    ),
     "work made twice after a fault": (
         CHAOS,
         "datasets/test_shard_record.py::test_a_second_try_makes_what_the_first_did_not_keep",
