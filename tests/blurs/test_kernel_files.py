@@ -391,24 +391,3 @@ def test_kernels_of_other_projects_are_read(shared):
     for index, kernel in enumerate(read_kernels(folder / "levin09"), start=1):
         pair = folder.parent / "blurred_pairs" / "levin09" / "mat" / f"im01_ker0{index}.mat"
         np.testing.assert_allclose(read_kernels(pair, variable="f")[0], kernel, atol=1e-7)
-
-
-@pytest.mark.parametrize(
-    ("suffix", "axis", "mend"),
-    [(".npy", 2, 'give layout = "HWK" for 9 of 19 x 19'), (".mat", 0, 'give layout = "KHW"')],
-)
-def test_slices_across_kernels_are_refused_with_the_layout(tmp_path, suffix, axis, mend):
-    stacked = np.moveaxis(np.random.default_rng(0).random((9, 19, 19)), 0, axis)
-    path = tmp_path / f"k{suffix}"
-    if suffix == ".npy":
-        np.save(path, stacked)
-    else:
-        savemat(path, {"kernels": stacked})
-    with pytest.raises(UserError) as refused:
-        read_kernels(path)
-    assert mend in str(refused.value)
-    layout = "HWK" if suffix == ".npy" else "KHW"
-    assert [each.shape for each in read_kernels(path, layout=layout)] == [(19, 19)] * 9
-    # Whoever names the layout means it.
-    other = "KHW" if suffix == ".npy" else "HWK"
-    assert len(read_kernels(path, layout=other)) == 19

@@ -1,5 +1,6 @@
 """Checkpoints of the released networks, by other hands, into ours: strictly, or with a reason."""
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from io import BytesIO
@@ -8,6 +9,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -55,9 +57,22 @@ READERS: dict[str, str] = {
     ".json": "blurbench.models.maxim.released:read_graph",
     ".npz": "blurbench.models.maxim.released:read_flax",
 }
+MOST_HEADS = 8  # modules at the top of what wraps a network
 DEEPEST = 8  # of dictionaries in each other: one may hold itself
 SLOWEST = 20e6  # bytes/s of a disk
 SHARDS = "blurbench.models.maxim.released:graph_shards"  # that a .json names
+
+
+# How files begin that are saved in the place of a checkpoint -> what they are, and the mend.
+WEB_PAGE = "a web page, not a checkpoint; download it again"
+NO_CHECKPOINTS = {
+    b"<!doctype": WEB_PAGE,
+    b"<html": WEB_PAGE,
+    b"version https://git-lfs": "a Git LFS pointer, not the checkpoint; fetch it: git lfs pull",
+}
+FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
+# What profilers leave in a module, and no network reads.
+COUNTS = ("total_ops", "total_params")
 
 
 def load_network(name: str, source: Mapping[str, Any] | str | Path) -> nn.Module:
@@ -113,14 +128,34 @@ def read_checkpoint(source: Mapping[str, Any] | str | Path) -> Mapping[str, Any]
 
 def load_plain(data: bytes, name: str) -> Any:
     """What torch.load gives of tensors and plain containers; UserError for anything else."""
+    start = data[:512].lstrip().lower()
+    for begin, kind in NO_CHECKPOINTS.items():
+        if start.startswith(begin):
+            raise UserError(f"{name}: {kind}")
     try:
-        return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(numpy_scalars()):
+            return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # of bytes that are no checkpoint, torch.load raises anything
-        reason = str(error).split(". ")[0].splitlines()
-        told = reason[0] if reason else type(error).__name__
         raise UserError(
-            f"{name}: not a checkpoint of plain tensors ({told}); save its state_dict() alone"
+            f"{name}: not a checkpoint of plain tensors ({_reason(error)}); save its state_dict()"
+            " alone"
         ) from None
+
+
+def numpy_scalars() -> list[Any]:
+    """What the pickle of a NumPy number calls, such as a best PSNR beside weights."""
+    kinds = (getattr(np.dtypes, name) for name in np.dtypes.__all__)
+    number = np.float64(0).__reduce__()[0]
+    # Files of NumPy 1 name it by another module.
+    return [number, (number, "numpy.core.multiarray.scalar"), np.dtype, *kinds]
+
+
+def _reason(error: Exception) -> str:
+    """Of several lines of torch's the one that tells: the class that a pickle names, if it does."""
+    if named := FOREIGN.search(str(error)):
+        return f"holds {named[1]}, whose code would run"
+    reason = str(error).split(". ")[0].splitlines()
+    return reason[0] if reason else type(error).__name__
 
 
 def fingerprint(path: Path) -> str:
@@ -154,20 +189,33 @@ def state_dicts(held: Mapping[Any, Any], depth: int = DEEPEST) -> Iterator[dict[
     tensors = {
         key: value for key, value in held.items() if isinstance(key, str) and torch.is_tensor(value)
     }
-    while tensors:
-        yield tensors
-        heads = {key.partition(".")[0] for key in tensors}
-        if len(heads) > 1 or not all("." in key for key in tensors):
-            break
-        tensors = {key.partition(".")[2]: value for key, value in tensors.items()}
+    yield from _below(tensors, depth)
     # Averaged weights first: of equals, the first is taken.
     for key in sorted(held, key=lambda key: "ema" not in str(key)):
         if isinstance(held[key], Mapping) and depth:
             yield from state_dicts(held[key], depth - 1)
 
 
+def _below(tensors: dict[str, Tensor], depth: int) -> Iterator[dict[str, Tensor]]:
+    """Tensors, and those below each of their prefixes: a network may have a loss beside it."""
+    if not tensors or not depth:
+        return
+    yield tensors
+    heads = dict.fromkeys(key.partition(".")[0] for key in tensors if "." in key)
+    if len(heads) > MOST_HEADS:  # the layers of a network, and not what was wrapped round it
+        return
+    for head in heads:
+        start = f"{head}."
+        below = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+        yield from _below(below, depth - 1)
+
+
 def without_old_statistics(network: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Drop running statistics of instance norms: PyTorch 0.3 stored them and never read them."""
+    """Drop what nothing reads: counts of profilers, running statistics of instance norms.
+
+    PyTorch 0.3 stored the latter.
+    """
+    tensors = {k: v for k, v in tensors.items() if k.rpartition(".")[2] not in COUNTS}
     norms = {n for n, module in network.named_modules() if isinstance(module, nn.InstanceNorm2d)}
     kept = network.state_dict().keys()
     return {k: v for k, v in tensors.items() if k in kept or k.rpartition(".")[0] not in norms}

@@ -1,9 +1,11 @@
 """Released weights in any wrapping become our networks, or a readable line."""
 
+import argparse
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from reference_weights import reference_arrays, reference_shapes, reference_tensors, relative_error
@@ -12,7 +14,12 @@ from torch import Tensor, nn
 import blurbench.models
 from blurbench.errors import UserError
 from blurbench.models import build, convert
-from blurbench.models.parts.released import RELEASED, load_released, released_network
+from blurbench.models.parts.released import (
+    RELEASED,
+    load_released,
+    read_checkpoint,
+    released_network,
+)
 from blurbench.models.parts.weights import save_tensors
 from blurbench.models.umsn.network import ConfidenceNet
 from blurbench.models.umsn.released import add_unused_to_confidence
@@ -240,3 +247,46 @@ def test_training_starts_from_a_released_file(tmp_path: Path):
 def test_the_function_stays_reachable_after_its_first_call(weights):
     convert(NAME, weights)
     assert blurbench.models.convert is convert
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda sd: {**{f"module.{k}": v for k, v in sd.items()}, "n_averaged": torch.tensor(5)},
+        lambda sd: {
+            "state_dict": {**{f"net.{k}": v for k, v in sd.items()}, "loss.0.weight": torch.ones(3)}
+        },
+        lambda sd: {
+            "state_dict": {**{f"m.{k}": v for k, v in sd.items()}, "psnr.n": torch.ones(())}
+        },
+        lambda sd: {**sd, "total_ops": torch.zeros(1), "intro.total_params": torch.zeros(1)},
+        lambda sd: {"state_dict": sd, "best_psnr": np.float64(32.1), "epoch": np.int64(3)},
+    ],
+    ids=["averaged", "lightning", "metric", "profiled", "numpy"],
+)
+def test_what_is_wrapped_round_a_network_is_left_out(tmp_path, wrap):
+    torch.manual_seed(0)
+    there, here = build("nafnet", preset="tiny"), build("nafnet", preset="tiny")
+    torch.save(wrap(there.network.state_dict()), tmp_path / "weights.pth")
+    load_released(here, tmp_path / "weights.pth")
+    for name, value in there.network.state_dict().items():
+        assert torch.equal(here.network.state_dict()[name], value)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"\n <!DOCTYPE html><html>quota exceeded</html>", "a web page, not a checkpoint"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
+    ],
+)
+def test_what_was_saved_in_its_place_is_named(tmp_path, data, told):
+    (tmp_path / "weights.pth").write_bytes(data)
+    with pytest.raises(UserError, match=f"weights.pth: {told}"):
+        read_checkpoint(tmp_path / "weights.pth")
+
+
+def test_the_class_that_a_pickle_names_is_told(tmp_path):
+    torch.save({"a": torch.ones(2), "args": argparse.Namespace(lr=1)}, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=r"holds argparse.Namespace, whose code would run"):
+        read_checkpoint(tmp_path / "weights.pth")
