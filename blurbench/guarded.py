@@ -25,6 +25,7 @@ START = "import sys; sys.path[:] = sys.argv[1:]; from blurbench.guarded import s
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 IMPORTS_S = 60  # for the imports of a function, before its own seconds begin
 ORPHAN_S = 2  # how much longer than allowed a call lives whose parent died
+SECONDS = 15  # for a call; with the start of a child below 20, after which people think it hangs
 AGAIN = "get the file again, or take it out"
 
 
@@ -32,7 +33,7 @@ def guarded(
     function: Callable[..., ResultT],
     *arguments: Any,
     name: str,
-    seconds: float = 20,
+    seconds: float = SECONDS,
     memory: int | None = None,
 ) -> ResultT:
     """Call a picklable function of a module in a child process; what it raises is raised here.
