@@ -236,13 +236,22 @@ class _Parts:
         return [key for key in self.by_last.get(telling[-1], ()) if _within(telling, self.own[key])]
 
     def file(self, path: str) -> Sequence[str]:
-        """The only key with this file name, wherever it lies, unless it only counts."""
+        """The only key with this file name, unless it only counts or its folder is another's."""
         name = path.rpartition("/")[2]
         keys = self.files.get(name, ())
         parts = [part for part, _ in self.split(name) if part not in ROLES]
         own = [part for part in parts if (part, 0) not in self.shared]
         counts = all(part.isdigit() and int(part) < FRAMES for part in own)
-        return () if counts or self._denied(path) else keys
+        elsewhere = any(self._elsewhere(path, key) for key in keys)
+        return () if counts or elsewhere or self._denied(path) else keys
+
+    def _elsewhere(self, path: str, key: str) -> bool:
+        """Whether it lies where other keys do, or in a folder of the kind that the key's is."""
+        own = {part for part, _ in self.own[key]}
+        there = {part for part, _ in self.split(path)}
+        lacking = {_kind(part) for part in own - there}
+        others = {part for part, _ in self.telling} - own
+        return any(part in others or _kind(part) in lacking for part in there - own - ROLES)
 
 
 def _kind(part: str) -> str:

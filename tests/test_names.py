@@ -125,6 +125,17 @@ def test_a_name_of_its_own_is_found_in_any_folder_but_a_counter_is_not():
     assert match_names(known(["a/01.png", "b/02.png"]), ["c/01.png"]).strays == ["c/01.png"]
 
 
+@pytest.mark.parametrize(
+    "name", ["kernel_02/lincoln.png", "kernel_03/lincoln.png", "x/kernel_2-lincoln.png"]
+)
+def test_the_same_file_name_in_a_folder_of_another_picture_means_nothing(name):
+    wanted = known(["kernel_01/lincoln.png", "kernel_02/dragon.png"])
+    assert match_names(wanted, [name]).names == {}
+    scenes = known(["scene1/left.png", "scene2/right.png"])
+    assert match_names(scenes, ["scene3/left.png", "scene1/right.png"]).names == {}
+    assert match_names(known(["scene1/left.png"]), ["scene2/left.png"]).names == {}
+
+
 def test_another_file_name_in_the_same_folder_means_nothing():
     found = match_names(known(["a.png", "y/a.png"]), ["y/b.png"])
     assert found.strays == ["y/b.png"]
