@@ -14,6 +14,7 @@ import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from child import Answer, receive, send
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
+MEMORY = Path("/dev/shm")
 SLOW, PATIENCE = 20.0, 40.0  # s: what is counted, and what is waited for
 COUNTED = ("accepted", "refused", "traceback", "signal", "slow")
 
@@ -31,8 +33,9 @@ COUNTED = ("accepted", "refused", "traceback", "signal", "slow")
 class Child:
     """The process that reads; it lives until an input kills it."""
 
-    def __init__(self) -> None:
-        """Started at once; `examples` are the valid files by reader."""
+    def __init__(self, scratch: str) -> None:
+        """Started at once; `examples` are the valid files by reader. `scratch`: a folder."""
+        self.scratch = scratch
         self.start()
 
     def start(self) -> None:
@@ -41,7 +44,12 @@ class Child:
         paths = os.pathsep.join(map(str, folders))
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / "child.py")],
-            env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+            env={
+                **os.environ,
+                "PYTHONPATH": paths,
+                "OMP_NUM_THREADS": "1",
+                "TMPDIR": self.scratch,
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -146,7 +154,21 @@ def main() -> int:
     asked = options.parse_args()
     if asked.found:
         shutil.rmtree(asked.found, ignore_errors=True)
-    child, counter, began = Child(), Counter(asked.found), time.perf_counter()
+    counter, began = Counter(asked.found), time.perf_counter()
+    # In memory, where there is such a place: every input is a file or more.
+    memory = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=memory, ignore_cleanup_errors=True) as scratch:
+        child = Child(scratch)
+        feed(child, counter, asked)
+        child.end()
+    print(f"\n{counter.table()}\n\n{time.perf_counter() - began:.0f} s")
+    if asked.out:
+        asked.out.write_text(json.dumps(counter.counts, indent=1))
+    return 1 if counter.bad() else 0
+
+
+def feed(child: Child, counter: Counter, asked: argparse.Namespace) -> None:
+    """All inputs of all readers that are asked for."""
     part, parts = map(int, asked.part.split("/"))
     for number, (name, examples) in enumerate(child.examples.items()):
         if asked.only not in name or number % parts != part:
@@ -155,11 +177,6 @@ def main() -> int:
         for data in [*corpus(name), *inputs(name, examples, asked.each, asked.seed)]:
             counter.add(name, data, child.read(name, data))
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
-    child.end()
-    print(f"\n{counter.table()}\n\n{time.perf_counter() - began:.0f} s")
-    if asked.out:
-        asked.out.write_text(json.dumps(counter.counts, indent=1))
-    return 1 if counter.bad() else 0
 
 
 if __name__ == "__main__":

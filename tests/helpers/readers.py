@@ -4,8 +4,10 @@ A reader takes the bytes of one file, and gives something or raises what the com
 one line. A new reader is a row in READERS, with a valid file that it accepts.
 """
 
+import atexit
 import importlib
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -73,9 +75,10 @@ class Reader(NamedTuple):
 
 @cache
 def scratch() -> Path:
-    """A folder of this process alone, in memory where there is such a place."""
-    memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="readers-", dir=memory if memory.is_dir() else None))
+    """A folder of this process alone."""
+    folder = Path(tempfile.mkdtemp(prefix="readers-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def written(name: str, data: bytes) -> Path:
