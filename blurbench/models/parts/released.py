@@ -59,7 +59,7 @@ READERS: dict[str, str] = {
 }
 MOST_HEADS = 8  # modules at the top of what wraps a network
 DEEPEST = 8  # of dictionaries in each other: one may hold itself
-SLOWEST = 20e6  # bytes/s of a disk
+SLOWEST = 20_000_000  # bytes/s of a disk
 SHARDS = "blurbench.models.maxim.released:graph_shards"  # that a .json names
 
 
@@ -119,8 +119,14 @@ def read_checkpoint(source: Mapping[str, Any] | str | Path) -> Mapping[str, Any]
         data = read_regular(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    # In a child: torch.load takes a minute to refuse some files of 20 kB.
-    held = guarded(load_plain, data, str(path), name=str(path), seconds=10 + len(data) / SLOWEST)
+    seconds = 10 + len(data) // SLOWEST
+    try:
+        # In a child: torch.load takes a minute to refuse some files of 20 kB.
+        held = guarded(load_plain, data, str(path), name=str(path), seconds=seconds)
+    except UserError:
+        raise
+    except Exception as error:  # tensors whose parts are damaged cannot be sent
+        raise _refused(str(path), error) from None
     if not isinstance(held, Mapping):
         raise UserError(f"{path}: holds no state dict but a {type(held).__name__}")
     return held
@@ -136,10 +142,12 @@ def load_plain(data: bytes, name: str) -> Any:
         with torch.serialization.safe_globals(numpy_scalars()):
             return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # of bytes that are no checkpoint, torch.load raises anything
-        raise UserError(
-            f"{name}: not a checkpoint of plain tensors ({_reason(error)}); save its state_dict()"
-            " alone"
-        ) from None
+        raise _refused(name, error) from None
+
+
+def _refused(name: str, error: Exception) -> UserError:
+    what = f"not a checkpoint of plain tensors ({_reason(error)})"
+    return UserError(f"{name}: {what}; save its state_dict() alone")
 
 
 def numpy_scalars() -> list[Any]:
