@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from blurbench.datasets.format import Description, Row, located, read_picture, read_rows
+from blurbench.datasets.format import Description, Row, located, mend_of, read_picture, read_rows
 from blurbench.drawing import LabelledPicture, grid, histogram, page
-from blurbench.images import decode, encode
+from blurbench.errors import UserError
+from blurbench.images import BadImage, decode, encode
 from blurbench.recipes.recipe import PROSE, recipe_names
 from blurbench.sources.open import in_order
 from blurbench.stores.store import Store
@@ -137,16 +138,19 @@ def _pairs(store: Store, description: Description, shown: list[tuple[str, Row]])
     cells = []
     for split, row in shown:
         pictures, folder = located(store, description.root, split)
-        both = [_small(pictures, folder, row[f"{kind}_file_name"]) for kind in ("blur", "sharp")]
+        names = [pictures.inside(folder, row[f"{kind}_file_name"]) for kind in ("blur", "sharp")]
+        both = [_small(pictures, name, mend_of(description.root)) for name in names]
         cells.append(LabelledPicture(np.concatenate(both), _caption(split, row)))
     return page(
         description.recipe["title"], "Blurred above sharp, the middle of each.", [grid(cells, 4)]
     )
 
 
-def _small(store: Store, folder: str, file_name: str) -> np.ndarray:
-    name = store.inside(folder, file_name)
-    image = Image.fromarray(decode(read_picture(store, name), name))
+def _small(store: Store, name: str, mend: str) -> np.ndarray:
+    try:
+        image = Image.fromarray(decode(read_picture(store, name), store.where(name)))
+    except BadImage as error:  # damaged since it was made, at the size that it had
+        raise UserError(f"{error}; {mend}") from None
     return np.array(ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.LANCZOS))
 
 

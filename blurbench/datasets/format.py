@@ -99,6 +99,12 @@ def located(store: Store, root: str | None, split: str) -> tuple[Store, str]:
     return (store, split) if root is None else (open_store(Path(root)), "")
 
 
+def mend_of(root: str | None) -> str:
+    """What to do about a picture that was changed since it was made, or indexed at `root`."""
+    made = "remove it, and run the same synthesize again"
+    return made if root is None else "put the old file back"
+
+
 def pictures_of(store: Store, description: Description, split: str) -> tuple[Store, str]:
     """`located`; UserError with the mend where the pictures of an index were moved."""
     if description.root is not None and not Path(description.root).is_dir():

@@ -17,6 +17,7 @@ from blurbench.datasets.format import (
     digest_of,
     file_names,
     located,
+    mend_of,
     pictures_of,
     pixel_hash,
     read_description,
@@ -109,17 +110,17 @@ def _check_shard(store: Store, root: str | None, shard: VerifyShard) -> list[str
         for row in shard.rows
         for kind in PICTURES
         if f"{kind}_file_name" in row
-        for problem in _check_picture(pictures, folder, kind, row)
+        for problem in _check_picture(pictures, folder, kind, row, mend_of(root))
     ]
 
 
-def _check_picture(store: Store, folder: str, kind: str, row: Row) -> list[str]:
+def _check_picture(store: Store, folder: str, kind: str, row: Row, mend: str) -> list[str]:
     try:
         name = store.inside(folder, row[f"{kind}_file_name"])
         where = store.where(name)
         data = read_picture(store, name)
         if sha256(data) != row.get(f"{kind}_sha256"):
-            return [f"{where}: changed; its SHA-256 is not the one in {METADATA}"]
+            return [f"{where}: changed; its SHA-256 is not the one in {METADATA}; {mend}"]
         image = decode_labels(data, where) if kind == "mask" else decode(data, where)
     except UserError as error:
         return [str(error)]

@@ -5,6 +5,7 @@ from blurbench.datasets.card import _caption, write_card
 from blurbench.datasets.format import Description, read_description
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.verify import verify
+from blurbench.errors import UserError
 from blurbench.images import read_image
 from blurbench.sources.open import open_source
 from blurbench.stores.open import open_store
@@ -40,6 +41,19 @@ def test_its_pictures_are_there_and_no_strangers(made):
         assert read_image(made / "card" / f"{name}.png").std() > 5
         assert f"(card/{name}.png)" in (made / "README.md").read_text()
     assert verify(made) == []
+
+
+def test_a_picture_that_was_damaged_since_is_told_with_its_mend(made):
+    blurred = {path: path.read_bytes() for path in made.glob("*/blur/*.png")}
+    try:
+        for path in blurred:
+            path.write_bytes(b"garbage")
+        mend = r"out/\w+/blur/.*; remove it, and run the same synthesize again"
+        with pytest.raises(UserError, match=mend):
+            write_card(open_store(made), read_description(made))
+    finally:
+        for path, data in blurred.items():
+            path.write_bytes(data)
 
 
 def test_a_set_of_unknown_severity_has_no_histogram(tmp_path):

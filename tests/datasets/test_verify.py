@@ -45,7 +45,9 @@ def test_a_flipped_bit_names_the_file(folder, kind):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    assert str(path) in only(verify(folder))
+    told = only(verify(folder))
+    assert str(path) in told
+    assert told.endswith("; remove it, and run the same synthesize again")
 
 
 def test_a_missing_and_an_extra_file_are_named(folder):
