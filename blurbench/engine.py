@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from blurbench.errors import UserError
 from blurbench.progress import Advance, tell_once
+from blurbench.signals import stop_signals
 
 ItemT = TypeVar("ItemT")
 ShardT = TypeVar("ShardT")
@@ -233,24 +234,28 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         # A killed worker that was not back within 15 s, as on a busy machine, Dask ended for good.
         "distributed.deploy.lost-worker-timeout": "1 day",
     }
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            # Dask would give each the memory of one core, 2 GB on many machines, and stop or end
-            # whoever holds 80 % of it; a network and a picture may take more. Tiles keep the bound.
-            memory_limit=0,
-            # Not threads: a crash of native code then costs one worker.
-            processes=True,
-            # None would still ask for port 8787, and warn where a second run finds it taken.
-            dashboard_address="127.0.0.1:0",
-            silence_logs=SILENT,
-            preload=[__name__],
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    with dask.config.set(settings):
+        # Interrupted while it starts processes, Dask would print 60 lines: that waits until it has.
+        with stop_signals() as stop:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                # Dask would give each the memory of one core, 2 GB on many machines, and stop or
+                # end whoever holds 80 % of it; a network and a picture may take more. Tiles keep
+                # the bound.
+                memory_limit=0,
+                # Not threads: a crash of native code then costs one worker.
+                processes=True,
+                # None would still ask for port 8787, and warn where a second run finds it taken.
+                dashboard_address="127.0.0.1:0",
+                silence_logs=SILENT,
+                preload=[__name__],
+            )
+        with cluster:
+            if stop.asked:
+                raise stop.interruption()
+            with Client(cluster) as client:
+                yield client
 
 
 def dask_setup(_worker: Any) -> None:

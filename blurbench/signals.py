@@ -46,6 +46,9 @@ def stop_signals() -> Iterator[StopRequest]:
     A SIGINT that is ignored, as in the background of a script, stays so.
     """
     request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():  # which alone may listen
+        yield request
+        return
 
     def ask(number: int, _frame: FrameType | None) -> None:
         # A batch system sends SIGTERM to every process, and torchrun hands it on once more.

@@ -210,6 +210,34 @@ def test_a_worker_that_dask_gave_up_is_replaced(monkeypatch):
     assert sorted(each.result for each in done) == [0, 1, 4]
 
 
+EARLY = """
+import os, signal, threading, distributed, engine_jobs
+from blurbench.engine import Workers, run_shards
+from blurbench.signals import Terminated, terminable
+if __name__ == "__main__":
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    try:
+        with terminable():
+            print(len(list(run_shards(engine_jobs.doze, range(1000), Workers(2)))))
+    except Terminated:
+        print("terminated")
+"""
+
+
+@pytest.mark.slow
+def test_sigterm_while_workers_start_ends_without_a_word(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(EARLY)
+    run = subprocess.run(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.stdout, run.stderr) == ("terminated\n", "")
+
+
 def test_importing_the_engine_loads_no_dask():
     code = "import sys, blurbench.engine; sys.exit('distributed' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,8 @@
 """The four confidences along a run of UMSN: Table VII as a table and as a picture."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,15 +24,19 @@ def confidence_table(run: Path, iterations: tuple[int, ...] = ()) -> pd.DataFram
     before each of them. UserError where a run logged no confidences.
     """
     rows = [row for row in read_log(run) if row["stage"] not in NO_STAGES]
-    found = pd.DataFrame([row for row in rows if COLUMNS[0] in row])
+    found = pd.DataFrame([row for row in rows if _whole(row)])
     if found.empty:
         raise UserError(f"{run / LOG}: no confidences; only UMSN's stage `network` logs them")
-    first = max((row["step"] for row in rows if COLUMNS[0] not in row), default=0)
+    first = max((row["step"] for row in rows if not _whole(row)), default=0)
     table = found[COLUMNS].set_axis(found["step"] - first).rename_axis("iteration")
     if not iterations:
         return table
     places = table.index.searchsorted(iterations, side="right") - 1
     return table.iloc[places[places >= 0]]
+
+
+def _whole(row: Mapping[str, Any]) -> bool:
+    return all(isinstance(row.get(name), float | int) for name in COLUMNS)
 
 
 def sampled_confidences(run: Path, step: int) -> list[list[float]]:
@@ -39,7 +45,7 @@ def sampled_confidences(run: Path, step: int) -> list[list[float]]:
     UserError where it has none of that step: only runs with `sample_at` do.
     """
     rows = [row for row in read_log(run) if row["stage"] == "sample" and row["step"] == step]
-    by_picture = {row["id"]: [row[name] for name in COLUMNS] for row in rows if COLUMNS[0] in row}
+    by_picture = {row["id"]: [row[name] for name in COLUMNS] for row in rows if _whole(row)}
     if not by_picture:
         raise UserError(f"{run / LOG}: no confidences of single pictures at step {step}")
     return list(by_picture.values())

@@ -38,7 +38,7 @@ def test_every_reader_got_its_inputs(counts):
     assert all(sum(each.values()) > EACH for each in found.values())
     # Damage that is always refused, or never, tests little.
     assert sum(each["accepted"] > 0 for each in found.values()) == len(found)
-    assert sum(each["refused"] > 0 for each in found.values()) > 0.9 * len(found)
+    assert sum(each["refused"] > 0 for each in found.values()) > 0.8 * len(found)
 
 
 @pytest.mark.slow
