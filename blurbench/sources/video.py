@@ -79,13 +79,19 @@ class Video:
 
 
 @lru_cache(maxsize=1)
-def _opened(path: str) -> Video:
+def _opened(path: str, _file: tuple[int, ...]) -> Video:
     return Video(path)
 
 
+def _current(path: str) -> Video:
+    """The video that lies there now, opened once."""
+    found = Path(path).stat()
+    return _opened(path, (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
 def _count(path: str) -> int | None:
-    return _opened(path).count()
+    return _current(path).count()
 
 
 def _window(path: str, start: int, count: int) -> list[np.ndarray] | None:
-    return _opened(path).window(start, count)
+    return _current(path).window(start, count)

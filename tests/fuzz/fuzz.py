@@ -176,6 +176,11 @@ def feed(child: Child, counter: Counter, asked: argparse.Namespace) -> None:
         started = time.perf_counter()
         for data in [*corpus(name), *inputs(name, examples, asked.each, asked.seed)]:
             counter.add(name, data, child.read(name, data))
+        for data in examples:  # damaged files leave nothing behind that matters to others
+            how = child.read(name, data)
+            if how.outcome != "accepted":
+                how = how._replace(outcome="traceback", told=f"a valid file: {how.told}")
+            counter.add(name, data, how)
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
 
 

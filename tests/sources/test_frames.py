@@ -158,6 +158,14 @@ def test_windows_of_other_lengths_are_exact_too(tmp_path):
         np.testing.assert_array_equal(np.stack(window), np.stack(frames[start : start + count]))
 
 
+def test_a_video_that_was_replaced_is_read_anew(tmp_path):
+    path = tmp_path / "a.avi"
+    write_video(path, 5, "FFV1")
+    assert video.count_frames(path, "a.avi") == 5
+    write_video(path, 7, "FFV1")
+    assert video.count_frames(path, "a.avi") == 7
+
+
 def test_a_long_video_takes_several_turns(tmp_path):
     frames = write_video(tmp_path / "a.avi", 20, "FFV1")
     clip = Video(tmp_path / "a.avi")
