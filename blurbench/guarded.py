@@ -102,6 +102,7 @@ class _Child:
             yield
         finally:
             clock.cancel()
+            clock.join()  # should it have run out just now, the next call must see that
 
     def _expire(self) -> None:
         self.late = True

@@ -126,6 +126,11 @@ def batches(
         # A worker's comes with the worker's traceback as its text; the line itself is the last.
         told = str(error).rpartition(f"{UserError.__module__}.UserError: ")[2]
         raise UserError(told.strip()) from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        killed = "a process that reads pictures was killed, as where memory is full"
+        raise UserError(f"{killed}; run the same command again with --resume") from None
 
 
 def stand_apart(_worker: int) -> None:

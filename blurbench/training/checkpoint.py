@@ -194,8 +194,9 @@ def newest_whole(run: Path, check: Callable[[Checkpoint], None], first: bool) ->
             found = read_checkpoint(folder)
             check(found)
         except (UserError, OSError) as error:
-            # A disk that cannot be read is damage; a folder of somebody else's is none.
-            if isinstance(error, OSError) and error.errno != errno.EIO:
+            # A disk that cannot be read is damage, and so is what another process of this training
+            # has just set aside; a folder of somebody else's is none.
+            if isinstance(error, OSError) and error.errno not in (errno.EIO, errno.ENOENT):
                 raise
             damaged[folder] = one_line(error, str(folder))
             continue

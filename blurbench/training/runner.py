@@ -96,6 +96,9 @@ class Runner:
     def _resume(self) -> None:
         """Take over all of the newest checkpoint that is whole."""
         found = newest_whole(self.folder, self._check, self.world.first)
+        step = found.progress.step
+        if int(add_up(torch.tensor(step, device=self.device))) != step * self.world.size:
+            raise UserError(f"{found.folder}: another process of this training cannot read it")
         self.model.load_state_dict(found.model)
         for name, value in (found.averaged or {}).items():
             assert self.averaged is not None

@@ -65,6 +65,7 @@ def test_a_set_of_another_version_is_not_gone_on_with(whole, photos, tmp_path, b
     shutil.copytree(whole.out, out)
     told = json.loads((out / "dataset.json").read_text())
     told["blurbench"] = "0.0.9"
+    told.pop("sha256")  # by hand, as it would stand there
     (out / "dataset.json").write_text(json.dumps(told))
     if begun:
         (out / ".blurbench").mkdir()

@@ -92,7 +92,9 @@ class Trial:
             if spoiled and self.found["damaged"] < damages and self.checkpoints(run):
                 self.damage(run)
                 self.expect_told(run)
-            code = self.interrupted(run) if self.found["killed"] < kills else self.start(run).wait()
+            # Killed until there is something to damage, too: a run that ends has nothing left.
+            left = self.found["killed"] < kills or self.found["damaged"] < damages
+            code = self.interrupted(run) if left else self.start(run).wait()
             if code == 0:
                 return
             assert code in KILLED, (code, self.words())

@@ -150,7 +150,7 @@ def test_the_discriminator_and_the_network_train_each_other(adversarial):
 
 def test_adversarial_loss_needs_large_crops():
     assert Discriminator(2)(torch.zeros(1, 3, SMALLEST_CROP, SMALLEST_CROP)).numel() == 1
-    with pytest.raises(UserError, match=r"adversarial=1.*crop_size of at least 193"):
+    with pytest.raises(UserError, match=r"adversarial: needs a crop_size of at least 193"):
         build("deepdeblur", "tiny", adversarial=1)
 
 

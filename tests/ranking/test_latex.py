@@ -50,6 +50,13 @@ def test_the_best_is_bold_and_the_second_underlined(folders):
     assert rows["worse"][0] == "21.35"
 
 
+def test_a_name_in_brackets_is_no_option_of_the_row_before(make_result, tmp_path):
+    names = ["[b]", "*c"]
+    made = [make_result(tmp_path / f"{n}", name, psnr(20 + n)) for n, name in enumerate(names)]
+    starts = {line[:5] for line in body(latex(make_boards(made)))}
+    assert starts == {"{[}b]", "{*}c "}
+
+
 def test_every_line_has_the_columns_of_the_heading(folders):
     text = latex(make_boards(folders), intervals=True)
     cells = [line for line in text.splitlines() if line.endswith(r"\\")]

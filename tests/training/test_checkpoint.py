@@ -14,6 +14,7 @@ from blurbench.errors import UserError
 from blurbench.models.parts.weights import load_tensors, load_weights, save_tensors
 from blurbench.training.averaging import evaluating, start_average, update_average
 from blurbench.training.checkpoint import (
+    Checkpoint,
     Progress,
     check_optimisers,
     checkpoints,
@@ -149,6 +150,19 @@ def test_the_one_before_a_damaged_checkpoint_is_taken(
     with pytest.raises(UserError, match="no other checkpoint of this run is whole"):
         newest_whole(run, takes_all, first=True)
     assert checkpoints(run)
+
+
+def test_what_another_process_sets_aside_meanwhile_is_passed_over(
+    two: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(two, tmp_path / "run")
+
+    def set_aside(found: Checkpoint) -> None:
+        if found.progress.step == 5:
+            found.folder.rename(found.folder.with_suffix(".damaged"))
+            (found.folder / FILES[0]).read_bytes()
+
+    assert newest_whole(run, set_aside, first=False).progress.step == 3
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -361,8 +361,8 @@ def test_tiny_halves_the_error_of_four_real_pairs(tiny):
         ({"embedding": "off"}, "prior_weight=0"),
         ({"prior": "one-hot"}, "cross_level=false"),
         ({"teacher_channels": "1,2"}, "needs 3 numbers"),
-        ({"crop_size": 16}, "crop_size=16"),
-        ({"backbone": "resnet"}, "backbone=resnet"),
+        ({"crop_size": 16}, "crop_size: should be greater"),
+        ({"backbone": "resnet"}, "backbone: should be"),
         ({"backbone_preset": "huge"}, "unet has no preset 'huge'"),
     ],
 )
