@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -17,6 +17,9 @@ from pydantic import (
 )
 
 from blurbench.errors import UserError
+
+if TYPE_CHECKING:
+    from blurbench_kernels.layers import Way
 
 # A smaller pair has no room for the 11 px window of SSIM beside a blur, nor for four halvings.
 MIN_SIDE = 32
@@ -83,6 +86,7 @@ class Scene:
     replica: int
     bank: tuple[str | int, ...]  # names the kernels that pairs share: recipe, seed, split
     light: Light = lambda picture: picture  # what is blurred of a picture, as `image` was made
+    mask: np.ndarray | None = None  # (H, W) uint8 labels, where the recipe asks for them
 
     def pick(self, order: Order, count: int) -> int:
         """Which of `count` kernels the pair gets."""
@@ -99,6 +103,18 @@ class Blurred:
     severity: tuple[float, float] | None  # mean and max blur length, px; None: not known
     family: str
     type: str = ""  # of a concert blur
+    mask: np.ndarray | None = None  # (H, W) uint8: which layer each pixel was cut into
+    columns: dict[str, Any] = field(default_factory=dict)  # of the row, for every pair the same
+
+
+@dataclass(frozen=True)
+class Moving:
+    """How a layer moves during the exposure, and what is known of it."""
+
+    way: "Way"
+    border: tuple[int, int]  # as of `Blurred`, and so are the others
+    drawn: dict[str, Any]
+    severity: tuple[float, float]
 
 
 def need(item_id: str, size: tuple[int, int], least: tuple[int, int]) -> None:
@@ -126,6 +142,8 @@ class Family(RecipeTable, ABC):
     KERNELS: ClassVar[Literal["one", "one a pixel", "none"]] = "one a pixel"
     # Whether it blurs 8-bit pictures only, by a `type` of blur that rows name.
     CONCERT: ClassVar[bool] = False
+    # Whether it cuts pictures by a mask, and so gives masks and columns of its own.
+    CUTS: ClassVar[bool] = False
     MEASURED: ClassVar[bool] = True  # whether it knows the `severity` of its blurs, as rows need
 
     family: str

@@ -1,12 +1,15 @@
 """A line kernel at each pixel, from a flow field."""
 
 from dataclasses import asdict, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from blurbench.blurs.base import MIN_SIDE, Blurred, Family, Range, Scene, Target, between
+from blurbench.blurs.base import MIN_SIDE, Blurred, Family, Moving, Range, Scene, Target, between
 from blurbench.errors import UserError
+
+if TYPE_CHECKING:
+    from blurbench_kernels.motion_flow import Motion
 
 
 class MotionFlow(Family):
@@ -38,22 +41,7 @@ class MotionFlow(Family):
         """Scale the drawn motion as the recipe asks, and blur along it."""
         from blurbench_kernels import motion_flow
 
-        height, width = scene.image.shape[:2]
-        preset = motion_flow.PRESETS[self.preset]
-        motion = motion_flow.draw(scene.random, preset, height, width, *self.scaling)
-        if self.target:
-            mean = float(np.hypot(*motion.flow(height, width, self.mode)).mean())
-            # Six digits: the last ones of a mean depend on the CPU.
-            factor = round(self.target.draw(scene.random, width) / mean, 6)
-            motion = replace(motion, motion_scale=motion.motion_scale * factor)
-        # Rounded once for all that follows: 640x480 pixels take 0.4 ms each time.
-        (u, v), longest = motion.rounded(height, width, self.mode)
-        # Half the motion is cropped or made up on each side: a longer one leaves no image.
-        if max(height, width) < longest + MIN_SIDE:
-            needed = (
-                f"its blur of up to {longest} px needs a side of at least {longest + MIN_SIDE} px"
-            )
-            raise UserError(f"{scene.item_id}: too small with {width}x{height} px; {needed}")
+        motion, (u, v) = self._drawn(scene, slice(None))
         return Blurred(
             motion_flow.blur(scene.image, u, v),
             motion_flow.crop_border(u, v),
@@ -61,3 +49,36 @@ class MotionFlow(Family):
             motion_flow.lengths(u, v),
             self.family,
         )
+
+    def over_time(self, scene: Scene, inside: np.ndarray) -> Moving:
+        """The same motion in time; its severity is that of the pixels `inside` (H, W)."""
+        from blurbench_kernels import layers, motion_flow
+
+        motion, (u, v) = self._drawn(scene, inside)
+        lengths = motion_flow.lengths(u[inside][None], v[inside][None])
+        border = motion_flow.crop_border(u, v)
+        return Moving(layers.along_flow(u, v), border, asdict(motion), lengths)
+
+    def _drawn(
+        self, scene: Scene, inside: np.ndarray | slice
+    ) -> tuple["Motion", tuple[np.ndarray, np.ndarray]]:
+        """A motion whose mean `inside` is as the recipe asks, and its rounded flow."""
+        from blurbench_kernels import motion_flow
+
+        height, width = scene.image.shape[:2]
+        preset = motion_flow.PRESETS[self.preset]
+        motion = motion_flow.draw(scene.random, preset, height, width, *self.scaling)
+        if self.target:
+            lengths = np.hypot(*motion.flow(height, width, self.mode))
+            # Six digits: the last ones of a mean depend on the CPU.
+            factor = round(self.target.draw(scene.random, width) / float(lengths[inside].mean()), 6)
+            motion = replace(motion, motion_scale=motion.motion_scale * factor)
+        # Rounded once for all that follows: 640x480 pixels take 0.4 ms each time.
+        flow, longest = motion.rounded(height, width, self.mode)
+        # Half the motion is cropped or made up on each side: a longer one leaves no image.
+        if max(height, width) < longest + MIN_SIDE:
+            needed = (
+                f"its blur of up to {longest} px needs a side of at least {longest + MIN_SIDE} px"
+            )
+            raise UserError(f"{scene.item_id}: too small with {width}x{height} px; {needed}")
+        return motion, flow

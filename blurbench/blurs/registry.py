@@ -14,6 +14,7 @@ from blurbench.blurs.bank import Bank
 from blurbench.blurs.base import Blurred, Family, Order, Positive, Scene
 from blurbench.blurs.camera import Camera
 from blurbench.blurs.frame_average import FrameAverage
+from blurbench.blurs.layers import Layers
 from blurbench.blurs.motion_flow import MotionFlow
 from blurbench.blurs.shot import Shot
 from blurbench.blurs.trajectory import Trajectory
@@ -32,7 +33,7 @@ SINGLE: dict[str, type[Family]] = {
     "frame_average": FrameAverage,
     "bank": Bank,
 }
-MIXTURE = "mixture"
+MIXTURE, LAYERS = "mixture", "layers"
 
 
 def fault(name: str, found: Any) -> str:
@@ -46,7 +47,7 @@ def fault(name: str, found: Any) -> str:
     return ""
 
 
-PLUG_INS = PlugIns("blurbench.kernels", "blur family", (*SINGLE, MIXTURE), fault)
+PLUG_INS = PlugIns("blurbench.kernels", "blur family", (*SINGLE, LAYERS, MIXTURE), fault)
 
 
 def family_class(name: str) -> type[Family]:
@@ -137,7 +138,8 @@ def _located(part: Family, number: int, folder: Path | None) -> Family:
         raise UserError(f"parts.{number}.{error}") from None
 
 
-FAMILIES: dict[str, type[Family]] = {**SINGLE, MIXTURE: Mixture}
+# No part of a mixture: its rows have columns and masks of their own.
+FAMILIES: dict[str, type[Family]] = {**SINGLE, LAYERS: Layers, MIXTURE: Mixture}
 
 
 def parts_of(blur: Family) -> tuple[Family, ...]:

@@ -7,14 +7,17 @@ import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from blurbench.blurs.base import (
+    MIN_SIDE,
     Blurred,
     Family,
+    Moving,
     OddSize,
     Order,
     Range,
     Scene,
     Target,
     between,
+    need,
     one_of,
 )
 from blurbench.blurs.uniform import one_kernel
@@ -84,6 +87,25 @@ class Trajectory(Family):
             drawn = {"index": index, **drawn}
         return one_kernel(self.family, kernel, scene, drawn)
 
+    def over_time(self, scene: Scene, inside: np.ndarray) -> Moving:  # noqa: ARG002
+        """A kernel as long as the target asks, part after part of its trajectory."""
+        from blurbench_kernels import bank, layers
+
+        random, size = scene.random, scene.image.shape[:2]
+        assert self.target is not None, "layers take trajectories with a target"
+        length = self.target.draw(random, size[1])
+        anxiety = between(self.anxiety, random)
+        exposure = one_of(self.exposure, random) if len(self.exposure) > 1 else self.exposure[0]
+        path, side = _path(self, random, anxiety, exposure, length)
+        parts = _parts(path, side, max(1, math.ceil(2 * length)))
+        kernel = trim(parts.sum(axis=0))
+        half = len(kernel) // 2
+        need(scene.item_id, size, (max(half, MIN_SIDE), max(half, MIN_SIDE)))
+        extent = bank.extent(kernel)
+        drawn = {"anxiety": anxiety, "exposure": exposure, "kernel": bank.digest(kernel)}
+        way = layers.along_kernels(parts, *size)
+        return Moving(way, (half, half), drawn, (extent, extent))
+
     def _size(self, random: np.random.Generator, index: int | None) -> int:
         """Of a kernel, px: drawn, or its own of the kernel `index` that pairs share."""
         if index is None or self.count is None:
@@ -105,13 +127,38 @@ def _shake(
 
     if size:
         return bank.trajectory_kernel(random, size, anxiety, exposure, settings.fill)
+    path, side = _path(settings, random, anxiety, exposure, length or 0)
+    return trim(bank.snap(trajectory.rasterize_psf(path, side, [1.0])[0]))
+
+
+def _path(
+    settings: Trajectory,
+    random: np.random.Generator,
+    anxiety: float,
+    exposure: float,
+    length: float,
+) -> tuple[np.ndarray, int]:
+    """The exposed part of a trajectory as long as asked, px, and the side of its kernel."""
+    from blurbench_kernels import trajectory
+
     path = trajectory.sample(random, steps=settings.steps, anxiety=anxiety)
     path = path[: max(2, round(exposure * len(path)))]
     # Splatting reaches about half a pixel beyond each end.
-    path = path * (max((length or 0) - 1, 0) / trajectory.extent(path))
+    path = path * (max(length - 1, 0) / trajectory.extent(path))
     # No point is farther from the barycentre than from another point.
-    side = 2 * math.ceil(length or 0) + 3
-    return trim(bank.snap(trajectory.rasterize_psf(path, side, [1.0])[0]))
+    return path, 2 * math.ceil(length) + 3
+
+
+def _parts(path: np.ndarray, side: int, count: int) -> np.ndarray:
+    """(count, side, side): the kernel of a trajectory in parts of equal time."""
+    from blurbench_kernels import bank, trajectory
+
+    seen = trajectory.rasterize_psf(path, side, np.arange(1, count + 1) / count)
+    kernel = bank.snap(seen[-1])
+    # In the kernel's own steps, so that the parts sum to it exactly.
+    seen = np.minimum(np.rint(seen * bank.GRID) / bank.GRID, kernel)
+    seen[-1] = kernel
+    return np.diff(seen, axis=0, prepend=0.0)
 
 
 def trim(kernel: np.ndarray) -> np.ndarray:

@@ -1,0 +1,314 @@
+"""Objects that move before a background: each layer on a way of its own during one exposure.
+
+Every kernel is read as a list of places and the times that a pixel sees them, in order; together
+they last 1. Between two changes of any layer nothing moves, so that the exposure is a finite sum
+of composited moments, without sampling: layers that move alike blur as one picture does, and a
+layer by itself has the kernels of its family, but for the order of the additions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from blurbench_kernels._jit import jit
+from blurbench_kernels._lines import capacity, find_runs, tap_tables
+from blurbench_kernels.convolution import apply_runs
+from blurbench_kernels.holes import Fill, fill
+from blurbench_kernels.motion_flow import round_flow
+
+SOFT = 3  # px about objects that tell nothing of what is behind: masks drawn by hand miss by 1 to 2
+_STEP = 2**24  # from one row to the next while places are single numbers: more than any width
+
+
+@dataclass(frozen=True)
+class Way:
+    """What each pixel sees of a layer during the exposure."""
+
+    lists: np.ndarray  # (H, W) int32: which list of moments each pixel has
+    first: np.ndarray  # list k has the moments first[k] to first[k + 1], in order of time
+    rows: np.ndarray  # int64, px: from the pixel down to what it sees
+    columns: np.ndarray  # int64, px: from the pixel to the right
+    spans: np.ndarray  # float64: how long, parts of the exposure; those of a list sum to 1
+
+    @property
+    def reach(self) -> int:
+        """The farthest that a pixel sees along rows or columns, px."""
+        return int(max(np.abs(self.rows).max(), np.abs(self.columns).max()))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A part of a picture: `light` (H, W, C) float64 is times `cover`, (H, W) float64 in [0, 1]."""
+
+    light: np.ndarray
+    cover: np.ndarray
+
+
+def still(height: int, width: int) -> Way:
+    """What does not move."""
+    zero = np.zeros(1, np.int64)
+    return Way(np.zeros((height, width), np.int32), np.array([0, 1]), zero, zero, np.ones(1))
+
+
+def along_flow(u: np.ndarray, v: np.ndarray) -> Way:
+    """The line kernels of `motion_flow.blur`; (u, v) as there: what is seen moves by them, px.
+
+    ValueError as there.
+    """
+    u, v = round_flow(u, v)
+    runs, motions = find_runs(u, v, 1, 0)
+    room = capacity(int(np.abs(motions).max()))
+    first, places, spans = tap_tables(motions, room, _STEP, 1)
+    rows, columns = np.divmod(places + _STEP // 2, _STEP)
+    columns -= _STEP // 2
+    kernel = np.repeat(np.arange(len(motions)), np.diff(first))
+    # What moves along (u, v) is seen ahead of its mean place last: at the start a pixel sees what
+    # will leave it. Equals keep their order: whole numbers alone decide.
+    behind = rows * motions[kernel, 1] + columns * motions[kernel, 0]
+    order = np.lexsort((-behind, kernel))
+    lists = np.repeat(runs[:, 3], runs[:, 2]).reshape(u.shape).astype(np.int32)
+    return Way(lists, first, rows[order], columns[order], spans[order])
+
+
+def along_kernels(kernels: np.ndarray, height: int, width: int) -> Way:
+    """Kernels (N, K, K), K odd, one after the other, that all pixels share; their sum sums to 1.
+
+    As in a convolution: they hold where a point of light goes, in N parts of the exposure.
+    """
+    half = kernels.shape[1] // 2
+    part, rows, columns = np.nonzero(kernels)
+    spans = kernels[part, rows, columns]
+    lists = np.zeros((height, width), np.int32)
+    return Way(lists, np.array([0, len(spans)]), half - rows, half - columns, spans)
+
+
+def cut(image: np.ndarray, labels: np.ndarray, how: Fill = "inpaint") -> list[Layer]:
+    """Layers of (H, W, C), back to front: labels (H, W) are 0 behind and 1 to N, N in front.
+
+    Covers fall off over 2 px. The light is such that the layers at rest are the picture again,
+    whatever `how` fills the holes of those behind (holes.fill). ValueError for a picture without
+    any background.
+    """
+    rest = np.asarray(image, np.float64)
+    outside = labels == 0
+    filled = fill(rest, _grown(~outside, SOFT), how)
+    objects: list[Layer] = []
+    for label in range(int(labels.max()), 0, -1):
+        cover = _softened((labels == label).astype(np.float64))
+        hole = (cover > 0) & (outside | (labels == label))
+        behind = np.where(hole[..., None], filled, rest)
+        objects.append(Layer(rest - (1.0 - cover)[..., None] * behind, cover))
+        rest = behind
+    return [Layer(rest, np.ones(labels.shape)), *objects[::-1]]
+
+
+def _grown(inside: np.ndarray, reach: int) -> np.ndarray:
+    """What lies at most `reach` px from the inside along rows and columns."""
+    for _ in range(reach):
+        for axis in (0, 1):
+            before, own, after = _neighbours(inside, axis)
+            inside = np.moveaxis(before | own | after, 0, axis)
+    return inside
+
+
+def _softened(cover: np.ndarray) -> np.ndarray:
+    """Weights 1 2 1 along both axes: sixteenths, exact in any order."""
+    for axis in (0, 1):
+        before, own, after = _neighbours(cover, axis)
+        cover = np.moveaxis((before + 2 * own + after) / 4, 0, axis)
+    return cover
+
+
+def _neighbours(plane: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each pixel those before it, it, and those after it along an axis, which comes first."""
+    around = [(0, 0), (0, 0)]
+    around[axis] = (1, 1)
+    wider = np.moveaxis(np.pad(plane, around, mode="edge"), axis, 0)
+    return wider[:-2], wider[1:-1], wider[2:]
+
+
+def blur(layers: Sequence[Layer], ways: Sequence[Way]) -> np.ndarray:
+    """The exposure of layers, back to front, each on its way: (H, W, C) float64.
+
+    Beyond the border each layer repeats its edge. Sums in float64, in the order of time.
+    ValueError where layers and ways differ in number or size.
+    """
+    shape = layers[0].light.shape
+    sizes = {each.light.shape for each in layers} | {(*each.lists.shape, shape[2]) for each in ways}
+    if len(layers) != len(ways) or sizes != {shape}:
+        raise ValueError(f"{len(layers)} layers and {len(ways)} ways of sizes {sorted(sizes)}")
+    margin, channels = max(way.reach for way in ways), shape[2]
+    around = ((margin, margin), (margin, margin), (0, 0))
+    covers = (np.repeat(each.cover[..., None], channels, axis=2) for each in layers)
+    lights = [np.pad(each.light, around, mode="edge").reshape(-1) for each in layers]
+    counts = np.cumsum([0, *(len(way.first) - 1 for way in ways)])
+    starts = np.cumsum([0, *(len(way.spans) for way in ways)])
+    lists = [way.lists + count for way, count in zip(ways, counts, strict=False)]
+    begins = [way.first[:-1] + start for way, start in zip(ways, starts, strict=False)]
+    stride = (shape[1] + 2 * margin) * channels
+    out = np.zeros(shape)
+    light, first = np.stack(lights), np.concatenate([*begins, starts[-1:]])
+    places = np.concatenate([way.rows * stride + way.columns * channels for way in ways])
+    spans = np.concatenate([way.spans for way in ways])
+    alone = _expose(
+        light,
+        np.stack([np.pad(each, around, mode="edge").reshape(-1) for each in covers]),
+        np.stack(lists),
+        first,
+        places,
+        spans,
+        np.array([_box(each, way.reach) for each, way in zip(layers, ways, strict=True)]),
+        (margin, channels),
+        out.reshape(-1),
+    )
+    if len(alone):
+        apply_runs(light.reshape(-1), alone, first, places, spans, out.reshape(-1))
+    return out
+
+
+def _box(layer: Layer, reach: int) -> tuple[int, int, int, int]:
+    """Rows from, to and columns from, to where something of a layer may be seen."""
+    seen = (layer.cover != 0) | (layer.light != 0).any(axis=2)
+    ends: list[int] = []
+    for axis in (1, 0):
+        places = np.flatnonzero(seen.any(axis=axis))
+        size = seen.shape[1 - axis]
+        if not places.size:
+            return 0, 0, 0, 0
+        # What touches the border goes on beyond it.
+        low = max(0, int(places[0]) - reach)
+        ends += [low, min(size, int(places[-1]) + reach + 1)]
+    return ends[0], ends[1], ends[2], ends[3]
+
+
+@jit
+def _segment(
+    lists: np.ndarray, boxes: np.ndarray, y: int, x: int, active: np.ndarray
+) -> tuple[int, int]:
+    """Where the pixels end that see as pixel x does, and how many layers they see: `active`."""
+    end, count = lists.shape[2], 0
+    for k in range(lists.shape[0]):
+        top, bottom, left, right = boxes[k]
+        if not top <= y < bottom or x >= right:
+            continue
+        if x < left:
+            end = min(end, left)
+            continue
+        active[count] = k
+        count += 1
+        end = min(end, right)
+    for n in range(count):
+        row = lists[active[n], y]
+        stop = x + 1
+        while stop < end and row[stop] == row[x]:
+            stop += 1
+        end = stop
+    return end, count
+
+
+@jit
+def _over(seen: np.ndarray, light: np.ndarray, cover: np.ndarray) -> None:
+    for i in range(seen.size):
+        seen[i] = light[i] + (1.0 - cover[i]) * seen[i]
+
+
+@jit
+def _add_moment(
+    lights: np.ndarray,
+    covers: np.ndarray,
+    active: np.ndarray,
+    origins: np.ndarray,
+    span: float,
+    scratch: np.ndarray,
+    total: np.ndarray,
+) -> None:
+    """Add what a run of values sees for a while."""
+    start, length = origins[0], total.size
+    seen = scratch[:length]
+    seen[:] = lights[active[0]][start : start + length]
+    for n in range(1, active.size):
+        start, end = origins[n], origins[n] + length
+        _over(seen, lights[active[n]][start:end], covers[active[n]][start:end])
+    for i in range(length):
+        total[i] += span * seen[i]
+
+
+@jit
+def _expose_run(
+    lights: np.ndarray,
+    covers: np.ndarray,
+    active: np.ndarray,
+    moments: np.ndarray,
+    ends: np.ndarray,
+    origin: int,
+    places: np.ndarray,
+    spans: np.ndarray,
+    scratch: np.ndarray,
+    total: np.ndarray,
+) -> None:
+    """From one change of any layer to the next, until the exposure ends."""
+    left, origins = np.empty(active.size), np.empty(active.size, np.int64)
+    for n in range(active.size):
+        left[n], origins[n] = spans[moments[n]], origin + places[moments[n]]
+    while True:
+        span = left.min()
+        _add_moment(lights, covers, active, origins, span, scratch, total)
+        for n in range(active.size):
+            left[n] -= span
+            if left[n] > 0:
+                continue
+            moments[n] += 1
+            # Spans sum to 1 but for rounding: the others have 1e-16 left.
+            if moments[n] == ends[n]:
+                return
+            left[n], origins[n] = spans[moments[n]], origin + places[moments[n]]
+
+
+@jit
+def _expose(
+    lights: np.ndarray,
+    covers: np.ndarray,
+    lists: np.ndarray,
+    first: np.ndarray,
+    places: np.ndarray,
+    spans: np.ndarray,
+    boxes: np.ndarray,
+    around: tuple[int, int],
+    out: np.ndarray,
+) -> np.ndarray:
+    """Add to `out`, flat, run by run of pixels that see the same layers by the same lists.
+
+    Runs that see one layer alone are left, and returned as apply_runs wants them: most of a
+    picture, for which it takes a fifth of the time.
+
+    lights, covers (L, n): flat, alike for every channel, with a margin of `around` px, which has
+    the number of channels, too. lists (L, H, W): of the moments first[k] to first[k + 1], `places`
+    in lights and `spans`. boxes (L, 4) as of `_box`.
+    """
+    _, height, width = lists.shape
+    margin, channels = around
+    seen, scratch = np.empty(len(boxes), np.int64), np.empty(width * channels)
+    moments, ends = np.empty(len(boxes), np.int64), np.empty(len(boxes), np.int64)
+    alone, left = np.empty((height * width, 4), np.int64), 0
+    for y in range(height):
+        x = 0
+        while x < width:
+            end, count = _segment(lists, boxes, y, x, seen)
+            active = seen[:count]
+            for n in range(count):
+                which = lists[active[n], y, x]
+                moments[n], ends[n] = first[which], first[which + 1]
+            origin = ((y + margin) * (width + 2 * margin) + x + margin) * channels
+            start, length = (y * width + x) * channels, (end - x) * channels
+            if count == 1:
+                alone[left, 0], alone[left, 1] = start, active[0] * lights.shape[1] + origin
+                alone[left, 2], alone[left, 3] = length, lists[active[0], y, x]
+                left += 1
+            else:
+                total = out[start : start + length]
+                _expose_run(
+                    lights, covers, active, moments, ends, origin, places, spans, scratch, total
+                )
+            x = end
+    return alone[:left]
