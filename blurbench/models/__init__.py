@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from blurbench.errors import UserError, one_line
 from blurbench.plugins import PlugIns
 from blurbench.schemas import complaint
+from blurbench.words import meant
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -88,11 +89,13 @@ def build_from(name: str, preset: str, overrides: Mapping[str, Any]) -> "Model":
 def build_of(kind: type["Model"], name: str, preset: str, overrides: Mapping[str, Any]) -> "Model":
     """`build` of a model's class; `name` is what messages call it."""
     if preset not in kind.PRESETS:
-        raise UserError(f"{name} has no preset {preset!r}; it has {', '.join(kind.PRESETS)}")
+        told = f"{name} has no preset {preset!r}{meant(preset, kind.PRESETS)}"
+        raise UserError(f"{told}; it has {', '.join(kind.PRESETS)}")
     settings = kind.PRESETS[preset].model_dump()
     for field, value in overrides.items():
         if field not in settings:
-            raise UserError(f"{name} has no field {field!r}; it has {', '.join(settings)}")
+            told = f"{name} has no field {field!r}{meant(field, settings)}"
+            raise UserError(f"{told}; it has {', '.join(settings)}")
         settings[field] = parse(value, settings[field])
     try:
         config = kind.Config(**settings)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from blurbench.errors import UserError
 from blurbench.models.parts.recompute import listed_blocks
+from blurbench.weights.places import Needed
 
 # blur, sharp: (N, 3, H, W) in [0, 1]; mask: (N, 4, H, W) one-hot, where the data set has masks.
 Batch = dict[str, Tensor]
@@ -170,6 +171,10 @@ class Model(nn.Module, ABC):
 
         Into `loss_networks`, on the CPU; or into a frozen part of the model itself.
         """
+
+    def files(self) -> tuple[Needed, ...]:
+        """The files that `prepare` reads, there or not."""
+        return ()
 
     def init_parts(self) -> tuple[nn.Module, ...]:
         """What `--init` may also fill, beside itself and its networks: parts of it that together

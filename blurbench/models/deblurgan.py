@@ -18,7 +18,8 @@ from blurbench.models.parts.losses import gradient_penalty
 from blurbench.models.parts.pix2pix import initialise
 from blurbench.models.parts.schedules import falling
 from blurbench.models.parts.small import PHOTOS
-from blurbench.models.parts.vgg import VggFeatures
+from blurbench.models.parts.vgg import VggFeatures, vgg_files
+from blurbench.weights.places import Needed
 
 CONTENT_LAYER = "conv3_3"  # of VGG19, before its ReLU
 
@@ -193,6 +194,11 @@ class DeblurGAN(Model):
             # As released: pictures in [-1, 1], and not ImageNet's statistics.
             features = VggFeatures((CONTENT_LAYER,), c.perceptual_weights, "vgg19", normalise=False)
             self.loss_networks["features"] = features
+
+    def files(self) -> tuple[Needed, ...]:
+        """VGG19's."""
+        c = self.config
+        return vgg_files(c.perceptual_weights, "vgg19") if c.perceptual_weight else ()
 
     def stages(self) -> tuple[Stage, ...]:
         """One stage: some steps of the critic, then one of the generator, on each batch."""

@@ -16,8 +16,9 @@ from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Losses, Maps, Model, ModelConfig, Stage, Update, pad
 from blurbench.models.parts.small import FACES
-from blurbench.models.parts.vgg import VggFeatures
+from blurbench.models.parts.vgg import VggFeatures, vgg_files
 from blurbench.models.umsn.explain import class_pictures
+from blurbench.weights.places import Needed
 
 CLASSES = 4
 PARTS = 2  # the class whose error the local loss weighs: brows, eyes, nose, lips, teeth
@@ -221,6 +222,11 @@ class ShenFace(Model):
         c = self.config
         if c.perceptual_weight:
             self.loss_networks["features"] = VggFeatures(LAYERS, c.perceptual_weights)
+
+    def files(self) -> tuple[Needed, ...]:
+        """VGG16's."""
+        c = self.config
+        return vgg_files(c.perceptual_weights) if c.perceptual_weight else ()
 
     def stages(self) -> tuple[Stage, ...]:
         """P-net on blurry faces; G with L1 at both sizes; G with all losses."""

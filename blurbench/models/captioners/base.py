@@ -18,6 +18,7 @@ from blurbench.models.captioners.language import Language, learn_language
 from blurbench.models.captioners.reading import CaptionReader, Input, Regions
 from blurbench.models.captioners.resnet import STRIDE, FrozenTrunk, frozen_trunk, squared
 from blurbench.models.parts.schedules import stepped
+from blurbench.weights.places import Needed
 
 Trunk = Literal[
     "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "tf_efficientnet_lite0"
@@ -93,6 +94,10 @@ class Captioned(Model):
     def prepare(self) -> None:
         """Fill the ResNet; UserError without its weights."""
         self.resnet.load(self.config.resnet_weights)
+
+    def files(self) -> tuple[Needed, ...]:
+        """The ResNet's."""
+        return self.resnet.files(self.config.resnet_weights)
 
     def reader(self) -> Reader:
         """Whole pictures with a caption each."""

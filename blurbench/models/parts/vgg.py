@@ -11,6 +11,7 @@ from torchvision.models.vgg import cfgs, make_layers
 from blurbench.errors import UserError
 from blurbench.models.parts.released import read_checkpoint, state_dicts
 from blurbench.models.parts.weights import differences
+from blurbench.weights.places import Needed, folder_of
 
 # ImageNet statistics of RGB in [0, 1], which torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -61,7 +62,7 @@ class VggFeatures(nn.Module):
         mean, std = (MEAN, STD) if normalise else ((0.0,) * 3, (1.0,) * 3)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
-        self.layers = load_vgg(weights, vgg)[: max(self.taken) + 1].eval().requires_grad_(False)
+        self.layers = load_vgg(weights, network)[: max(self.taken) + 1].eval().requires_grad_(False)
         for index, module in enumerate(self.layers):
             if isinstance(module, nn.ReLU) and index - 1 in self.taken:
                 module.inplace = False  # it would rectify the convolution's output too
@@ -91,19 +92,30 @@ def layer_indices(network: Network = "vgg16") -> dict[str, int]:
     }
 
 
-def load_vgg(weights: str, vgg: Vgg) -> nn.Sequential:
+def vgg_files(weights: str, network: Network = "vgg16") -> tuple[Needed, ...]:
+    """The file that `VggFeatures` reads; none for random weights."""
+    if weights == "random":
+        return ()
+    hub = folder_of("torch") / NETWORKS[network].file
+    return (
+        Needed(
+            f"perceptual_weights={weights}",
+            hub if weights == "imagenet" else Path(weights),
+            network if weights == "imagenet" else "",
+            "opt in to untrained features with --set perceptual_weights=random",
+        ),
+    )
+
+
+def load_vgg(weights: str, network: Network) -> nn.Sequential:
     """The convolutional part, without a download."""
     # Not torchvision's own constructor: that would also fill 120 million weights of its classifier.
+    vgg = NETWORKS[network]
     features: nn.Sequential = make_layers(cfgs[vgg.configuration])
-    if weights == "random":
+    files = vgg_files(weights, network)
+    if not files:
         return initialise(features)
-    hub = Path(torch.hub.get_dir()) / "checkpoints" / vgg.file
-    path = hub if weights == "imagenet" else Path(weights)
-    if not path.is_file():
-        raise UserError(
-            f"perceptual_weights={weights}: {path} is missing; put torchvision's {vgg.file}"
-            " there, or opt in to untrained features with --set perceptual_weights=random"
-        )
+    path = files[0].read_from()
     whole = next(state_dicts(read_checkpoint(path)), {})
     found = {k.removeprefix("features."): v for k, v in whole.items() if "classifier" not in k}
     if told := differences(features.state_dict(), found):

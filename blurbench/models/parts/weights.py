@@ -16,8 +16,9 @@ from blurbench.files import load_json, read_regular, replacing
 from blurbench.progress import tell_once
 from blurbench.schemas import parse_as
 
-# What our files have as metadata, which others may have of other names.
-CHECKSUM, ALIASES = "sha256", "aliases"
+# What our files have as metadata; others' have their own, of which "sha256" is likely.
+CHECKSUM, ALIASES = "blurbench_sha256", "aliases"
+FORMER = "sha256"  # the checksum's key in our files that have it beside the aliases alone
 BLANK = "0" * 64  # in the place of the checksum while it is reckoned
 DAMAGED = "damaged, or changed by another program; take another copy of it"
 # Files from before PyTorch 0.4.1 do not count batches, and nothing reads the count.
@@ -157,8 +158,9 @@ def _metadata(path: Path, data: bytes) -> dict[str, str]:
     start = _start(data)
     head, body = data[:start], memoryview(data)[start:]
     found: dict[str, str] = load_json(head[8:]).get("__metadata__", {})
-    if CHECKSUM in found:
-        stated = found[CHECKSUM]
+    key = FORMER if found.keys() == {FORMER, ALIASES} else CHECKSUM
+    if key in found:
+        stated = found[key]
         blank = head.replace(stated.encode(), BLANK.encode(), 1)
         if len(stated) != len(BLANK) or stated != _sha256(blank, body):
             raise UserError(f"{path}: its checksum does not match: {DAMAGED}")

@@ -38,6 +38,7 @@ from blurbench.models.s3e.explain import explained
 from blurbench.models.s3e.generator import GuidedGenerator
 from blurbench.models.s3e.labels import LabelledReader, LabelNodes, TrueLabels, labels_of
 from blurbench.models.s3e.tree import Read, S3Tree, tree_losses
+from blurbench.weights.places import Needed
 
 
 class S3E(Captioned, DeblurGAN):
@@ -178,6 +179,10 @@ class S3E(Captioned, DeblurGAN):
         """The ResNet's weights, and VGG19 of the content loss."""
         Captioned.prepare(self)
         DeblurGAN.prepare(self)
+
+    def files(self) -> tuple[Needed, ...]:
+        """The ResNet's, and VGG19's."""
+        return (*Captioned.files(self), *DeblurGAN.files(self))
 
     def stages(self) -> tuple[Stage, ...]:
         """The tree alone; then steps of the critic, and one of all the others, on each batch."""

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from blurbench.models.base import Batch, Loss, Losses, Maps, Model, Stage, pad
 from blurbench.models.parts.maps import coloured
-from blurbench.models.parts.vgg import VggFeatures
+from blurbench.models.parts.vgg import VggFeatures, vgg_files
 from blurbench.models.sp.backbones import Place, backbone, embedded, places
 from blurbench.models.sp.config import PRESETS, SPConfig
 from blurbench.models.sp.losses import context_loss
@@ -26,7 +26,8 @@ from blurbench.models.sp.network import (
     Student,
     Transformation,
 )
-from blurbench.models.sp.teacher import Teacher, load_classes, load_features
+from blurbench.models.sp.teacher import Teacher, load_classes, load_features, teacher_files
+from blurbench.weights.places import Needed
 
 CONTENT_LAYER = "conv3_3"  # of VGG19, before its ReLU
 
@@ -127,6 +128,16 @@ class SemanticPrior(Model):
             self.loss_networks["features"] = features
         if c.prior_weight:
             self.loss_networks["teacher"] = self.load_teacher()
+
+    def files(self) -> tuple[Needed, ...]:
+        """VGG19's, and the teacher's."""
+        c = self.config
+        losses: tuple[Needed, ...] = ()
+        if c.reconstruction == "backbone":
+            losses = self.backbone.files()
+        elif c.perceptual_weight:
+            losses = vgg_files(c.perceptual_weights, "vgg19")
+        return (*losses, *teacher_files(c.teacher, c.teacher_weights)) if c.prior_weight else losses
 
     def load_teacher(self) -> Teacher:
         """F_P, of three maps or of classes; UserError without its weights."""

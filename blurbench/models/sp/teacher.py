@@ -20,6 +20,8 @@ from blurbench.models.parts.released import read_checkpoint, state_dicts
 from blurbench.models.parts.vgg import MEAN, STD
 from blurbench.models.parts.weights import differences
 from blurbench.models.sp.network import Levels
+from blurbench.weights.places import Needed, paths_of
+from blurbench.weights.registry import fetched_as, find
 
 # The crop is doubled, as in the inpainting that the paper took its teacher from (Zhang et al.,
 # "Context-Aware Image Inpainting with Learned Semantic Priors", IJCAI 2021): 256 -> 512 px.
@@ -130,22 +132,19 @@ def timm_maps(name: str, weights: str) -> Teacher:
         raise UserError(f"teacher={name}: neither torchvision nor timm has such a network")
     network = seeded(lambda: timm.create_model(name, pretrained=False, num_classes=0))
     about = network.pretrained_cfg
-    file = f"{about['architecture']}.{about['tag']}.safetensors"
-    published = file, f"put model.safetensors of huggingface.co/{about['hf_hub_id']} there"
     translate = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
     if name == efficientnet.NAME:
-        path, mend = efficientnet.published()
-        published, translate = (str(path.absolute()), mend), efficientnet.by_order
+        translate = efficientnet.by_order
     maps = TimmMaps(network, name)
-    fill(network, network.state_dict(), weights, published, translate)
+    fill(network, network.state_dict(), teacher_files(name, weights), translate)
     return Teacher(maps, about["mean"], about["std"])
 
 
 def torchvision_maps(name: str, weights: str) -> Teacher:
     """A network of torchvision up to the last block that gives a map."""
-    network, published = torchvision_network(name)
+    network = torchvision_network(name)
     maps = BlockMaps(chain(network), name)
-    fill(network, parts_of(network, maps), weights, published)
+    fill(network, parts_of(network, maps), teacher_files(name, weights))
     return Teacher(maps, MEAN, STD)
 
 
@@ -159,20 +158,37 @@ def load_classes(name: str, weights: str, classes: int) -> Teacher:
     """A teacher of the classes of every pixel: a segmentation network of torchvision."""
     if name not in torchvision_names(segmentation=True):
         raise UserError(f"teacher={name}: torchvision has no such segmentation network")
-    network, published = torchvision_network(name, classes)
-    fill(network, network.state_dict(), weights, published)
+    network = torchvision_network(name, classes)
+    fill(network, network.state_dict(), teacher_files(name, weights))
     return Teacher(Classes(network), MEAN, STD)
 
 
-def torchvision_network(name: str, classes: int | None = None) -> tuple[nn.Module, tuple[str, str]]:
-    """An untrained network; the name of its published weights, and how they get there."""
+def torchvision_network(name: str, classes: int | None = None) -> nn.Module:
+    """An untrained network."""
     segments = name in torchvision_names(segmentation=True)
     options: dict[str, Any] = {"weights_backbone": None} if segments else {}
     if classes is not None:
         options["num_classes"] = classes
-    network = seeded(lambda: models.get_model(name, weights=None, **options))
-    url = models.get_model_weights(name).DEFAULT.url
-    return network, (url.rpartition("/")[2], f"put {url} there")
+    network: nn.Module = seeded(lambda: models.get_model(name, weights=None, **options))
+    return network
+
+
+def teacher_files(name: str, weights: str) -> tuple[Needed, ...]:
+    """The file that teacher `name` reads; none for random weights."""
+    if weights == "random":
+        return ()
+    path, fetched = published(name) if weights == "published" else (Path(weights), "")
+    instead = "opt in to an untrained teacher with --set teacher_weights=random"
+    return (Needed(f"teacher_weights={weights}", path, fetched, instead),)
+
+
+def published(name: str) -> tuple[Path, str]:
+    """Where a network's published weights are, or should be, and the name they are fetched by."""
+    if name == efficientnet.NAME:
+        return efficientnet.published()
+    kind = "torchvision" if name in torchvision_names() else "timm"
+    path = paths_of(find(f"{kind}:{name}"))[0]
+    return path, fetched_as(path.name) or f"{kind}:{name}"
 
 
 def seeded(make: Callable[[], Any]) -> Any:
@@ -234,21 +250,13 @@ def parts_of(network: nn.Module, maps: BlockMaps) -> dict[str, Tensor]:
 def fill(
     network: nn.Module,
     wanted: Mapping[str, Tensor],
-    weights: str,
-    published: tuple[str, str],
+    files: tuple[Needed, ...],
     translate: Callable[..., dict[str, Tensor]] | None = None,
 ) -> None:
     """Load the tensors that are wanted, all of them; a file may hold others, of its classifier."""
-    if weights == "random":
+    if not files:
         return
-    name, mend = published
-    hub = Path(torch.hub.get_dir()) / "checkpoints" / name
-    path = hub if weights == "published" else Path(weights)
-    if not path.is_file():
-        raise UserError(
-            f"teacher_weights={weights}: {path} is missing; {mend}, or opt in to an"
-            " untrained teacher with --set teacher_weights=random"
-        )
+    path = files[0].read_from()
     found = [
         translate(tensors, network) if translate else tensors
         for tensors in state_dicts(read_checkpoint(path))

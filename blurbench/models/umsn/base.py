@@ -4,8 +4,9 @@ from torch import nn
 
 from blurbench.models.base import Loss, Model, Update
 from blurbench.models.parts.schedules import constant, cosine
-from blurbench.models.parts.vgg import VggFeatures
+from blurbench.models.parts.vgg import VggFeatures, vgg_files
 from blurbench.models.umsn.config import BaseNetConfig
+from blurbench.weights.places import Needed
 
 PAPER = (
     "R. Yasarla, F. Perazzi and V. M. Patel, Deblurring Face Images Using Uncertainty Guided"
@@ -44,3 +45,8 @@ class BaseNetModel(Model):
         if c.perceptual_weight:
             layers = (*c.perceptual_layers, *c.perceptual_half_layers)
             self.loss_networks["features"] = VggFeatures(layers, c.perceptual_weights)
+
+    def files(self) -> tuple[Needed, ...]:
+        """VGG16's."""
+        c = self.config
+        return vgg_files(c.perceptual_weights) if c.perceptual_weight else ()

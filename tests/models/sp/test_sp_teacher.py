@@ -10,6 +10,7 @@ from blurbench.models.parts import efficientnet
 from blurbench.models.parts.vgg import MEAN, STD
 from blurbench.models.sp.config import CHANNELS, SPConfig
 from blurbench.models.sp.teacher import fill, load_classes, load_features, seeded
+from blurbench.weights.places import Needed
 
 RESNET18 = (64, 128, 256)
 TINY = {"steps": 1, "batch_size": 1}
@@ -75,7 +76,7 @@ def test_missing_weights_are_told_before_training(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(UserError) as error:
         build("sp", "tiny", teacher_weights="published").prepare()
-    for part in ("resnet18-", str(tmp_path), "https://", "--set teacher_weights=random"):
+    for part in ("resnet18-", str(tmp_path), "fetch resnet18", "--set teacher_weights=random"):
         assert part in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -126,7 +127,7 @@ def test_networks_of_timm(tmp_path, monkeypatch):
         found = teacher.network(x)
     assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(UserError, match=r"resnet10t\..*safetensors is missing; put .*huggingface"):
+    with pytest.raises(UserError, match=r"resnet10t\..*is missing; run: .* timm:resnet10t"):
         load_features(name, "published", channels)
     for other in ("nonet", "vit_tiny_patch16_224"):
         with pytest.raises(UserError, match=f"teacher={other}"):
@@ -142,7 +143,8 @@ def test_names_of_other_releases_are_translated(tmp_path):
     def translate(tensors, _network):
         return {key.removeprefix("old."): value for key, value in tensors.items()}
 
-    fill(network, network.state_dict(), str(tmp_path / "w.pth"), ("w", "there"), translate)
+    files = (Needed("teacher_weights=w.pth", tmp_path / "w.pth"),)
+    fill(network, network.state_dict(), files, translate)
     assert all(torch.equal(wanted[key], value) for key, value in network.state_dict().items())
 
 

@@ -1,0 +1,1 @@
+"""Files of weights: what ships, what else may be wanted, where it lies, how it gets there."""

@@ -1,0 +1,56 @@
+"""Weights of our own that lie in the wheel, and whatever is told of them."""
+
+from pathlib import Path
+
+from blurbench.errors import UserError
+from blurbench.files import read_regular, sha256
+from blurbench.weights.entries import Shipped
+
+DATA = Path(__file__).parent / "data"
+LICENCE = "WEIGHTS-LICENCE"  # in DATA
+MOST_BYTES = 24_000_000  # of all of them together
+
+# Made by scripts/ship_weights.py, which prints an entry with the SHA-256 of its file.
+SHIPPED: dict[str, Shipped] = {
+    "scene": Shipped(
+        "photographs: motion of up to 40 px, camera shake, JPEG",
+        "unet",
+        "small",
+        {"precision": "bf16", "blocks": [1, 1, 2, 3, 3]},
+        "1628b49ee4795ce2a17811cc99b2d9658ee7e8fe702c6cec0655763189987165",
+        "scene.safetensors",
+        "scene.md",
+    ),
+}
+
+
+def is_shipped(given: Path) -> bool:
+    """Whether a --checkpoint means weights of ours: a file or folder of that name goes first."""
+    return str(given) in SHIPPED and not given.exists()
+
+
+def lies(file: str) -> Path:
+    """Where a file of ours lies, or should."""
+    return DATA / file
+
+
+def told(given: Path) -> str:
+    """A line on weights of ours that are used; empty for others."""
+    if not is_shipped(given):
+        return ""
+    entry = SHIPPED[str(given)]
+    return f"by the weights {given}: {entry.title}. Limits: {DATA / entry.card}"
+
+
+def shipped_path(name: str) -> Path:
+    """The file of shipped weights; UserError where it is not here, or not the one it should be."""
+    entry = SHIPPED[name]
+    path = DATA / entry.file
+    if not path.is_file():
+        told = "a development checkout has none" if not entry.sha256 else "install blurbench anew"
+        raise UserError(
+            f"--checkpoint {name}: {path} is not here: {told}; name a run, or a file of weights"
+        )
+    if sha256(read_regular(path)) != entry.sha256:
+        raise UserError(f"{path}: not the file that was shipped; install blurbench anew")
+    return path

