@@ -33,15 +33,18 @@ def crew(
         _on_cluster(command, workers, out, tell)
         yield
         return
-    children = [_begin(command, out, f"{number}") for number in range(2, workers.count + 1)]
+    children = {f"{n}": _begin(command, out, f"{n}") for n in range(2, workers.count + 1)}
     try:
         yield
-        for child in children:
-            child.wait()
+        for name, child in children.items():
+            # What it left is made by this one, which waits for all that is claimed.
+            if (code := child.wait()) not in WELL:
+                told = f"number {name}: ended with exit code {code}"
+                tell(f"{told}; {out / LOGS / name}.log says why")
     finally:
-        for child in children:
+        for child in children.values():
             child.terminate()  # does nothing to one that has ended
-        for child in children:
+        for child in children.values():
             child.wait()
 
 

@@ -233,7 +233,7 @@ def time_limit(builder: Builder, minutes: float | None) -> Iterator[None]:
 
     def stop() -> None:
         builder.over = f"the {minutes:g} minutes were over; the same command goes on"
-        # Not SIGINT, to which a command in the background of a script is deaf.
+        # As a batch system whose time is over does.
         os.kill(os.getpid(), signal.SIGTERM)
 
     timer = threading.Timer(60 * minutes, stop)

@@ -56,6 +56,14 @@ def test_so_many_are_at_work_with_this_one_and_are_waited_for(tmp_path):
     assert [each.read_text() for each in logs] == ["at work\n", "at work\n"]
 
 
+def test_one_that_was_killed_is_told_with_its_log(tmp_path):
+    told: list[str] = []
+    command = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    with crew(command, Workers(2), tmp_path, told.append):
+        pass
+    assert told == [f"number 2: ended with exit code -9; {tmp_path / LOGS}/2.log says why"]
+
+
 def test_what_ends_this_one_ends_the_others_as_sigterm_does(tmp_path):
     with suppress(KeyboardInterrupt), crew(waits(tmp_path), Workers(3), tmp_path, print):
         wait_for(tmp_path, "began", 2)

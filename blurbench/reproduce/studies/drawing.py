@@ -18,8 +18,23 @@ from blurbench.ranking.statistics import Estimate
 from blurbench.reproduce.studies.effects import Answer
 from blurbench.reproduce.studies.octaves import Reach
 
-WIDTH, EDGE, ROW, ABOVE = 900, 24, 44, 30  # of the drawing of effects, in units of its view box
-NAMES = 250  # where its axis begins, behind the names
+EDGE, ABOVE = 24, 30  # of the drawing of effects, in units of its view box
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How wide the drawing of effects is, and where the names stand in it."""
+
+    width: int
+    row: int  # height of a contrast
+    axis: int  # where it begins
+    name: int  # y of a name, from its bar
+
+
+WIDE = Layout(900, 44, 250, 4)
+PHONE = Layout(400, 60, 0, -20)  # the names above the bars: 390 px show all of it
+
+
 MOST_ARMS = 8  # that have a colour each
 
 
@@ -29,6 +44,7 @@ class Bar:
 
     name: str
     y: float
+    name_y: float
     mean: float | None
     low: float | None
     high: float | None
@@ -45,25 +61,32 @@ class Forest:
     ticks: list[tuple[float, str]]
     zero: float
     smallest: float
+    width: float
     height: float
 
 
-def forest(found: Sequence[Answer]) -> Forest:
+def forest(found: Sequence[Answer], layout: Layout = WIDE) -> Forest:
     """The drawing of a study's contrasts, the primary one first."""
     ends = [0.0, *(end for each in found for end in _ends(each))]
     ends += [each.contrast.smallest for each in found]
-    axis = Axis(min(ends), max(ends), NAMES + EDGE, WIDTH - EDGE)
-    bars = [_bar(each, axis, ABOVE + ROW * place, not place) for place, each in enumerate(found)]
+    axis = Axis(min(ends), max(ends), layout.axis + EDGE, layout.width - EDGE)
+    above = ABOVE - min(0, layout.name)
+    bars = [
+        _bar(each, axis, above + layout.row * place, layout.name, not place)
+        for place, each in enumerate(found)
+    ]
     smallest = axis.place(found[0].contrast.smallest)
-    return Forest(bars, axis.ticks(), axis.place(0), smallest, ABOVE + ROW * len(found) + EDGE)
+    height = above + layout.row * len(found) + EDGE
+    return Forest(bars, axis.ticks(), axis.place(0), smallest, layout.width, height)
 
 
-def _bar(answer: Answer, axis: Axis, y: float, primary: bool) -> Bar:
+def _bar(answer: Answer, axis: Axis, y: float, name: float, primary: bool) -> Bar:
     effect, printed = answer.effect, answer.contrast.printed
     mean = effect.estimate if effect else None
     return Bar(
         answer.contrast.name,
         y,
+        y + name,
         axis.place(mean.mean) if mean else None,
         axis.place(mean.low) if mean and mean.low is not None else None,
         axis.place(mean.high) if mean and mean.high is not None else None,

@@ -6,7 +6,7 @@ from statistics import fmean
 from blurbench import __version__
 from blurbench.ranking.page.jinja import joined, templates
 from blurbench.ranking.page.render import compact, p_value
-from blurbench.reproduce.studies.drawing import forest, octave_chart
+from blurbench.reproduce.studies.drawing import PHONE, forest, octave_chart
 from blurbench.reproduce.studies.effects import Answer, Effect, Finished, answers, learnt
 from blurbench.reproduce.studies.octaves import reach
 from blurbench.reproduce.studies.results import results
@@ -50,7 +50,7 @@ def study_page(study: Study, kept: Kept, missing: list[str], seeds: int, stand_i
         study=study,
         primary=found[0],
         answers=found,
-        forest=forest(found),
+        forests={"wide": forest(found), "narrow": forest(found, PHONE)},
         arms=[arm_line(arm, kept, done, seeds) for arm in study.arms],
         budgets=[arm_line(arm, kept, done, seeds) for arm in (*study.arms, *study.measured)],
         measures=[(measure, results(measure, kept)) for measure in study.measures],

@@ -112,5 +112,5 @@ def test_recipes_stay_recipes_under_what_a_study_changes(study):
 
 def test_studies_are_found():
     assert find_study("study-umsn").name == "study-umsn"
-    with pytest.raises(UserError, match="no such study; there are study-umsn"):
+    with pytest.raises(UserError, match=r"no such study \(did you mean study-\w+\?\)"):
         find_study("study-none")
