@@ -12,6 +12,7 @@ from blurbench.metrics.levels import graded
 from blurbench.metrics.protocols import PROTOCOLS, NoScore, Protocol
 from blurbench.metrics.table import METRICS, PYIQA, Metric
 from blurbench.plugins import PlugIns
+from blurbench.words import meant
 
 __all__ = [
     "METRICS",
@@ -95,7 +96,7 @@ def function_of(name: str, metric: Metric) -> Callable[..., Any]:
 def known(table: Mapping[str, Any], name: str, kind: str) -> Any:
     """`table[name]`, or a UserError that lists the names there are."""
     if name not in table:
-        raise UserError(f"unknown {kind} {name!r}; known: {', '.join(table)}")
+        raise UserError(f"unknown {kind} {name!r}{meant(name, table)}; known: {', '.join(table)}")
     return table[name]
 
 

@@ -9,13 +9,16 @@ import numpy as np
 
 from blurbench.errors import UserError, reason
 from blurbench.files import read_regular
+from blurbench.guarded import guarded
 from blurbench.metrics.levels import rounded
 from blurbench.metrics.protocols import Protocol
+from blurbench.weights.places import named
 
 Features = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 -> (D,)
 
 # What VGG-Face was trained on: the mean of its faces, RGB in 0..255, and no deviation.
 VGG_FACE_MEAN = (129.1863, 104.7624, 93.5940)
+LOAD_S = 60  # for its 580 MB
 
 
 def distance(
@@ -47,9 +50,10 @@ def load_features(spec: str) -> Features:
     """
     if spec == "pixels":
         return pixels
-    path = Path(spec)
+    path = named(Path(spec))
     if not path.is_file():
-        raise UserError(f"{spec}: no such file; give 'pixels', a .pt2 network, or VGG16 weights")
+        told = f"{spec}: no such file; give 'pixels', a .pt2 network, VGG16 weights"
+        raise UserError(f"{told}, or a name of `blurbench weights list`")
     if path.suffix == ".pt2":
         return exported(path)
     return vgg_face(path)
@@ -92,13 +96,21 @@ def resized(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     return out
 
 
+def tensors(data: bytes) -> Any:
+    """What torch.load gives of tensors and plain containers."""
+    import torch
+
+    return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+
+
 def vgg_face(path: Path) -> Features:
     """pool5 of VGG16, its convolutions filled in the order in which the file holds them."""
     import torch
     from torchvision.models.vgg import cfgs, make_layers
 
     try:
-        state = torch.load(BytesIO(read_regular(path)), map_location="cpu", weights_only=True)
+        # In a child: torch.load takes a minute to refuse some files of 20 kB.
+        state = guarded(tensors, read_regular(path), name=str(path), seconds=LOAD_S)
         if not all(
             value.is_floating_point() and value.isfinite().all() for value in state.values()
         ):

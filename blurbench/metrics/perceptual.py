@@ -12,6 +12,8 @@ import numpy as np
 from blurbench.errors import UserError
 from blurbench.metrics.offline import Refused, offline
 from blurbench.metrics.protocols import NoScore, Protocol
+from blurbench.weights.places import how, present
+from blurbench.weights.registry import OF_METRICS, OUTSIDE
 
 
 def score(
@@ -47,16 +49,21 @@ def load(name: str) -> Any:
         try:
             return pyiqa.create_metric(name, device=torch.device("cpu"))
         except Exception as error:
-            raise UserError(f"metric {name}: {missing(refused, error)}") from None
+            raise UserError(f"metric {name}: {missing(name, refused, error)}") from None
 
 
-def missing(refused: Sequence[Refused], error: Exception) -> str:
-    """What to do about weights that could not be loaded, in one line."""
+def missing(name: str, refused: Sequence[Refused], error: Exception) -> str:
+    """What to do about weights of metric `name` that could not be loaded, in one line."""
+    # All that it lacks: pyiqa asks for one file after the other.
+    lacking = [each for each in OF_METRICS.get(name, ()) if not present(OUTSIDE[each])]
+    mend = how(" ".join(lacking)) if lacking else ""
     if refused:
         url, path = refused[-1].url, refused[-1].path
         place = f"{path} is missing" if path else f"{url.rpartition('/')[2]} is missing"
-        return f"{place}, and nothing is downloaded unasked; put {url} there"
-    return f"pyiqa cannot load it ({' '.join(str(error).split()) or type(error).__name__})"
+        return f"{place}, and nothing is downloaded unasked; {mend or f'put {url} there'}"
+    told = f"pyiqa cannot load it ({' '.join(str(error).split()) or type(error).__name__})"
+    # Hugging Face's client asks for nothing, and says that it may not.
+    return f"{told}; {mend}" if mend else told
 
 
 def tensor(image: np.ndarray) -> Any:

@@ -11,7 +11,7 @@ from blurbench.ranking.comparisons import Comparison, comparison
 from blurbench.ranking.csv_files import read_csv
 from blurbench.ranking.merge_seeds import merge_seeds, spread
 from blurbench.ranking.ranks import ranks
-from blurbench.ranking.results import BoardKey, Result, read_result
+from blurbench.ranking.results import BoardKey, Result, find_results, read_result
 from blurbench.ranking.statistics import (
     FEWEST,
     Estimate,
@@ -67,19 +67,30 @@ class Board:
         return f"{self.recipe}-{self.split}-{self.digest[:8]}-{self.protocol}"
 
 
-def make_boards(paths: Sequence[Path]) -> list[Board]:
-    """Group RESULT folders and CSV files into boards, in a fixed order.
+def make_boards(paths: Sequence[Path], names: Mapping[Path, str] | None = None) -> list[Board]:
+    """Group RESULT folders, those below folders, and CSV files into boards, in a fixed order.
 
-    UserError for what cannot be read, and for two results of one name on one board, unless they
-    are runs that differ by their seed: nobody could tell which is which.
+    names: what to call some of them. UserError for what cannot be read, and for two results of one
+    name on one board, unless they are runs that differ by their seed: nobody could tell which is
+    which.
     """
     files = [path for path in paths if path.suffix.lower() == ".csv" and not path.is_dir()]
-    results = [read_result(path) for path in paths if path not in files]
+    names = names or {}
+    _refuse_many(names, files)
+    folders = [found for path in paths if path not in files for found in find_results(path)]
+    results = [read_result(each, names.get(each)) for each in dict.fromkeys(folders)]
     everything = [*results, *(one for path in files for one in read_csv(path, results))]
     groups: dict[BoardKey, list[Result]] = {}
     for result in everything:
         groups.setdefault(result.key, []).append(result)
     return [_board(key, merge_seeds(groups[key])) for key in sorted(groups)]
+
+
+def _refuse_many(names: Mapping[Path, str], files: Sequence[Path]) -> None:
+    """UserError for a name that more than one result would get."""
+    for path, name in names.items():
+        if path in files or find_results(path) != [path]:
+            raise UserError(f"{name}={path}: a name is of one result; give its RESULT folder")
 
 
 def _refuse_twins(results: Sequence[Result]) -> None:
@@ -89,7 +100,7 @@ def _refuse_twins(results: Sequence[Result]) -> None:
         if other is not result and (other.origin == result.origin or not result.quoted):
             raise UserError(
                 f"{_place(other)} and {_place(result)} are both called {result.model!r} on one "
-                "board; leave one out, or evaluate it again with --name"
+                "board; leave one out, or give one as NAME=RESULT"
             )
 
 
@@ -212,6 +223,20 @@ def _comparison(metric: str, complete: list[Result], sources: Sources) -> Compar
     scores = _by_model(metric, complete)
     means = {model: means_of_sources(of, sources) for model, of in scores.items()}
     return comparison(means, find_metric(metric).higher_is_better)
+
+
+def best_means(board: Board, name: str) -> dict[str, int]:
+    """By model the place of its mean of a metric as printed, from 0; equal ones share a place."""
+    metric = find_metric(name)
+    # Who lacks pictures, or saw them in training, is no rival.
+    rivals = [one for one in board.entries if name in one.scores and not one.missing]
+    means = {
+        one.result.model: round(one.scores[name].estimate.mean, metric.digits)
+        for one in rivals
+        if not one.result.unranked
+    }
+    order = sorted(set(means.values()), reverse=metric.higher_is_better)
+    return {model: order.index(mean) for model, mean in means.items()} if len(order) > 1 else {}
 
 
 def _order(entry: Entry, first: str) -> tuple[bool, int, float, str]:

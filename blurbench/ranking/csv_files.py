@@ -202,6 +202,8 @@ def cell(value: Any) -> Any:
     """Six digits of a float; text that a spreadsheet would run as a formula gets an apostrophe."""
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    # Python 3.11 writes a lone carriage return without quotes, and readers begin a row behind it.
+    text = value.replace("\r", "\n")
+    return f"'{text}" if value.startswith(FORMULA) else text

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from blurbench.errors import UserError
 from blurbench.metrics import find_metric
-from blurbench.ranking.boards import Board, Entry
+from blurbench.ranking.boards import Board, Entry, best_means
 from blurbench.ranking.page.render import compact, costs
 from blurbench.words import counted
 
@@ -45,7 +45,7 @@ def escaped(text: str) -> str:
 
 def _table(board: Board, columns: Sequence[str], intervals: bool) -> str:
     shown = [name for name in columns if name in COSTS or name in board.metrics]
-    places = {name: _places(board, name) for name in shown}
+    places = {name: {} if name in COSTS else best_means(board, name) for name in shown}
     heading = " & ".join(["Method", *map(_title, shown)])
     body = []
     for entry in board.entries:
@@ -88,22 +88,6 @@ def _title(name: str) -> str:
     arrow = r"$\uparrow$" if metric.higher_is_better else r"$\downarrow$"
     unit = f" ({escaped(metric.unit)})" if metric.unit else ""
     return f"{escaped(metric.title)}{unit} {arrow}"
-
-
-def _places(board: Board, name: str) -> dict[str, int]:
-    """Which models have the best and the second best mean, as printed; equal ones share a place."""
-    if name in COSTS:
-        return {}
-    metric = find_metric(name)
-    # Who lacks pictures, or saw them in training, is no rival.
-    rivals = [one for one in board.entries if name in one.scores and not one.missing]
-    means = {
-        one.result.model: round(one.scores[name].estimate.mean, metric.digits)
-        for one in rivals
-        if not one.result.unranked
-    }
-    order = sorted(set(means.values()), reverse=metric.higher_is_better)
-    return {model: order.index(mean) for model, mean in means.items()} if len(order) > 1 else {}
 
 
 def _cell(entry: Entry, name: str, place: int | None) -> str:

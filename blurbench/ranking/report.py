@@ -1,13 +1,14 @@
 """Result folders -> leaderboard.csv and leaderboard.html."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from blurbench.errors import UserError
-from blurbench.files import write_text
+from blurbench.files import open_regular, write_text
 from blurbench.locks import locked
+from blurbench.out_folder import refuse_overwriting
 from blurbench.ranking.boards import Board, Entry, make_boards
 from blurbench.ranking.csv_files import csv_text
 from blurbench.ranking.page import pictures
@@ -15,6 +16,10 @@ from blurbench.ranking.page.duel import duel
 from blurbench.ranking.page.render import costs, printed_values, render_page
 from blurbench.scoring.result_folder import Leaks
 from blurbench.words import counted
+
+CSV, PAGE = "leaderboard.csv", "leaderboard.html"
+MARK = b'<meta name="generator" content="blurbench'
+COLUMNS = {"model", "protocol", "digest", "board"}
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,33 @@ class Leaderboard:
 
 
 def leaderboard(
-    results: Sequence[Path], out: Path, compare: tuple[str, str] | None = None
+    results: Sequence[Path],
+    out: Path,
+    compare: tuple[str, str] | None = None,
+    names: Mapping[Path, str] | None = None,
 ) -> Leaderboard:
-    """Rank RESULT folders and CSV files; `compare` adds the duel of two models.
+    """Rank RESULT folders, those below folders, and CSV files.
+
+    `compare` adds the duel of two models; `names` is what to call some RESULT folders.
 
     Raises UserError for what is no finished result, two results of one name on one board, and
     models to compare that share no board.
     """
     if compare and compare[0] == compare[1]:
         raise UserError(f"--compare {compare[0]} {compare[1]}: name two different models")
-    boards = make_boards(results)
+    boards = make_boards(results, names)
+    refuse_overwriting([out / CSV, out / PAGE], is_board, results)
     # Another one here at the same time would remove the pictures of this one.
     with locked(out):
         return _write(boards, out, compare)
+
+
+def is_board(path: Path) -> bool:
+    """Whether blurbench wrote this leaderboard.csv or leaderboard.html, of whatever version."""
+    with open_regular(path) as file:
+        head = file.read(2**16)
+    columns = head.partition(b"\n")[0].decode(errors="replace").strip().split(",")
+    return MARK in head or set(columns) >= COLUMNS
 
 
 def _write(boards: list[Board], out: Path, compare: tuple[str, str] | None) -> Leaderboard:
@@ -60,7 +79,7 @@ def _write(boards: list[Board], out: Path, compare: tuple[str, str] | None) -> L
     if compare and not any(duels):
         raise UserError(f"no board has both {compare[0]!r} and {compare[1]!r}")
     viewers = [pictures.viewer(board, out) for board in boards]
-    made = Leaderboard(out / "leaderboard.csv", out / "leaderboard.html", boards)
+    made = Leaderboard(out / CSV, out / PAGE, boards)
     write_text(made.csv, render_csv(boards))
     write_text(made.page, render_page(boards, viewers, duels))
     # After the page: until it is there, the one before names them.
@@ -74,32 +93,32 @@ def render_csv(boards: list[Board]) -> str:
 
 
 def _csv_row(board: Board, entry: Entry) -> dict[str, Any]:
+    """What a reader looks for first: who, how good, at what cost; then the rest."""
     summary, made_by = entry.result.summary, entry.result.summary.made_by
     first = entry.scores.get(board.metrics[0])
+    scores = {metric: _csv_score(metric, board, entry) for metric in board.metrics}
+    means = {name: value for of in scores.values() for name, value in of[:3]}
     return {
-        "board": board.name,
         "recipe": board.recipe,
         "split": board.split,
-        "digest": board.digest,
         "protocol": board.protocol,
         "rank": first.rank if first else None,
         "model": entry.result.model,
-        "restored_by": summary.restored_by,
-        "images": entry.result.images,
-        "sharp_images": board.independent,
-        "missing": entry.missing,
-        **{
-            key: value
-            for metric in board.metrics
-            for key, value in _csv_score(metric, board, entry)
-        },
-        **costs(entry.result),
         "preset": made_by.preset,
-        "run_hash": made_by.run_hash,
         "seeds": len(entry.result.runs) or None,
+        "images": entry.result.images,
+        "missing": entry.missing,
+        **means,
+        **costs(entry.result),
+        **{name: value for of in scores.values() for name, value in of[3:]},
+        "sharp_images": board.independent,
+        "restored_by": summary.restored_by,
         "taken_from": entry.result.origin,
         # No column where nothing was looked for: as in boards of 0.1.0.
         **({"seen_in_training": seen_in_training(summary.leaks)} if summary.leaks else {}),
+        "run_hash": made_by.run_hash,
+        "digest": board.digest,
+        "board": board.name,
     }
 
 
@@ -111,7 +130,7 @@ def seen_in_training(leaks: Leaks) -> int | None:
 def _csv_score(metric: str, board: Board, entry: Entry) -> list[tuple[str, Any]]:
     score, compared = entry.scores.get(metric), board.comparisons.get(metric)
     mean, gain = (score.estimate, score.gain) if score else (None, None)
-    cells: list[tuple[str, Any]] = [(f"{metric}_rank", score.rank if score else None)]
+    cells: list[tuple[str, Any]] = []  # mean and interval first
     for prefix, value in ((metric, mean), (f"{metric}_gain", gain)):
         cells += [
             (f"{prefix}_mean", value.mean if value else None),
@@ -122,6 +141,7 @@ def _csv_score(metric: str, board: Board, entry: Entry) -> list[tuple[str, Any]]
     printed = printed_values(metric, board, entry)
     return [
         *cells,
+        (f"{metric}_rank", score.rank if score else None),
         (f"{metric}_seed_sd", score.seed_sd if score else None),
         (f"{metric}_mean_rank", ranked.mean_ranks.get(entry.result.model) if ranked else None),
         (f"{metric}_printed", "; ".join(f"{one.value} ({one.table})" for one in printed)),

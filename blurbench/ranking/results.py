@@ -1,11 +1,13 @@
 """A model's scores on one split, read from its RESULT folder."""
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from blurbench.errors import UserError
 from blurbench.metrics import PLUG_INS, PROTOCOLS, find_metric, known
+from blurbench.progress import tell
 from blurbench.ranking.statistics import Estimate
 from blurbench.scoring.result_folder import (
     FAILURES,
@@ -91,8 +93,31 @@ def _find(metric: str, package: str | None, folder: Path) -> None:
     find_metric(metric)
 
 
-def read_result(folder: Path) -> Result:
-    """A whole RESULT folder; UserError where it is none, unfinished, torn or mixed."""
+def find_results(folder: Path) -> list[Path]:
+    """The result that a folder is, or all below it, sorted; UserError where there is none.
+
+    What lies inside of a result is a part of it. Captions, which no board ranks, are told.
+    """
+    if (folder / PICTURES).is_file() or not folder.is_dir():
+        return [folder]
+    found, captions = [], 0
+    for place, below, names in os.walk(folder):
+        if PICTURES in names:
+            found.append(Path(place))
+            below.clear()
+        captions += SUMMARY in names and PICTURES not in names
+    if not found:
+        raise UserError(f"{folder}: holds no result ({PICTURES}); make one by `blurbench evaluate`")
+    if captions:
+        tell(f"{folder}: {counted(captions, 'result')} of captions left out: boards rank pictures")
+    return sorted(found)
+
+
+def read_result(folder: Path, name: str | None = None) -> Result:
+    """A whole RESULT folder; UserError where it is none, unfinished, torn or mixed.
+
+    name: what the board calls it, whatever it was evaluated as.
+    """
     if not (folder / PICTURES).is_file():
         raise UserError(f"{folder}: holds no {PICTURES}; make it with `blurbench evaluate`")
     summary = read_summary(folder)
@@ -113,7 +138,7 @@ def read_result(folder: Path) -> Result:
     if not result.images:
         raise UserError(f"{folder}: every picture was skipped; see its {FAILURES}")
     sort_scores(result.scores)
-    return result
+    return replace(result, summary=summary.model_copy(update={"model": name})) if name else result
 
 
 def sort_scores(scores: dict[str, dict[str, float]]) -> None:

@@ -2,27 +2,56 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from blurbench.errors import UserError, one_line
 from blurbench.files import write_text
 from blurbench.ranking.page.runs import runs_page
 from blurbench.runs.history import LOOKS, History, find_runs, read_history
 from blurbench.tables import as_table
 
 
-def list_runs(folders: Sequence[Path], page: Path | None = None) -> str:
+@dataclass(frozen=True)
+class RunsListed:
+    """The table, and a line for each run that cannot be read."""
+
+    text: str
+    failed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """The table."""
+        return self.text
+
+
+def list_runs(folders: Sequence[Path], page: Path | None = None) -> RunsListed:
     """A line a run of those in and below `folders`; writes the page of their curves, if wanted.
 
-    UserError where a folder holds none, or a file of a run is damaged.
+    A run of which a file is damaged costs the others nothing. UserError where a folder holds none,
+    or none can be read.
     """
-    histories = [read_history(run) for run in find_runs(list(folders))]
+    histories, failed = read_histories(find_runs(list(folders)))
     names = run_names([each.run for each in histories])
     rows = [told(name, each) for name, each in zip(names, histories, strict=True)]
     text = as_table(rows, right=("steps", "best", "over blurred", "minutes"))
-    if page is None:
-        return text
-    write_text(page, runs_page(list(zip(names, histories, rows, strict=True))))
-    return f"{text}\n{page}"
+    if page is not None:
+        write_text(page, runs_page(list(zip(names, histories, rows, strict=True))))
+        text = f"{text}\n{page}"
+    return RunsListed(text, tuple(failed))
+
+
+def read_histories(runs: Sequence[Path]) -> tuple[list[History], list[str]]:
+    """Of those that can be read, and a line for each other; UserError where none can be."""
+    histories, failed = [], []
+    for run in runs:
+        try:
+            histories.append(read_history(run))
+        except (UserError, OSError) as error:
+            failed.append(one_line(error, str(run)))
+            last = error
+    if not histories:
+        raise last
+    return histories, failed
 
 
 def run_names(runs: Sequence[Path]) -> list[str]:
@@ -30,8 +59,9 @@ def run_names(runs: Sequence[Path]) -> list[str]:
     if len(runs) == 1:
         return [runs[0].resolve().name]
     paths = [run.resolve() for run in runs]
-    shared = os.path.commonpath(paths)
-    return [path.relative_to(shared).as_posix() for path in paths]
+    shared = Path(os.path.commonpath(paths))
+    # One that holds the others shares all of its path.
+    return [each.name if each == shared else each.relative_to(shared).as_posix() for each in paths]
 
 
 def told(name: str, history: History) -> dict[str, str]:

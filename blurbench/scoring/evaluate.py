@@ -3,7 +3,7 @@
 import json
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,21 @@ from blurbench.files import sha256
 from blurbench.images.header import Peculiarities
 from blurbench.locks import locked
 from blurbench.metrics import PLUG_INS, PROTOCOLS, find_metric, known, make_ready
-from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
+from blurbench.scoring.begun import RESULT, added_before, begun, settle
 from blurbench.scoring.environment import forget_peaks
 from blurbench.scoring.leaks import find_leaks, tell_leaks
 from blurbench.scoring.restorers import Restorer, trained
 from blurbench.scoring.result_folder import (
     FAILURES,
-    SUMMARY,
+    Keep,
     ResultSummary,
     ScoredPicture,
     Skipped,
     appending,
-    read_begun,
-    read_summary,
     sample_ids,
     write_failures,
     write_pictures,
-    write_samples,
     write_summary,
 )
 from blurbench.scoring.score import Scorer, means
@@ -45,7 +42,8 @@ from blurbench.stores.open import base_name
 from blurbench.words import counted
 
 SHOWN = 10  # skipped pictures that are printed; failures.jsonl has all
-RESULT = Claim("a result", (SUMMARY,))
+
+FirstLook = Callable[[Scorer, Sequence[Row]], None]
 
 
 @dataclass(frozen=True)
@@ -94,20 +92,31 @@ class NotEvaluated:
 
 
 def evaluate_runs(
-    data: ScoredSplit, out: Path, runs: Sequence[Path], device: str | None, **options: Any
+    data: ScoredSplit,
+    out: Path,
+    runs: Sequence[Path],
+    device: str | None,
+    *,
+    names: Sequence[str | None] = (),
+    score: Callable[..., Evaluation] | None = None,
+    **options: Any,
 ) -> Iterator[Evaluation | NotEvaluated]:
-    """`evaluate` for several runs, one after the other, into `out`/RUN under their folders' names.
+    """`evaluate` for several runs, one after the other, into `out`/NAME.
 
-    One that cannot be loaded or scored costs the others nothing; where none can, UserError.
+    names: a run's, and its folder's where it has none. score: in place of `evaluate`. One that
+    cannot be loaded or scored costs the others nothing; where none can, UserError.
     """
-    folders = [run.resolve().name for run in runs]
+    given = names or [None] * len(runs)
+    folders = [name or run.resolve().name for run, name in zip(runs, given, strict=True)]
+    if unfit := [name for name in folders if Path(name).name != name or name == ".."]:
+        raise UserError(f"--checkpoint {unfit[0]}=...: names a folder of --out, so without '/'")
     if len(set(folders)) < len(folders):
-        raise UserError("two --checkpoint folders have the same name; evaluate them one by one")
+        raise UserError("two --checkpoint folders have the same name; give them as NAME=RUN")
     refused = []
     for run, folder in zip(runs, folders, strict=True):
         try:
             restore = trained(run, folder, device)
-            done: Evaluation | NotEvaluated = evaluate(
+            done: Evaluation | NotEvaluated = (score or evaluate)(
                 data, out / folder, restore=restore, name=folder, **options
             )
         except UserError as error:
@@ -129,15 +138,22 @@ def evaluate(
     repeats: int = 1,
     using: Mapping[str, str] | None = None,
     workers: Workers = ALONE,
+    save_restored: bool = False,
+    overwrite: bool = False,
+    first_look: FirstLook | None = None,
 ) -> Evaluation:
     """Score every picture of a split into the result folder `out`; a second call resumes it.
 
     `repeats`: of a model that draws noise, the scores are means over so many draws. `using`: the
     networks that some metrics need, by the names in `tools.TOOLS`. A picture that cannot be
     restored or scored is skipped and listed, as one is that kills its worker. The scores are the
-    same for any number of workers. Raises UserError for unknown names, missing tools and labels,
-    and for an `out` that holds another result.
+    same for any number of workers. `save_restored` keeps what was restored; `overwrite` scores
+    again what was restored otherwise before. `first_look` may raise before anything is written.
+    Raises UserError for unknown names, missing tools and labels, and for an `out` that holds
+    another result.
     """
+    added = added_before(out)
+    metrics = [*metrics, *(name for name in added if name not in metrics)]
     check_names(protocol, metrics)
     _refuse_comparing(data, metrics)
     device = restore.provenance.get("device", "cpu")
@@ -151,15 +167,20 @@ def evaluate(
         "repeats": repeats if repeats > 1 else None,
         "using": inputs.provenance,
         "plugins": PLUG_INS.origins(metrics),
+        "added": added,
+        "trained_on": restore.trained_on,
         "leaks": find_leaks(rows, restore.checkpoint),
     }
     head = head.model_copy(update={key: value for key, value in more.items() if value})
     scorer = Scorer(data, restore, inputs, head)
+    if first_look:
+        first_look(scorer, rows)
     forget_peaks(device)
     RESULT.find(Folder(out))  # before the lock, which leaves a file behind
+    keep = Keep(frozenset(sample_ids(row["id"] for row in rows)), save_restored)
     with locked(out):
-        _refuse_other(out, head)
-        summary, pictures, skipped = _fill(out, scorer, rows, workers)
+        notes += settle(out, head, restore, overwrite)
+        summary, pictures, skipped = _fill(out, scorer, rows, keep, workers)
     told = {metric: mean for metric, mean in summary.means.items() if mean is not None}
     return Evaluation(out, name, len(pictures), told, skipped, [*notes, *_notes(summary)])
 
@@ -216,23 +237,15 @@ def _head(
     return ResultSummary.model_validate_json(json.dumps(head))
 
 
-def _refuse_other(out: Path, head: ResultSummary) -> None:
-    """UserError where `out` holds anything but this result, whole or begun."""
-    store = Folder(out)
-    if RESULT.find(store):
-        before = read_summary(out).identity()
-        RESULT.refuse_other(store, changed(before, head.identity()))
-
-
 def _fill(
-    out: Path, scorer: Scorer, rows: list[Row], workers: Workers
+    out: Path, scorer: Scorer, rows: list[Row], keep: Keep, workers: Workers
 ) -> tuple[ResultSummary, list[ScoredPicture], list[Skipped]]:
     """Score what is not scored yet, and write the whole result."""
-    done = read_begun(out, scorer.head.metrics)
+    done = begun(out, scorer.head.metrics, keep)
     # First, not yet complete: boards refuse it, and a second call knows what was begun.
     write_summary(out, scorer.head)
     on = Conditions()
-    skipped = _score_all(out, scorer, rows, done, workers, on)
+    skipped = _score_all(out, scorer, rows, keep, done, workers, on)
     pictures = [done[row["id"]] for row in rows if row["id"] in done]
     summary = _summarise(scorer.head, pictures, skipped, on)
     write_pictures(out, pictures)
@@ -246,12 +259,13 @@ def _score_all(
     out: Path,
     scorer: Scorer,
     rows: list[Row],
+    keep: Keep,
     done: dict[str, ScoredPicture],
     workers: Workers,
     on: Conditions,
 ) -> list[Skipped]:
     """Score the rows that are not `done` yet, adding to it; gives what was skipped."""
-    keep, skipped = sample_ids(row["id"] for row in rows), {}
+    skipped = {}
     left = [row for row in rows if row["id"] not in done]
     write_pictures(out, done.values())  # without the line that a crash tore
     told = f"evaluate {scorer.head.model}"
@@ -261,8 +275,8 @@ def _score_all(
             if isinstance(found, Skipped):
                 skipped[found.id] = found
             else:
-                # Samples before the line: a picture that has one is not restored again.
-                write_samples(out, found.id, outcome.images)
+                # Pictures before the line: what has one is not restored again.
+                keep.write(out, found.id, outcome.images)
                 append(found)
                 done[found.id] = found
             advance()

@@ -46,7 +46,7 @@ class Photographs:
 
     def picture(self, row: Row, _kind: str) -> np.ndarray:
         """(H, W, 3) uint8."""
-        return read_image(inside(self.folder, row["blur_file_name"]))
+        return read_image(inside(self.folder, row["blur_file_name"], links=True))
 
     def where(self, row: Row, _kind: str) -> str:
         """What to call a picture in messages."""

@@ -14,11 +14,14 @@ from blurbench.datasets.format import Row
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError
 from blurbench.files import sha256
-from blurbench.images import BadImage, check_header, image_files, read_bytes, read_image
+from blurbench.images import BadImage, check_header, decode, image_files, read_bytes
 from blurbench.images.header import Peculiarities
 from blurbench.models.base import Labels
 from blurbench.names import MatchedNames, match_names
 from blurbench.runs.trained import Restored, TrainedModel
+from blurbench.scoring.result_folder import TrainedOn
+from blurbench.scoring.trained_on import trained_on
+from blurbench.weights.shipped import is_shipped
 
 
 class Restorer(ABC):
@@ -27,6 +30,8 @@ class Restorer(ABC):
     kind: ClassVar[str]
     timed: ClassVar[bool] = False  # whether the time that `restore` takes means anything
     checkpoint: Path | None = None  # the run or file of the weights that restore
+    trained_on: TrainedOn | None = None  # what these learnt from
+    hashes: Mapping[str, str] = {}  # id -> SHA-256 of its file, where pictures come as files
     # Makes the same in another process, once rows are prepared; picklable, and small.
     again: Callable[[], "Restorer"] | None = None
 
@@ -167,9 +172,11 @@ class FolderRestorer(Restorer):
         return [*notes, *self.told.lines()]
 
     def _hash(self) -> str:
-        """SHA-256 over the id and the SHA-256 of each paired file, sorted."""
+        """SHA-256 over the id and the SHA-256 of each paired file, sorted; keeps those."""
         pairs = ((id, self.folder / file) for id, files in self.found.items() for file in files)
-        return sha256("\n".join(sorted(f"{id} {self._look(path)}" for id, path in pairs)).encode())
+        looked = [(id, self._look(path)) for id, path in pairs]
+        self.hashes = dict(looked)
+        return sha256("\n".join(sorted(f"{id} {found}" for id, found in looked)).encode())
 
     def _look(self, path: Path) -> str:
         """SHA-256 of a file; notes what its header tells."""
@@ -188,24 +195,42 @@ class FolderRestorer(Restorer):
                 f"{self.folder}: several pictures for {row['id']}: {', '.join(files)}; keep one"
             )
         path = self.folder / files[0]
-        image = read_image(path)
+        data = read_bytes(path)
+        image = decode(data, str(path))
         if image.shape != blur.shape:
             raise UserError(
                 f"{path}: {image.shape[1]}x{image.shape[0]} px, "
                 f"expected {blur.shape[1]}x{blur.shape[0]}"
             )
-        return Restored(image)
+        return Restored(image, file_sha256=sha256(data))
 
 
 def _told(matched: MatchedNames) -> list[str]:
     """What is left over, a line each kind."""
-    lines = [f"{_some(matched.strays)} belong to no pair"] if matched.strays else []
+    lines = []
+    if strays := matched.strays:
+        lines = [f"{_some(strays)} {'belong' if len(strays) > 1 else 'belongs'} to no pair"]
+    if matched.loose:
+        lines.append(_told_loose(matched))
     if matched.unclear:
         name, ids = next(iter(matched.unclear.items()))
         first = f"{name} could be of {_some(list(ids))}"
         rest = len(matched.unclear) - 1
         lines.append(first + (f", and {rest} more are as unclear" if rest else ""))
     return lines
+
+
+def _told_loose(matched: MatchedNames) -> str:
+    """How many files are named otherwise than their pairs: `cat_face.png` may be no `cat`."""
+    keys = {name: key for key, name in matched.names.items()}
+    keys |= {name: key for key, names in matched.doubled.items() for name in names}
+    first, count = matched.loose[0], len(matched.loose)
+    named = (
+        "file is named otherwise than its pair"
+        if count == 1
+        else ("files are named otherwise than their pairs")
+    )
+    return f"{count} {named}, such as {first}, which is taken for {keys[first]}; look whether it is"
 
 
 def _such_as(rows: Sequence[Row]) -> str:
@@ -244,8 +269,9 @@ def trained(
         "params": parameter_count(*loaded.model.inference_modules()),
         "gmacs_256": round(gmacs(loaded.model), 3),
     }
-    restorer = _by(loaded, name or loaded.name, cost)
-    restorer.checkpoint = checkpoint
+    called = str(checkpoint) if is_shipped(checkpoint) else loaded.name
+    restorer = _by(loaded, name or called, cost)
+    restorer.checkpoint, restorer.trained_on = checkpoint, trained_on(checkpoint)
     assert loaded.again is not None
     restorer.again = partial(_by_again, loaded.again, restorer.name)
     return restorer

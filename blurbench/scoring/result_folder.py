@@ -1,12 +1,14 @@
 """The RESULT folder: what its files hold, and the only place that writes and reads them.
 
 summary.json has what was scored and how, and what it came to; results.jsonl a line a picture,
-failures.jsonl a line a picture without scores; samples/ the pictures of a few ids.
+failures.jsonl a line a picture without scores; samples/ the pictures of a few ids, restored/ what
+was restored of every id, where that was asked for.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -33,6 +35,7 @@ from blurbench.words import counted
 
 FORMAT: Literal["blurbench result 2"] = "blurbench result 2"
 SUMMARY, PICTURES, FAILURES = "summary.json", "results.jsonl", "failures.jsonl"
+RESTORED = "restored"
 MEND = "make it again with `blurbench evaluate`"
 # Evaluating goes on in a folder whose summary can be read, and in none where it cannot.
 CHANGED = "make it again in another folder, or give its scores as a CSV"
@@ -95,6 +98,27 @@ class Provenance(JsonObject):
     gmacs_256: Annotated[float, Field(ge=0)] | None = None
 
 
+class TrainedOn(JsonObject):
+    """How much training stands behind the weights; None where a run does not tell."""
+
+    steps: Count
+    sharp_pictures: Count | None = None  # different ones
+    epochs: Annotated[float, Field(ge=0)] | None = None  # passes over them
+    hours: Annotated[float, Field(ge=0)] | None = None  # of the processor; of a GPU, of the clock
+    device: str | None = None
+
+    def __str__(self) -> str:
+        """Such as "trained on 600 sharp pictures, 1,250 steps, 8.3 epochs, 0.4 h, cpu AVX512"."""
+        of = f" on {self.sharp_pictures:,} sharp pictures" if self.sharp_pictures else ""
+        parts = [f"trained{of}", f"{self.steps:,} steps"]
+        if self.epochs:
+            parts.append(f"{self.epochs:,.3g} epochs")
+        if self.hours:
+            long = self.hours >= 1
+            parts.append(f"{self.hours:.1f} h" if long else f"{60 * self.hours:.0f} min")
+        return ", ".join([*parts, *([self.device] if self.device else [])])
+
+
 class Leaks(JsonObject):
     """How many pictures are of sharp sources that the weights have seen, by the way they did."""
 
@@ -151,6 +175,8 @@ class ResultSummary(Measured):
     repeats: Count = 1  # draws of noise that each score is the mean of
     using: dict[str, JsonValue] = {}  # tool of a metric -> which one
     plugins: dict[str, str] = {}  # metric of another package -> that package and its version
+    added: list[str] = []  # metrics that it was not begun with
+    trained_on: TrainedOn | None = None
     data_folder: str = ""
     data_title: str = ""
     complete: bool = False
@@ -194,6 +220,28 @@ class ScoredPicture(JsonObject):
     tile: Count | None = None  # px, where it went by tiles
     source: str | None = None  # the sharp picture it was blurred from
     spread: dict[str, float] = {}  # metric -> deviation between draws of noise
+    restored_sha256: str | None = None  # of the file, where restored pictures came as files
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Which pictures a result keeps beside the scores."""
+
+    samples: frozenset[str]  # ids of which it keeps all three
+    restored: bool = False  # what was restored of every id
+
+    def roles(self, id: str) -> tuple[str, ...]:
+        """The pictures of an id that are kept."""
+        if id in self.samples:
+            return ("blur", "sharp", "restored")
+        return ("restored",) if self.restored else ()
+
+    def write(self, folder: Path, id: str, pictures: Mapping[str, np.ndarray]) -> None:
+        """Those of one id, (H, W, 3) uint8 by role."""
+        if id in self.samples:
+            write_samples(folder, id, pictures)
+        if self.restored:
+            write_bytes(restored_file(folder, id), encode(pictures["restored"]))
 
 
 Kind = TypeVar("Kind", bound=JsonObject)
@@ -278,6 +326,11 @@ def appending(folder: Path) -> Iterator[Callable[[ScoredPicture], None]]:
 def sample_ids(ids: Iterable[str]) -> set[str]:
     """The few ids whose pictures are kept: by hash, so that every model keeps the same ones."""
     return set(sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest())[:KEPT])
+
+
+def restored_file(folder: Path, id: str) -> Path:
+    """Where a restored picture is kept; UserError where that is elsewhere."""
+    return inside(folder, f"{RESTORED}/{id}.png")
 
 
 def sample_file(folder: Path, id: str, role: str) -> Path:

@@ -4,7 +4,7 @@ import contextlib
 import math
 import statistics
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ class RowOutcome:
     """What came of one row: its scores, or why it has none."""
 
     found: ScoredPicture | Skipped
-    images: dict[str, np.ndarray] = field(default_factory=dict)  # of samples alone, by role
+    images: dict[str, np.ndarray] = field(default_factory=dict)  # those that are kept, by role
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Scorer:
     inputs: MetricInputs
     head: ResultSummary
 
-    def outcome(self, row: Row, keep: bool) -> RowOutcome:
-        """`score`, or why it could not be; the pictures only where they are to be kept."""
+    def outcome(self, row: Row, roles: Collection[str]) -> RowOutcome:
+        """`score`, or why it could not be; of the pictures those that are to be kept."""
         try:
             scored, images = self.score(row)
         except Exception as error:  # one bad picture, or a model that fails on it
             return RowOutcome(Skipped(id=row["id"], why=one_line(error)))
-        return RowOutcome(scored, images if keep else {})
+        return RowOutcome(scored, {role: images[role] for role in roles if role in images})
 
     def score(self, row: Row) -> tuple[ScoredPicture, dict[str, np.ndarray]]:
         """The scores of a row, and its pictures, (H, W, 3) uint8, by role.
@@ -64,6 +64,8 @@ class Scorer:
         facts = self._facts(row)
         # What there is only sometimes is left out otherwise: as in results from before there was.
         facts |= {"spread": _spread(scores)} if len(draws) > 1 else {}
+        file = draws[0].file_sha256
+        facts |= {"restored_sha256": file} if file else {}
         scored = ScoredPicture(
             **facts,
             metrics={metric: _applying(statistics.fmean(of)) for metric, of in scores.items()},

@@ -1,6 +1,6 @@
 """Pictures scored in other processes: what these are told, and what they give back."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from blurbench.errors import UserError
 from blurbench.runs.devices import one_thread
 from blurbench.scoring.environment import environment, forget_peaks, peak_memory
 from blurbench.scoring.restorers import Restorer
-from blurbench.scoring.result_folder import ResultSummary, Skipped
+from blurbench.scoring.result_folder import Keep, ResultSummary, Skipped
 from blurbench.scoring.score import RowOutcome, Scorer
 from blurbench.scoring.tools import MetricInputs
 
@@ -51,7 +51,7 @@ class Briefing:
     again: Callable[[], Restorer]
     using: dict[str, str]
     head: ResultSummary
-    keep: frozenset[str]  # ids of samples
+    keep: Keep
     versions: dict[str, str]
 
     def scorer(self, first: Row) -> Scorer:
@@ -73,18 +73,17 @@ class Briefing:
 
 
 def score_rows(
-    scorer: Scorer, rows: Sequence[Row], keep: Collection[str], workers: Workers, on: Conditions
+    scorer: Scorer, rows: Sequence[Row], keep: Keep, workers: Workers, on: Conditions
 ) -> Iterator[RowOutcome]:
     """Each row's outcome: here, in order, or by workers, in any; `on` is told of the processes.
 
-    keep: ids whose pictures are wanted. Raises UserError where the restorer is bound to this
-    process, and as `run_shards`.
+    Raises UserError where the restorer is bound to this process, and as `run_shards`.
     """
     if workers.alone:
         for row in rows[:1]:
             scorer.warm_up(row)
         for row in rows:
-            yield scorer.outcome(row, row["id"] in keep)
+            yield scorer.outcome(row, keep.roles(row["id"]))
     else:
         told = briefing(scorer, keep)
         for done in run_parts(partial(score_handful, told), rows, most=HANDFUL, workers=workers):
@@ -102,7 +101,7 @@ def score_handful(told: Briefing, rows: Sequence[Row]) -> tuple[list[RowOutcome]
     """In a worker: the outcomes of some rows, and what they were scored on."""
     with _one_at_a_time:
         scorer = told.scorer(rows[0])
-        outcomes = [scorer.outcome(row, row["id"] in told.keep) for row in rows]
+        outcomes = [scorer.outcome(row, told.keep.roles(row["id"])) for row in rows]
         return outcomes, conditions(scorer.restore)
 
 
@@ -111,7 +110,7 @@ def conditions(restore: Restorer) -> Conditions:
     return Conditions(environment(), peak_memory(restore.provenance.get("device", "cpu")))
 
 
-def briefing(scorer: Scorer, keep: Collection[str]) -> Briefing:
+def briefing(scorer: Scorer, keep: Keep) -> Briefing:
     """What workers need; UserError where they could not make the restorer again."""
     again = scorer.restore.again
     if again is None:
@@ -122,7 +121,7 @@ def briefing(scorer: Scorer, keep: Collection[str]) -> Briefing:
         again,
         {name: anywhere(value) for name, value in scorer.inputs.using.items()},
         scorer.head,
-        frozenset(keep),
+        keep,
         versions(),
     )
 

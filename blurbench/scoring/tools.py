@@ -1,6 +1,6 @@
 """What metrics need beside the pictures: a row's labels, and networks that the user brings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +113,19 @@ def check_tools(using: Mapping[str, str], needs: set[str], metrics: Sequence[str
     for name in using:
         if name not in TOOLS:
             raise UserError(f"--using {name}: unknown; known: {', '.join(TOOLS)}")
+    for line in tools_missing(using, needs, metrics):
+        raise UserError(line)
+
+
+def tools_missing(
+    using: Mapping[str, str], needs: set[str], metrics: Sequence[str]
+) -> Iterator[str]:
+    """A line for each tool that is wanted and not named."""
     for need in sorted(needs):
         tool = MADE_BY.get(need, need)
         if tool in TOOLS and tool not in using:
             wanting = next(name for name in metrics if need in find_metric(name).needs)
-            raise UserError(f"{wanting} needs --using {tool}=..., which {TOOLS[tool]}")
+            yield f"{wanting} needs --using {tool}=..., which {TOOLS[tool]}"
 
 
 def identify(value: str) -> str:

@@ -191,6 +191,17 @@ def test_vgg_face_fills_a_vgg16(pair, tmp_path):
         assert features(image) == pytest.approx(theirs(x).flatten().numpy(), abs=1e-4)
 
 
+def test_weights_are_read_in_a_child(tmp_path, monkeypatch):
+    def dead(_function, _data, *, name, seconds):
+        assert seconds == 60
+        raise UserError(f"{name}: took too long")
+
+    monkeypatch.setattr("blurbench.metrics.features.guarded", dead)
+    (tmp_path / "vgg_face.pth").write_bytes(b"no")
+    with pytest.raises(UserError, match="took too long"):
+        load_features(str(tmp_path / "vgg_face.pth"))
+
+
 def test_what_is_no_network_is_told(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         load_features(str(tmp_path / "none.pth"))

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from blurbench.errors import UserError
 from blurbench.metrics import compute
 from blurbench.metrics.offline import Refused, offline
 from blurbench.metrics.perceptual import load, missing
+from blurbench.weights.registry import OF_METRICS, OUTSIDE
 
 NO_WEIGHTS = ["fsim", "gmsd", "vsi", "nlpd"]
 
@@ -53,9 +56,13 @@ def test_missing_weights_name_the_file_and_its_place(monkeypatch, tmp_path):
         ),
     )
     load.cache_clear()
-    told = rf"metric dists: {tmp_path}/net\.pth is missing, and nothing is downloaded unasked; put"
-    with pytest.raises(UserError, match=rf"{told} https://example\.org/a/net\.pth there"):
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    told = rf"{tmp_path}/net\.pth is missing, and nothing is downloaded unasked; "
+    with pytest.raises(UserError, match=rf"metric dists: {told}run: .* fetch vgg16 dists$"):
         load("dists")
+    # One that the registry knows nothing of.
+    with pytest.raises(UserError, match=rf"{told}put https://example\.org/a/net\.pth there"):
+        load("fsim")
 
 
 def fetch_by_torch(url):
@@ -91,7 +98,7 @@ def test_the_hub_is_asked_for_what_lies_here_alone():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lpips", "dists", "niqe", "musiq"])
+@pytest.mark.parametrize("name", ["lpips", "dists", "niqe", "musiq", "ilniqe", "brisque"])
 def test_what_pyiqa_would_fetch_is_told(name, monkeypatch, tmp_path):
     import torch
     from pyiqa.utils import download_util
@@ -99,10 +106,24 @@ def test_what_pyiqa_would_fetch_is_told(name, monkeypatch, tmp_path):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(download_util, "DEFAULT_CACHE_DIR", str(tmp_path))
     load.cache_clear()
-    with pytest.raises(UserError, match=f"metric {name}: {tmp_path}/.* is missing, and nothing is"):
+    with pytest.raises(UserError, match=f"metric {name}: {tmp_path}/.* is missing, and") as error:
         load(name)
     load.cache_clear()
+    # What it asks for first is among what the line says to fetch.
+    file = str(error.value).split()[2].rpartition("/")[2]
+    assert file in {Path(each).name for one in OF_METRICS[name] for each in OUTSIDE[one].files}
+    assert str(error.value).endswith(f"fetch {' '.join(OF_METRICS[name])}")
 
 
 def test_other_troubles_are_one_line():
-    assert missing([], ValueError("two\nlines")) == "pyiqa cannot load it (two lines)"
+    assert missing("fsim", [], ValueError("two\nlines")) == "pyiqa cannot load it (two lines)"
+
+
+@pytest.mark.slow
+def test_a_trunk_of_the_hub_is_told_too(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "none"))
+    load.cache_clear()
+    with pytest.raises(UserError, match=r"run: blurbench weights fetch timm-resnet50 topiq$"):
+        load("topiq_nr")
+    load.cache_clear()

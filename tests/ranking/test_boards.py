@@ -81,7 +81,7 @@ def test_the_order_of_lines_and_of_folders_changes_nothing(make_result, tmp_path
 
 def test_two_results_of_one_name_on_one_board_are_refused(make_result, tmp_path):
     folders = [make_result(tmp_path / name, "unet", psnr(20)) for name in ("old", "new")]
-    with pytest.raises(UserError, match=r"old and .*new are both called 'unet'.*--name"):
+    with pytest.raises(UserError, match=r"old and .*new are both called 'unet'.*NAME=RESULT"):
         make_boards(folders)
 
 

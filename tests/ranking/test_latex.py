@@ -68,6 +68,7 @@ def test_every_line_has_the_columns_of_the_heading(folders):
 def test_names_are_text():
     assert escaped("a_b & c") == r"a\_b \& c"
     assert escaped("\\end{x}\n\n") == r"\textbackslash{}end\{x\}"
+    assert escaped("100% #1 {x} <$>") == r"100\% \#1 \{x\} \textless{}\$\textgreater{}"
     assert escaped("x^2~") == r"x\textasciicircum{}2\textasciitilde{}"
 
 

@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 
+from blurbench.__main__ import run
 from blurbench.errors import UserError
 from blurbench.files import write_bytes
 from blurbench.images import encode, read_image
@@ -167,6 +168,22 @@ def test_an_older_page_leaves_no_pictures_behind_and_other_files_alone(results, 
     assert mine.exists()
 
 
+@pytest.mark.parametrize("name", ["leaderboard.csv", "leaderboard.html"])
+def test_a_board_overwrites_boards_alone(results, tmp_path, name):
+    leaderboard(results, tmp_path)
+    leaderboard(results, tmp_path)
+    (tmp_path / name).write_text("model,psnr\nmine,30\n")
+    with pytest.raises(UserError, match=rf"{name}: is there, and not made by this; move it"):
+        leaderboard(results, tmp_path)
+    assert (tmp_path / name).read_text() == "model,psnr\nmine,30\n"
+
+
+def test_a_board_that_is_read_is_not_overwritten(results, tmp_path):
+    leaderboard(results, tmp_path)
+    with pytest.raises(UserError, match=r"leaderboard\.csv: would overwrite what is read"):
+        leaderboard([*results, tmp_path / "leaderboard.csv"], tmp_path)
+
+
 def test_a_sample_id_cannot_lead_out_of_its_result(make_result, tmp_path):
     folder = make_result(tmp_path / "r", "a", psnr(20), samples=["../../../secret"])
     with pytest.raises(UserError, match="leads out of this folder"):
@@ -219,3 +236,28 @@ def test_too_few_pictures_make_a_page_without_ranks(make_result, tmp_path, count
 )
 def test_large_numbers_are_shortened(value, text):
     assert compact(value) == text
+
+
+def test_a_folder_of_results_and_names_for_some_of_them(make_result, tmp_path, capsys):
+    for name in ("a", "b"):
+        make_result(tmp_path / "all" / name, "unet", psnr(20), restored_by="model")
+    words = ["leaderboard", str(tmp_path / "all"), "--out", str(tmp_path / "out")]
+    assert run(words) == 2
+    assert "both called 'unet' on one board; leave one out, or give one as NAME=RESULT" in (
+        capsys.readouterr().err
+    )
+    assert run([*words, f"mine={tmp_path / 'all' / 'b'}"]) == 0
+    with (tmp_path / "out" / "leaderboard.csv").open() as file:
+        assert sorted(row["model"] for row in csv.DictReader(file)) == ["mine", "unet"]
+    assert run([*words, f"mine={tmp_path / 'all'}"]) == 2
+    assert "a name is of one result" in capsys.readouterr().err
+
+
+def test_a_csv_begins_with_what_a_reader_looks_for(results, tmp_path):
+    made = leaderboard(results, tmp_path / "out")
+    heading = made.csv.read_text().splitlines()[0].split(",")
+    assert heading[:12] == [
+        *("recipe", "split", "protocol", "rank", "model", "preset", "seeds", "images", "missing"),
+        *("psnr_mean", "psnr_low", "psnr_high"),
+    ]
+    assert heading[-3:] == ["run_hash", "digest", "board"]

@@ -3,7 +3,7 @@
 import pytest
 
 from blurbench.errors import UserError
-from blurbench.ranking.results import BoardKey, read_result
+from blurbench.ranking.results import BoardKey, find_results, read_result
 
 
 def psnr(mean, count=20):
@@ -55,3 +55,22 @@ def test_what_is_no_finished_result_is_told_in_one_line(make_result, tmp_path):
         with pytest.raises(UserError, match=message) as error:
             read_result(folder)
         assert "\n" not in str(error.value)
+
+
+def test_a_folder_stands_for_every_result_below_it(make_result, tmp_path, capsys):
+    for name in ("b", "a", "deep/c"):
+        make_result(tmp_path / name, name, psnr(20))
+    make_result(tmp_path / "a" / "adding", "a", psnr(20))  # a part of it
+    (tmp_path / "captions").mkdir()
+    (tmp_path / "captions" / "summary.json").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    assert find_results(tmp_path) == [tmp_path / name for name in ("a", "b", "deep/c")]
+    assert "1 result of captions left out" in capsys.readouterr().err
+    assert find_results(tmp_path / "a") == [tmp_path / "a"]
+    with pytest.raises(UserError, match="empty: holds no result"):
+        find_results(tmp_path / "empty")
+
+
+def test_a_result_may_be_called_otherwise(make_result, tmp_path):
+    result = read_result(make_result(tmp_path / "a", "a", psnr(20)), "b")
+    assert (result.model, result.summary.model) == ("b", "b")

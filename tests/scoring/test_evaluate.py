@@ -158,7 +158,7 @@ def test_a_run_that_cannot_be_loaded_costs_the_others_nothing(data_set, tmp_path
     assert scores(tmp_path / "out" / "a") == scores(tmp_path / "out" / "b") != {}
     with pytest.raises(UserError, match="none of the runs"):
         list(evaluate_runs(open_data(data_set), tmp_path / "out", runs[1:2], "cpu"))
-    with pytest.raises(UserError, match="same name"):
+    with pytest.raises(UserError, match="same name; give them as NAME=RUN"):
         list(evaluate_runs(open_data(data_set), tmp_path, [runs[0], tmp_path / "c" / "a"], "cpu"))
 
 
@@ -192,7 +192,7 @@ def test_restored_pictures_that_changed_are_another_result(data_set, tmp_path):
     first = again()
     assert again().means == first.means
     write_bytes(folder / "crop-0.png", encode(np.zeros((20, 24, 3), np.uint8)))
-    with pytest.raises(UserError, match="holds a result of another provenance"):
+    with pytest.raises(UserError, match=r"another provenance .* 1 restored picture changed since"):
         again()
 
 

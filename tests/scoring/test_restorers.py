@@ -65,8 +65,26 @@ def test_results_of_a_video_set_lie_in_folders_of_their_sequences(tmp_path):
         save(tmp_path / clip / frame, level)
     save(tmp_path / "GOPR9999_11_00" / "000002.png", 99)
     folder = FolderRestorer(tmp_path)
-    assert folder.prepare(pairs) == [f"{tmp_path}: GOPR9999_11_00/000002.png belong to no pair"]
+    assert folder.prepare(pairs) == [
+        f"{tmp_path}: GOPR9999_11_00/000002.png belongs to no pair",
+        f"{tmp_path}: 4 files are named otherwise than their pairs, such as"
+        " GOPR0384_11_00/000001.png, which is taken for GOPR0384_11_00-blur-000001-r00; look"
+        " whether it is",
+    ]
     assert [folder.restore(BLUR, row).image[0, 0, 0] for row in pairs] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("file", "id"), [("cat_face.png", "cat"), ("1_5.png", "1")])
+def test_files_that_are_named_otherwise_than_their_pairs_are_told(tmp_path, file, id):
+    save(tmp_path / file, 1)
+    save(tmp_path / "dog.png", 2)
+    told = FolderRestorer(tmp_path).prepare(rows(id, "dog"))
+    assert told == [
+        f"{tmp_path}: 1 file is named otherwise than its pair, such as {file}, which is taken for"
+        f" {id}; look whether it is"
+    ]
+    (tmp_path / file).rename(tmp_path / f"{id}.png")
+    assert FolderRestorer(tmp_path).prepare(rows(id, "dog")) == []
 
 
 def test_missing_doubled_damaged_and_wrong_sizes_are_named(tmp_path):

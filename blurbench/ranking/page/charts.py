@@ -1,6 +1,7 @@
 """Positions for the page's drawings; the templates draw them."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,7 +91,8 @@ class Axis:
 
     def ticks(self) -> list[tuple[float, str]]:
         """About five round numbers, with their places."""
-        span = (self.high - self.low) or 1.0
+        # A fifth of what a file may hold at least is no longer above 0.
+        span = max(self.high - self.low, sys.float_info.min) if self.high > self.low else 1.0
         power = 10 ** math.floor(math.log10(span / 5))
         step = next(power * each for each in (1, 2, 5, 10) if span / (power * each) <= 6)
         digits = max(0, -math.floor(math.log10(step)))

@@ -5,7 +5,7 @@ from typing import Any
 
 from blurbench import __version__
 from blurbench.metrics import PROTOCOLS, find_metric
-from blurbench.ranking.boards import Board, Entry
+from blurbench.ranking.boards import Board, Entry, best_means
 from blurbench.ranking.merge_seeds import own_starts
 from blurbench.ranking.page.charts import gain_bars, rank_bars, severity_chart
 from blurbench.ranking.page.jinja import joined, templates
@@ -15,7 +15,7 @@ from blurbench.ranking.results import Result
 from blurbench.ranking.statistics import FEWEST, Estimate
 
 STYLES = ("leaderboard.css", "charts.css")
-SCRIPTS = ("address.js", "tables.js", "viewer.js")
+SCRIPTS = ("address.js", "tables.js", "columns.js", "copy.js", "viewer.js")
 
 
 def render_page(
@@ -23,8 +23,9 @@ def render_page(
 ) -> str:
     """The page of some boards, each with its slider and its comparison, if any."""
     environment = templates()
-    environment.filters.update(compact=compact, p_value=p_value)
+    environment.filters.update(compact=compact, p_value=p_value, place_class=place_class)
     functions: list[Callable[..., Any]] = [
+        best_places,
         costs,
         leaders,
         made,
@@ -92,6 +93,16 @@ def leaders(board: Board) -> list[Entry]:
     return [one for one in board.entries if first in one.scores and one.scores[first].rank == 1]
 
 
+def best_places(board: Board) -> dict[str, dict[str, int]]:
+    """By metric, the places of the models' means from 0."""
+    return {name: best_means(board, name) for name in board.metrics}
+
+
+def place_class(place: int) -> str:
+    """The style of a mean: the best, the second, or none."""
+    return {0: " best", 1: " second"}.get(place, "")
+
+
 def p_value(value: float) -> str:
     """`0.034`, or `< 0.001`."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
@@ -118,7 +129,8 @@ def made(entry: Entry) -> list[tuple[str, str]]:
         "restored by": summary.restored_by,
         "data": {**summary.data.written(), "folder": summary.data_folder},
         "protocol": summary.protocol,
-        "provenance": summary.provenance,
+        "training": str(summary.trained_on or ""),
+        "provenance": _one_step_count(summary.provenance),
         "sources that its training saw": summary.leaks.written() if summary.leaks else None,
         "seeds": {run.model: run.summary.provenance for run in entry.result.runs},
         "using": summary.using,
@@ -131,6 +143,14 @@ def made(entry: Entry) -> list[tuple[str, str]]:
         "skipped": {each.id: each.why for each in summary.skipped},
     }
     return [(name, text) for name, text in _flat(chosen, "") if text]
+
+
+def _one_step_count(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Without the steps of the preset, where those of the run are told: they are other ones."""
+    config = provenance.get("config")
+    if "steps" not in provenance or not isinstance(config, dict):
+        return provenance
+    return {**provenance, "config": {k: v for k, v in config.items() if k != "steps"}}
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from blurbench import __version__
 from blurbench.files import read_regular
-from blurbench.images import BadImage, check_header
+from blurbench.images import check_header
 from blurbench.ranking.page.charts import BOTTOM, LEFT, MOST_LINES, RIGHT, TOP, Axis
 from blurbench.ranking.page.jinja import joined, templates
 from blurbench.runs.history import LOOKS, History
@@ -18,6 +18,7 @@ from blurbench.runs.history import LOOKS, History
 STYLES = ("leaderboard.css", "charts.css", "reproduce.css", "runs.css")
 SCRIPTS = ("runs.js",)
 MOST_POINTS = 400  # of a curve: more than its 448 units of width show
+MOST_DOTS = 16  # of a curve; a run that was looked at once is a dot and no line
 MOST_SAMPLES = 6  # of a run, spread over its time
 SAMPLE_WIDTH = 640  # px; a page of ten runs stays under 5 MB
 WORDS = {"psnr": "PSNR of the validation split", "cider": "CIDEr of the validation split"}
@@ -31,7 +32,8 @@ class Trace:
 
     run: int  # its place in the table
     name: str
-    points: str  # of a polyline
+    points: list[tuple[float, float]]  # of its line
+    dots: list[tuple[float, float]]  # the same, where they are few
     blurred: float | None = None  # y of its blurred pictures
 
 
@@ -101,11 +103,11 @@ def chart(
     traces = []
     for place, curve in curves.items():
         thinned = sorted(curve.items())[:: max(1, len(curve) // MOST_POINTS)]
-        points = " ".join(f"{x_axis.place(step)},{y_axis.place(y)}" for step, y in thinned)
+        points = [(x_axis.place(step), y_axis.place(y)) for step, y in thinned]
+        dots = points if len(points) <= MOST_DOTS else []
         low = identities.get(place)
-        traces.append(
-            Trace(place, runs[place][0], points, None if low is None else y_axis.place(low))
-        )
+        dashed = None if low is None else y_axis.place(low)
+        traces.append(Trace(place, runs[place][0], points, dots, dashed))
     return TraceChart(title, x_axis.ticks(), y_axis.ticks(), traces)
 
 
@@ -114,7 +116,9 @@ def sample_pictures(history: History) -> list[tuple[int, str]]:
     pictures = history.samples
     count = min(len(pictures), MOST_SAMPLES)
     chosen = [pictures[round(n * (len(pictures) - 1) / max(count - 1, 1))] for n in range(count)]
-    return [(int(path.stem), uri) for path in chosen if path.stem.isdigit() and (uri := _uri(path))]
+    return [
+        (int(path.stem), uri) for path in chosen if path.stem.isdecimal() and (uri := _uri(path))
+    ]
 
 
 def _uri(path: Path) -> str:
@@ -124,7 +128,7 @@ def _uri(path: Path) -> str:
         check_header(data, str(path))
         with Image.open(io.BytesIO(data)) as image:
             small = image.convert("RGB")
-    except (BadImage, OSError, ValueError, SyntaxError):
+    except Exception:  # Pillow's decoders raise what they like
         return ""
     small.thumbnail((SAMPLE_WIDTH, 100 * SAMPLE_WIDTH))
     into = io.BytesIO()

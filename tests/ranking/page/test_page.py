@@ -1,12 +1,11 @@
 """The page in a real browser, opened from disk."""
 
 import json
-import os
-import shutil
 import time
 
 import numpy as np
 import pytest
+from browser import CONTRASTS, LOCAL, emulated, one, wait
 
 from blurbench.files import write_bytes
 from blurbench.images import encode
@@ -18,66 +17,6 @@ pytestmark = pytest.mark.slow
 HOSTILE = "<script>alert(1)</script>"
 MEANS = {"identity": 20, "zebra": 25, HOSTILE: 23, "=cmd()": 24, "m1": 11, "m2": 12, "m3": 13}
 BY_RANK = ["zebra", "=cmd()", HOSTILE, "identity", "m3", "m2", "m1"]
-OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--force-prefers-reduced-motion",
-    "--window-size=1200,1000",
-)
-# chrome: is the browser's own start page, which may still be loading.
-LOCAL = ("file:", "data:", "chrome:")
-
-# Contrast of every colour of text used on the page against what lies behind it.
-CONTRASTS = """
-const levels = (text) => text.match(/[0-9.]+/g).map(Number);
-const light = (text) => {
-  const [r, g, b] = levels(text).slice(0, 3).map((v) => v / 255)
-    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
-};
-const behind = (element) => {
-  for (let each = element; each; each = each.parentElement) {
-    const colour = getComputedStyle(each).backgroundColor;
-    if (levels(colour)[3] !== 0) return colour;
-  }
-};
-const found = {};
-for (const element of document.querySelectorAll("main *, header *, footer *")) {
-  const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-  if (!own || !element.checkVisibility() || element.closest("script, .divider")) continue;
-  const style = getComputedStyle(element);
-  const [a, b] = [light(element.closest("svg") ? style.fill : style.color), light(behind(element))];
-  const ratio = Math.max(a, b) / Math.min(a, b);
-  found[element.tagName + "." + (element.getAttribute("class") ?? "")] = ratio;
-}
-return found;
-"""
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    chromedriver = shutil.which("chromedriver")
-    if not (chromium and chromedriver):
-        # Continuous integration must not pass because the browser went missing.
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no chromium and chromedriver here")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for option in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(chromedriver))
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture
@@ -106,16 +45,6 @@ def page(driver, make_result, tmp_path):
     driver.get(leaderboard(folders, tmp_path / "out", compare).page.as_uri())
     wait(driver, lambda: shown(driver, "under") and shown(driver, "over"))
     return driver
-
-
-def wait(driver, condition):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(driver, 10).until(lambda _: condition())
-
-
-def one(driver, selector):
-    return driver.find_element("css selector", selector)
 
 
 def shown(driver, layer):
@@ -211,6 +140,9 @@ def test_the_pickers_change_the_pictures(page):
     left.select_by_visible_text(HOSTILE)
     wait(page, lambda: shown(page, "over") not in (None, before[1]))
     assert one(page, ".captions .left").text == f"{HOSTILE} PSNR 23.10 dB"
+    download = one(page, ".downloads .left")
+    assert download.get_attribute("href") == shown(page, "over")
+    assert download.get_attribute("download") == "id1--script-alert-1-script-.webp"
     before = shown(page, "under"), shown(page, "over")
     page.find_elements("css selector", ".samples label")[1].click()
     wait(page, lambda: shown(page, "under") not in (None, before[0]))
@@ -294,18 +226,11 @@ def test_the_curves_and_the_matrix_are_drawn(page):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_on_a_phone_nothing_sticks_out_and_all_text_can_be_read(page, dark):
-    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-    size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
+    with emulated(page, 390, dark=dark):
         for details in page.find_elements("css selector", "details"):
             page.execute_script("arguments[0].open = true", details)
         assert page.execute_script("return document.documentElement.scrollWidth") == 390
         assert min(page.execute_script(CONTRASTS).values()) >= 4.5  # WCAG 2, level AA
-    finally:
-        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def test_a_row_whose_training_saw_the_pictures_is_marked_in_light_and_dark(
@@ -324,11 +249,9 @@ def test_a_row_whose_training_saw_the_pictures_is_marked_in_light_and_dark(
     assert not driver.find_elements("css selector", "tr[data-model='a'] .tag.warn")
     told = "trained on the sources of 2 pictures, chose its weights by the sources of 1 picture"
     assert one(driver, ".story .caution").text == f"b is not ranked: {told}."
-    for scheme in ("light", "dark"):
-        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-        assert min(driver.execute_script(CONTRASTS).values()) >= 4.5
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    for dark in (False, True):
+        with emulated(driver, 1300, dark=dark):
+            assert min(driver.execute_script(CONTRASTS).values()) >= 4.5
 
 
 def test_every_control_has_a_name(page):

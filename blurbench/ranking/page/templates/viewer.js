@@ -20,6 +20,7 @@ class Viewer {
     this.over = find(".over");
     this.divider = find(".divider");
     this.captions = [find(".captions .left"), find(".captions .right")];
+    this.downloads = [find(".downloads .left"), find(".downloads .right")];
     this.tiles = find(".tiles");
     this.sample = this.data.samples[0];
     this.zoom = 0; // 0: fit
@@ -134,15 +135,18 @@ class Viewer {
   show() {
     const { sample } = this;
     const sides = [
-      [this.over, this.left.value, this.captions[0]],
-      [this.under, this.right.value, this.captions[1]],
+      [this.over, this.left.value, this.captions[0], this.downloads[0]],
+      [this.under, this.right.value, this.captions[1], this.downloads[1]],
     ];
-    for (const [image, index, caption] of sides) {
+    for (const [image, index, caption, download] of sides) {
       const file = sample.pictures[index];
       const label = this.data.labels[index];
       image.hidden = !file;
       image.alt = `${sample.id}, ${label}`;
-      if (file) image.src = this.path(file);
+      if (file) image.src = download.href = this.path(file);
+      download.hidden = !file;
+      download.download = `${sample.id}-${label}.webp`.replace(/[^\w.-]+/g, "-");
+      download.textContent = `Download ${label}`;
       const name = document.createElement("strong");
       name.textContent = label;
       caption.replaceChildren(name, ` ${file ? sample.notes[index] : "no picture"}`);
@@ -201,7 +205,7 @@ class Viewer {
     const scale = this.zoom || fit;
     this.stage.style.width = `${Math.floor(width * fit)}px`;
     this.stage.style.height = `${Math.floor(height * fit)}px`;
-    for (const part of [this.slider, this.captions[0].parentElement]) {
+    for (const part of [this.slider, ...[this.captions, this.downloads].map(([a]) => a.parentElement)]) {
       part.style.width = this.stage.style.width;
     }
     this.layers.style.width = `${Math.floor(width * scale)}px`;
@@ -264,7 +268,10 @@ function drag(element, begin) {
 // Start ----------------------------------------------------------------------------------------
 
 for (const [index, board] of document.querySelectorAll(".board").entries()) {
+  startRank(board, index + 1);
+  startColumns(board, index + 1);
   startTables(board, index + 1);
+  startCopy(board);
   const section = board.querySelector(".viewer");
   if (!section) continue;
   const viewer = new Viewer(section);

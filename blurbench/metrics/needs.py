@@ -1,0 +1,45 @@
+"""Which files from outside a metric reads."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from blurbench.metrics import find_metric
+from blurbench.weights.places import Needed, paths_of, present
+from blurbench.weights.registry import OF_METRICS, OUTSIDE
+
+
+def files_of(metrics: Iterable[str], using: Mapping[str, str]) -> list[Needed]:
+    """What metrics read, and the tools of --using that are names or files."""
+    names = dict.fromkeys(name for metric in metrics for name in OF_METRICS.get(metric, ()))
+    own = [
+        Needed(metric_of(name), path, name) for name in names for path in paths_of(OUTSIDE[name])
+    ]
+    return [*own, *(each for tool, value in using.items() for each in tool_files(tool, value))]
+
+
+def needs_of(metric: str) -> list[str]:
+    """Labels, tools, and the names of weights with whether they are here."""
+    weights = [
+        f"{name} ({'here' if present(OUTSIDE[name]) else 'missing'})"
+        for name in OF_METRICS.get(metric, ())
+    ]
+    return [*find_metric(metric).needs, *weights]
+
+
+def lacking() -> dict[str, list[str]]:
+    """Metric -> the names of weights that it lacks."""
+    found = {m: [n for n in names if not present(OUTSIDE[n])] for m, names in OF_METRICS.items()}
+    return {metric: names for metric, names in found.items() if names}
+
+
+def metric_of(name: str) -> str:
+    """The metrics that want a file, in words."""
+    return "metrics " + ", ".join(metric for metric, names in OF_METRICS.items() if name in names)
+
+
+def tool_files(tool: str, value: str) -> list[Needed]:
+    """What --using TOOL=VALUE reads, unless VALUE is a word or a run folder."""
+    told, path = f"--using {tool}={value}", Path(value)
+    if value in OUTSIDE and not path.exists():
+        return [Needed(told, each, value) for each in paths_of(OUTSIDE[value])]
+    return [] if value == "pixels" or path.is_dir() else [Needed(told, path)]
