@@ -1,6 +1,9 @@
 """From sharp images to data sets of pairs, and back into memory."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
 
 __all__ = ["BlurDataset", "OnTheFlyDataset"]
 

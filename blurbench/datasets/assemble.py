@@ -1,7 +1,7 @@
 """What making a data set and indexing one share: take up what is there, make the rest, finish."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -48,8 +48,21 @@ from blurbench.stores.open import Place, open_store
 from blurbench.stores.store import Store
 from blurbench.words import counted
 
+USER_NOTES = ("source_note", "licence_note")  # of the source, which make no other set
 # A run that could not make one pair leaves the list of its failures alone.
 CLAIM = Claim("a data set", (PLAN, DATASET), frozenset({FAILURES}))
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the user is to know of a source, a line each."""
+
+    notes: list[str] = field(default_factory=list)  # where it is not what the recipe asks for
+    lacks: list[str] = field(default_factory=list)  # likewise, and the exit code is 1 for it
+
+    def lines(self) -> list[str]:
+        """All of it."""
+        return [*self.lacks, *self.notes]
 
 
 @dataclass(frozen=True)
@@ -62,12 +75,17 @@ class SetSummary:
     counts: dict[str, int]  # pairs of the whole set, by split
     digest: str
     failures: list[Row]  # the rows of failures.jsonl
-    notes: list[str]  # where this is not what the recipe asks for
+    told: Told
 
     @property
     def failed(self) -> int:
         """Number of inputs that could not be used."""
         return len(self.failures)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing of what was asked for."""
+        return not self.failures and not self.told.lacks
 
     def __str__(self) -> str:
         """Some lines for the terminal."""
@@ -75,16 +93,23 @@ class SetSummary:
         done = {"make": "made", "index": "indexed"}[self.verb]
         made = f"{self.made} {done} now" if self.made else f"nothing was left to {self.verb}"
         lines = [f"{store.where()}: {say_counts(self.counts)}; {made}", f"digest {self.digest}"]
-        lines += self.notes
-        if self.failures:
-            lines.append(f"{counted(self.failed, 'input')} failed, see {store.where(FAILURES)}")
-        return "\n".join(lines + [f"  {row['error']}" for row in self.failures[:SHOWN_FAILURES]])
+        lines += self.told.lines()
+        where = f", see {store.where(FAILURES)}"
+        return "\n".join([*lines, *say_problems([row["error"] for row in self.failures], where)])
 
 
 def say_counts(counts: dict[str, int]) -> str:
     """Such as "12 pairs (9 train, 3 test)"."""
     by_split = ", ".join(f"{counts[split]} {split}" for split in in_order(counts))
     return f"{counted(sum(counts.values()), 'pair')} ({by_split})" if counts else "no pairs"
+
+
+def say_problems(problems: Sequence[str], where: str = "") -> list[str]:
+    """How many inputs failed, `where` to read more, and the first of them."""
+    if not problems:
+        return []
+    head = f"{counted(len(problems), 'input')} failed{where}"
+    return [head, *(f"  {each}" for each in problems[:SHOWN_FAILURES])]
 
 
 def assemble(
@@ -94,7 +119,7 @@ def assemble(
     make: Callable[[Sequence[PairT]], None],
     *,
     verb: str,
-    notes: list[str],
+    told: Told,
     workers: Workers,
     shard_size: int,
 ) -> SetSummary:
@@ -105,9 +130,10 @@ def assemble(
     """
     store = open_store(out)
     there = refuse_other(store, request)
+    request = _with_notes(request, there)
     if there and is_finished(store, there.model_copy(update={"root": request.get("root")})):
-        point_to(store, there, request.get("root"))
-        return SetSummary(out, verb, 0, there.counts, there.digest, [], notes)
+        _update(store, there, request)
+        return SetSummary(out, verb, 0, there.counts, there.digest, [], told)
     with work_folder(store, request, partial(refuse_other, store, request)) as copies:
         found = read_records(store, copies, pairs, request.get("root"))
         refuse_strangers(store, found)
@@ -124,8 +150,8 @@ def assemble(
         seen = Peculiarities()
         whole, failures = finish(store, copies, request, pairs, seen)
     made = sum(whole.counts.values()) - before
-    notes = [*notes, *seen.lines()]
-    return SetSummary(out, verb, made, whole.counts, whole.digest, failures, notes)
+    told = replace(told, notes=[*told.notes, *seen.lines()])
+    return SetSummary(out, verb, made, whole.counts, whole.digest, failures, told)
 
 
 def refuse_other(store: Store, request: SetRequest) -> Description | None:
@@ -179,11 +205,23 @@ def is_finished(store: Store, description: Description) -> bool:
     return next(find_damage(store, description), None) is None
 
 
-def point_to(store: Store, description: Description, root: str | None) -> None:
-    """Note where the pictures of an index lie now, if they were moved."""
-    if description.root != root:
-        moved = description.model_copy(update={"root": root})
-        store.write_json(DATASET, document(moved))
+def _with_notes(request: SetRequest, there: Description | None) -> SetRequest:
+    """The request with what its user said of the pictures before, and does not say otherwise."""
+    before = there.source if there else {}
+    kept = {name: before[name] for name in USER_NOTES if name in before}
+    return {**request, "source": {**kept, **request["source"]}}
+
+
+def _update(store: Store, there: Description, request: SetRequest) -> None:
+    """Note where the pictures of an index lie now, and what is newly said of a finished set."""
+    said = {name: request["source"][name] for name in USER_NOTES if name in request["source"]}
+    changes = {"root": request.get("root"), "source": {**there.source, **said}}
+    changed = there.model_copy(update=changes)
+    if changed == there:
+        return
+    if changed.source != there.source:
+        write_card(store, changed)
+    store.write_json(DATASET, document(changed))
 
 
 def finish(

@@ -8,32 +8,62 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from blurbench.datasets.format import Description, Row, located, mend_of, read_picture, read_rows
+from blurbench.datasets.format import (
+    PICTURES,
+    Description,
+    Row,
+    located,
+    mend_of,
+    read_picture,
+    read_rows,
+)
 from blurbench.drawing import LabelledPicture, grid, histogram, page
 from blurbench.errors import UserError
-from blurbench.images import BadImage, decode, encode
+from blurbench.images import BadImage, decode, decode_labels, encode
 from blurbench.recipes.recipe import PROSE, recipe_names
-from blurbench.sources.open import in_order
+from blurbench.sources.open import SPLITS, in_order
 from blurbench.stores.store import Store
 
 README = "README.md"
 FOLDER = "card"
 PAIRS, SEVERITY = f"{FOLDER}/pairs.png", f"{FOLDER}/severity.png"
+# What a source's description holds, in words; "" is not told. What is not here is a sentence.
+FOUND = {
+    "name": "",
+    "ids_sha256": "",
+    "labels_sha256": "",
+    "source_note": "",
+    "licence_note": "",
+    "kind": "kind: {}",
+    "layout": "laid out as: {}",
+    "links_skipped": "links that were left out: {}",
+    "images": "pictures: {}",
+    "no split stated": "pictures that state no split: {}",
+    **{split: f"pictures for {split}: {{}}" for split in SPLITS},
+    **{f"found_{split}": f"blurred pictures for {split}: {{}}" for split in SPLITS},
+    "unexpected": "not as expected: {}",
+    "caption_files": "caption files: {}",
+    "captioned": "pictures with captions: {}",
+    "identities": "identities: {}",
+    "clips": "clips: {}",
+}
 SHOWN = 8  # pairs on the sheet
+# Of mask labels, as background, skin, parts, hair.
+INKS = np.array([(28, 28, 28), (232, 190, 160), (200, 60, 70), (92, 62, 40)], np.uint8)
 SIDE = 240  # px of a picture on the sheet, the square in its middle
 
 
 def write_card(store: Store, description: Description) -> None:
     """Write the card of a data set whose pictures and rows are written."""
     shown, lengths = _survey(store, description)
-    text = [*_head(description), *_prose(description.recipe), *_counts(description)]
+    text = [*_head(description), *_prose(description), *_counts(description)]
     if lengths:
         label = "mean blur length of a pair, px"
         store.write(SEVERITY, encode(histogram(lengths, label)))
         text += _severity(lengths)
     if shown:
         store.write(PAIRS, encode(_pairs(store, description, shown)))
-        text += ["## Pairs", "", "Blurred above sharp.", "", f"![pairs]({PAIRS})", ""]
+        text += ["## Pairs", "", f"{_rows_of(shown)}.", "", f"![pairs]({PAIRS})", ""]
     # Whole: nothing of ours is HTML, and recipes and sources come from anywhere.
     told = html.escape("\n".join([*text, *_recipe(description)]), quote=False)
     store.write(README, told.encode())
@@ -79,16 +109,27 @@ def _head(description: Description) -> Iterator[str]:
     yield ""
 
 
-def _prose(recipe: dict[str, Any]) -> Iterator[str]:
+def _prose(description: Description) -> Iterator[str]:
+    """Whose pictures these are, as their user says; then the recipe, which does not know."""
+    recipe, source = description.recipe, description.source
+    indexed = description.root is not None  # of a known data set, whose recipe this is
+    found = source["kind"] if source.get("name", "").startswith("builtin:") else "a user's own"
+    unsaid = {
+        "source": f"`{source.get('name', '')}`, {found}; nothing more was said (`--source-note`).",
+        "licence": "Nothing was said of the pictures' terms (`--licence-note`).",
+    }
     titles = {
-        "source": "Source",
-        "licence": "Licence",
+        "source": "What the recipe was written for",
+        "licence": "Licence of that",
         "citation": "Citation",
         "provenance": "Where the numbers come from",
         "differs": "What differs from the paper's data",
     }
+    for name, title in {"source": "Source", "licence": "Licence"}.items():
+        text = source.get(f"{name}_note") or (recipe.get(name) if indexed else unsaid[name])
+        yield from (f"## {title}", "", text or "", "")
     for name, title in titles.items():
-        if recipe.get(name):
+        if recipe.get(name) and not (indexed and name in unsaid):
             yield from (f"## {title}", "", recipe[name], "")
 
 
@@ -97,10 +138,11 @@ def _counts(description: Description) -> Iterator[str]:
     yield from (
         f"| {split} | {description.counts[split]} |" for split in in_order(description.counts)
     )
+    yield from ("", "The source as it was found:", "")
+    for key, value in description.source.items():
+        if value and (words := FOUND.get(key, "{}")):
+            yield f"- {words.format(value)}"
     yield ""
-    hidden = ("name", "ids_sha256")
-    found = "; ".join(f"{k}: {v}" for k, v in description.source.items() if k not in hidden)
-    yield from (f"The source as it was found: {found}.", "")
     if description.failed:
         yield from (f"{description.failed} inputs could not be used: failures.jsonl says why.", "")
 
@@ -134,24 +176,37 @@ def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
+def _rows_of(shown: list[tuple[str, Row]]) -> str:
+    masked = any("mask_file_name" in row for _, row in shown)
+    return "Blurred above sharp above mask" if masked else "Blurred above sharp"
+
+
 def _pairs(store: Store, description: Description, shown: list[tuple[str, Row]]) -> np.ndarray:
     cells = []
+    mend = mend_of(description.root)
     for split, row in shown:
         pictures, folder = located(store, description.root, split)
-        names = [pictures.inside(folder, row[f"{kind}_file_name"]) for kind in ("blur", "sharp")]
-        both = [_small(pictures, name, mend_of(description.root)) for name in names]
-        cells.append(LabelledPicture(np.concatenate(both), _caption(split, row)))
+        kinds = [kind for kind in PICTURES if f"{kind}_file_name" in row]
+        names = {kind: pictures.inside(folder, row[f"{kind}_file_name"]) for kind in kinds}
+        column = [_small(pictures, kind, name, mend) for kind, name in names.items()]
+        cells.append(LabelledPicture(np.concatenate(column), _caption(split, row)))
     return page(
-        description.recipe["title"], "Blurred above sharp, the middle of each.", [grid(cells, 4)]
+        description.recipe["title"], f"{_rows_of(shown)}, the middle of each.", [grid(cells, 4)]
     )
 
 
-def _small(store: Store, name: str, mend: str) -> np.ndarray:
+def _small(store: Store, kind: str, name: str, mend: str) -> np.ndarray:
+    where, how = store.where(name), Image.Resampling.LANCZOS
     try:
-        image = Image.fromarray(decode(read_picture(store, name), store.where(name)))
+        data = read_picture(store, name)
+        if kind == "mask":
+            # Labels 0 to 3 would all be black.
+            image, how = INKS[decode_labels(data, where) % len(INKS)], Image.Resampling.NEAREST
+        else:
+            image = decode(data, where)
     except BadImage as error:  # damaged since it was made, at the size that it had
         raise UserError(f"{error}; {mend}") from None
-    return np.array(ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.LANCZOS))
+    return np.array(ImageOps.fit(Image.fromarray(image), (SIDE, SIDE), how))
 
 
 def _caption(split: str, row: Row) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from blurbench.datasets.crop import cropped
 from blurbench.datasets.format import (
     METADATA,
     Description,
@@ -40,19 +41,30 @@ class BlurDataset(Dataset[dict[str, Any]]):
     has_sharp = True
 
     def __init__(
-        self, place: Place | Store, split: str, description: Description | None = None
+        self,
+        place: Place | Store,
+        split: str,
+        description: Description | None = None,
+        crop: int | None = None,
     ) -> None:
         """Of a folder or URL; UserError: no data set, no such split, or torn metadata.
 
         description: of the data set, where its dataset.json was read already.
+        crop: side in px of the square that each item is cut to, anew each time; smaller pictures
+        are mirrored at their edges. So pictures of several sizes make batches.
         """
+        if crop is not None and crop < 1:
+            raise UserError(f"crop={crop}: give the side of a square in px, 1 or more")
+        self.crop = crop
         self.store = open_store(place)
         description = description or read_description(self.store)
         self.description = description
         self.splits = tuple(in_order(description.counts))
         if split not in self.splits:
             known = ", ".join(self.splits) or "none"
-            raise UserError(f"{self.store.where()}: no split {split!r}; there are: {known}")
+            # What is scored has an option for it, with "test" as its default; a training has none.
+            mend = f"; give --split {self.splits[-1]}" if split == "test" and self.splits else ""
+            raise UserError(f"{self.store.where()}: no split {split!r}; there are: {known}{mend}")
         self.split = split
         self.pictures = pictures_of(self.store, description, split)
         self.digest = description.digest
@@ -73,7 +85,7 @@ class BlurDataset(Dataset[dict[str, Any]]):
 
     def other(self, split: str) -> "BlurDataset":
         """Another split of the same data set; UserError as above."""
-        return BlurDataset(self.store, split, self.description)
+        return BlurDataset(self.store, split, self.description, self.crop)
 
     def __len__(self) -> int:
         """Number of pairs."""
@@ -86,7 +98,9 @@ class BlurDataset(Dataset[dict[str, Any]]):
         """
         row = self.rows[index]
         mask = self.picture(row, "mask") if self.has("mask") else None
-        return _item(row["id"], self.picture(row, "blur"), self.picture(row, "sharp"), mask, row)
+        blur, sharp = self.picture(row, "blur"), self.picture(row, "sharp")
+        item = _item(row["id"], blur, sharp, mask, row)
+        return cropped(item, self.crop) if self.crop else item
 
     def sample(self, index: int, epoch: int) -> dict[str, Any]:  # noqa: ARG002
         """Item `index`; a stored pair is the same in every epoch."""

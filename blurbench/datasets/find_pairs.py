@@ -1,17 +1,16 @@
 """Which pictures of a folder are pairs, by their paths or by a list; no picture is opened."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from posixpath import join, normpath, splitext
+from posixpath import normpath, splitext
 
 from blurbench.datasets.splits import pair_id
 from blurbench.errors import UserError
 from blurbench.files import decode_text, inside, read_regular
-from blurbench.images import IMAGE_SUFFIXES
+from blurbench.images import IMAGE_SUFFIXES, find_files, tell_found
 from blurbench.recipes.existing import Existing, PairPaths, fill, pattern
 from blurbench.sources.open import SPLITS
 
@@ -43,17 +42,26 @@ class PictureTree:
 
     root: Path
     stems: dict[str, list[str]]  # path without suffix -> paths, both sorted
+    notes: list[str]  # what was not read, a line each
 
     def has(self, path: str) -> bool:
         """Whether this picture is there."""
         return path in self.stems.get(splitext(path)[0], ())
 
 
-def list_pairs(recipe: Existing, spec: str) -> list[FoundPair]:
-    """Every pair of the folder `spec`, sorted by split and path, and what has no counterpart.
+@dataclass(frozen=True)
+class FoundPairs:
+    """What a folder holds of a recipe of pairs."""
 
-    UserError where there is no pair, where a linked folder or a list leads out of the folder, or
-    where a picture is in two splits.
+    pairs: list[FoundPair]  # sorted by split and path, with what has no counterpart
+    notes: list[str]  # what was not read, a line each
+
+
+def list_pairs(recipe: Existing, spec: str) -> FoundPairs:
+    """Every pair of the folder `spec`; links in it are followed.
+
+    UserError where there is no pair, where a list leads out of the folder, where a folder cannot
+    be read, or where a picture is in two splits.
     """
     root = Path(spec)
     if not root.is_dir():
@@ -69,7 +77,7 @@ def list_pairs(recipe: Existing, spec: str) -> list[FoundPair]:
         if one.blur and (one.split, one.blur) == (other.split, other.blur):
             raise UserError(f"{spec}: {one.blur} is in two pairs: {one.sharp} and {other.sharp}")
     _refuse_leak(spec, found)
-    return found
+    return FoundPairs(found, tree.notes)
 
 
 def _refuse_leak(spec: str, pairs: Iterable[FoundPair]) -> None:
@@ -84,28 +92,23 @@ def _refuse_leak(spec: str, pairs: Iterable[FoundPair]) -> None:
 
 
 def read_tree(root: Path) -> PictureTree:
-    """The pictures below `root`; hidden ones and linked folders aside.
+    """The pictures below `root`, hidden ones aside; of links to nothing, reading them tells.
 
-    UserError where a linked folder leads out of the root, or a name is not UTF-8.
+    UserError where a folder cannot be read, or a name is not UTF-8.
     """
+    found = find_files(root, IMAGE_SUFFIXES)
+    told = tell_found([found])
+    # Passed over, it would make another data set.
+    if "closed" in told:
+        raise UserError(f"{root}: {told['closed']}")
     stems: dict[str, list[str]] = defaultdict(list)
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in folders:
-            _refuse_outside_link(root, Path(folder, name))
-        below = Path(folder).relative_to(root).as_posix()
-        for name in files:
-            stem, suffix = splitext(normpath(join(below, name)))
-            if suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
-                _refuse_other_names(root, stem)
-                stems[stem].append(stem + suffix)
-    return PictureTree(root, {stem: sorted(stems[stem]) for stem in sorted(stems)})
-
-
-def _refuse_outside_link(root: Path, path: Path) -> None:
-    # Passed over without a word, it would make another data set.
-    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-        raise UserError(f"{path}: a link that leads out of {root}; put the folder itself there")
+    for name in [*found.names, *found.lost.get("broken", ())]:
+        stem, suffix = splitext(name)
+        if suffix:
+            _refuse_other_names(root, stem)
+            stems[stem].append(name)
+    notes = [told[kind] for kind in ("linked", "again", "system") if kind in told]
+    return PictureTree(root, {stem: sorted(stems[stem]) for stem in sorted(stems)}, notes)
 
 
 def _refuse_other_names(root: Path, name: str) -> None:

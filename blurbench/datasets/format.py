@@ -18,6 +18,7 @@ from blurbench.errors import UserError
 from blurbench.files import load_json, parse_json, parse_jsonl, sha256
 from blurbench.images import BadImage
 from blurbench.schemas import parse_as
+from blurbench.stores.folder import Folder
 from blurbench.stores.open import Place, open_store
 from blurbench.stores.store import Store
 
@@ -96,7 +97,7 @@ def read_description(place: Place | Store) -> Description:
 
 def located(store: Store, root: str | None, split: str) -> tuple[Store, str]:
     """Where the rows of a split name pictures: a store and a folder in it."""
-    return (store, split) if root is None else (open_store(Path(root)), "")
+    return (store, split) if root is None else (Folder(Path(root), links=True), "")
 
 
 def mend_of(root: str | None) -> str:

@@ -1,15 +1,16 @@
 """Index pairs that are there already: every picture is read once, and nothing is copied."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import blurbench
-from blurbench.datasets.assemble import SetSummary, assemble
+from blurbench.datasets.assemble import SetSummary, Told, assemble, say_problems
 from blurbench.datasets.checks import Files
 from blurbench.datasets.find_pairs import FoundPair, list_pairs
-from blurbench.datasets.format import SHOWN_FAILURES, Row, pixel_hash
+from blurbench.datasets.format import Row, pixel_hash
 from blurbench.datasets.journal import SetRequest
 from blurbench.datasets.pair import READ
 from blurbench.datasets.records import failed_entry, made_entry
@@ -29,43 +30,63 @@ def index(
     spec: str,
     out: Place | Store,
     *,
+    notes: Mapping[str, str] | None = None,
     workers: Workers = ALONE,
     shard_size: int = 64,
 ) -> SetSummary:
     """Index the pairs of the folder `spec` in the folder `out`, or what is missing there.
 
+    notes: what the user says of the pictures, as of `Source.noted`.
+
     An index whose pictures were moved is pointed to `spec`, where the same pairs lie. UserError
-    where nothing of the recipe is there, a list or link leads out, a picture is in two splits, or
-    `out` is a URL or holds anything else.
+    where nothing of the recipe is there, a list leads out, a picture is in two splits, or `out`
+    is a URL or holds anything else.
     """
     store = open_store(out)
     # The root of an index at a URL could name any folder of whoever reads it.
     for place, is_here in ((spec, not is_url(spec)), (store.where(), store.is_here)):
         if not is_here:
             raise UserError(f"{place}: pairs are indexed in a folder of this machine; give one")
-    pairs = list_pairs(recipe, spec)
-    root = Path(spec).absolute()
+    found = list_pairs(recipe, spec)
+    pairs, root = found.pairs, Path(spec).absolute()
     return assemble(
         out,
-        _request(recipe, root, pairs),
+        _request(recipe, root, pairs, notes or {}),
         pairs,
         partial(read_shard, store.absolute(), root),
         verb="index",
-        notes=[f"warning: {each}" for each in unexpected(recipe, pairs)],
+        told=Told([*found.notes, *(f"warning: {each}" for each in unexpected(recipe, pairs))]),
         workers=workers,
         shard_size=shard_size,
     )
 
 
-def plan(recipe: Existing, spec: str) -> str:
-    """What `index` would read: a line of counts, and one for each that is not the recipe's."""
-    pairs = list_pairs(recipe, spec)
-    found = _count(pairs)
-    counts = ", ".join(f"{found[split]} {split}" for split in in_order(found))
-    lines = [f"blurred pictures: {counts}; every picture is read once, none is copied"]
-    lines += [f"warning: {each}" for each in unexpected(recipe, pairs)]
-    lines += [f"  {pair.problem}" for pair in pairs if pair.problem][:SHOWN_FAILURES]
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class IndexPlan:
+    """What `index` would read."""
+
+    counts: dict[str, int]  # blurred pictures by split
+    told: Told
+    problems: list[str]  # of what is no pair
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing, as far as names tell."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        """A line of counts, and one for each that is not the recipe's."""
+        counts = ", ".join(f"{self.counts[split]} {split}" for split in in_order(self.counts))
+        read = f"blurred pictures: {counts}; every picture is read once, none is copied"
+        return "\n".join([read, *self.told.lines(), *say_problems(self.problems)])
+
+
+def plan(recipe: Existing, spec: str) -> IndexPlan:
+    """Count what `index` would read, by names alone."""
+    found = list_pairs(recipe, spec)
+    warnings = [f"warning: {each}" for each in unexpected(recipe, found.pairs)]
+    problems = [pair.problem for pair in found.pairs if pair.problem]
+    return IndexPlan(_count(found.pairs), Told([*found.notes, *warnings]), problems)
 
 
 def unexpected(recipe: Existing, pairs: Sequence[FoundPair]) -> list[str]:
@@ -93,7 +114,9 @@ def _count(pairs: Sequence[FoundPair]) -> dict[str, int]:
     return dict(counts)
 
 
-def _request(recipe: Existing, root: Path, pairs: Sequence[FoundPair]) -> SetRequest:
+def _request(
+    recipe: Existing, root: Path, pairs: Sequence[FoundPair], notes: Mapping[str, str]
+) -> SetRequest:
     """The head of dataset.json.
 
     The root is absolute: an index often lies on another disk than the pictures, and may be moved
@@ -114,6 +137,7 @@ def _request(recipe: Existing, root: Path, pairs: Sequence[FoundPair]) -> SetReq
             "ids_sha256": sha256(ids.encode()),
             **found,
             "unexpected": "; ".join(unexpected(recipe, pairs)),
+            **notes,
         },
         "root": str(root),
     }
@@ -141,7 +165,7 @@ def read_pair(root: Path, pair: FoundPair) -> tuple[Row, Files]:
     files: Files = []
     read: dict[str, None] = {}
     for kind, name in (("blur", pair.blur), ("sharp", pair.sharp)):
-        path = inside(root, name)
+        path = inside(root, name, links=True)
         data = read_bytes(path)
         image, told = decode_told(data, str(path))
         read |= dict.fromkeys(told)

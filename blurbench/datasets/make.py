@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import blurbench
-from blurbench.datasets.assemble import SetSummary, assemble, say_counts
+from blurbench.datasets.assemble import SetSummary, Told, assemble, say_counts, say_problems
 from blurbench.datasets.checks import Files
 from blurbench.datasets.format import Row, pixel_hash
 from blurbench.datasets.journal import SetRequest
 from blurbench.datasets.pair import MadePair, make_pair, prepare
 from blurbench.datasets.records import failed_entry, made_entry
 from blurbench.datasets.shard_record import ShardRecord, recording
-from blurbench.datasets.splits import PairTask, list_tasks, shortfall
+from blurbench.datasets.splits import PairTask, empty_splits, list_tasks, shortfall
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError, one_line
 from blurbench.files import sha256
@@ -48,17 +48,24 @@ class Plan:
     counts: dict[str, int]  # pairs by split
     bytes: int  # on disk
     seconds: float  # with one worker
-    short: str  # of what the recipe asks for; empty where there is enough
+    told: Told
+    problems: list[str]  # of pictures that cannot be used, as far as is known before they are read
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing of what was asked for, as far as is known."""
+        return not self.problems and not self.told.lacks
 
     def __str__(self) -> str:
         """Some lines for the terminal."""
         sources = ", ".join(f"{self.sources[split]} {split}" for split in in_order(self.sources))
-        return (
-            f"source images: {sources}\n{say_counts(self.counts)}\n"
-            f"disk: about {self.bytes / 1e6:,.1f} MB\n"
-            f"time: about {self.seconds:,.0f} s with one worker"
-            + (f"\n{self.short}" * bool(self.short))
-        )
+        lines = [
+            f"source images: {sources}",
+            say_counts(self.counts),
+            f"disk: about {self.bytes / 1e6:,.1f} MB",
+            f"time: about {self.seconds:,.0f} s with one worker",
+        ]
+        return "\n".join([*lines, *self.told.lines(), *say_problems(self.problems)])
 
 
 def synthesize(
@@ -82,7 +89,6 @@ def synthesize(
     _refuse_inside(source, store)
     request = _request(recipe, source, seed, limit, image_format)
     tasks = list_tasks(recipe, source, limit)
-    short = "" if limit else shortfall(recipe, tasks)
     # Workers may have other working directories.
     making = SynthesisJob(recipe, seed, store.absolute(), image_format)
     return assemble(
@@ -91,7 +97,7 @@ def synthesize(
         tasks,
         partial(make_shard, making),
         verb="make",
-        notes=[*([short] if short else []), *source.notes],
+        told=_told(recipe, source, tasks, limit),
         workers=workers,
         shard_size=shard_size,
     )
@@ -117,8 +123,24 @@ def plan(recipe: Recipe, source: Source, *, seed: int = 0, limit: int | None = N
         dict(Counter(task.split for task in tasks)),
         int(sum(each.bytes for each in measured) / len(measured) * len(tasks)),
         seconds / max(len(warm), 1),
-        "" if limit else shortfall(recipe, tasks),
+        _told(recipe, source, tasks, limit),
+        [*dict.fromkeys(problem for task in tasks if (problem := _problem(task)))],
     )
+
+
+def _told(recipe: Recipe, source: Source, tasks: Sequence[PairTask], limit: int | None) -> Told:
+    short = ["" if limit else shortfall(recipe, tasks), empty_splits(recipe, source, tasks, limit)]
+    lacks = source.lacks
+    # Of other recipes these are tasks that fail.
+    if recipe.recognition and (nobody := [each for each in source.items if each.problem]):
+        unknown = f"{counted(len(nobody), 'picture')} of nobody known, left out"
+        lacks = [*lacks, f"{unknown} (first: {nobody[0].id}: {nobody[0].problem})"]
+    return Told([*filter(None, short), *source.notes], lacks)
+
+
+def _problem(task: PairTask) -> str:
+    """Why its picture cannot be used, where that is known before it is read."""
+    return f"{task.source_id}: {task.item.problem}" if task.item.problem else ""
 
 
 class _Measured(NamedTuple):

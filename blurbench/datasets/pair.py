@@ -85,9 +85,11 @@ def make_pair(
     exposed = light(sharp.image)
     blurred = _blur(recipe, key, sharp, exposed, light)
     window = _window(recipe, item_id, sharp.image.shape, blurred.border)
-    mask = sharp.mask[window].copy() if recipe.masks and sharp.mask is not None else None
+    labels = sharp.mask if blurred.mask is None else blurred.mask
+    mask = labels[window].copy() if recipe.masks and labels is not None else None
     image, place = _confined(recipe, key, blurred, window, exposed[window], mask)
     sigma = 0.0 if _is_gallery(sharp) else _noise_sigma(recipe, key)
+    place |= _cut(blurred, mask)
     blurred = replace(blurred, drawn={**blurred.drawn, **draws.stated})
     row = _row(recipe, key, sharp, blurred, sigma)
     return MadePair(
@@ -106,13 +108,31 @@ def _blur(recipe: Recipe, key: PairKey, sharp: Sharp, exposed: np.ndarray, light
         return Blurred(exposed, (0, 0), {}, (0.0, 0.0), IDENTITY)
     random = stream(*key, "kernel")
     bank = (key.recipe, key.seed, key.split)
-    scene = Scene(key.source_id, exposed, sharp.frames, random, key.replica, bank, light)
+    mask = sharp.mask if recipe.masks else None
+    scene = Scene(key.source_id, exposed, sharp.frames, random, key.replica, bank, light, mask)
     blurred = recipe.blur.blur(scene)
     # A family of another package: its set would be whole and verified, and no pair of it one.
     if blurred.image.shape != exposed.shape:
         sizes = f"{blurred.image.shape} for a picture of {exposed.shape}"
         raise UserError(f"{key.source_id}: family {blurred.family} gives {sizes}")
     return blurred
+
+
+def _cut(blurred: Blurred, mask: np.ndarray | None) -> dict[str, Any]:
+    """The columns of a picture of layers: a box of each object, as it is seen after the crop."""
+    if blurred.mask is None or mask is None:
+        return {}
+    boxes = [_box(mask == label) for label in range(1, int(blurred.mask.max()) + 1)]
+    return {**blurred.columns, "boxes": boxes}
+
+
+def _box(inside: np.ndarray) -> list[int]:
+    """[left, top, width, height], px; all 0 where nothing is inside."""
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return [0, 0, 0, 0]
+    left, top = int(columns[0]), int(rows[0])
+    return [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top]
 
 
 def _is_gallery(sharp: Sharp) -> bool:

@@ -4,11 +4,12 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Generic
 
 from blurbench.datasets.format import Row
 from blurbench.datasets.records import RECORDS, PairT, record_lines, still_open
+from blurbench.errors import UserError
 from blurbench.files import sha256, tell_unwritable
 from blurbench.stores.store import Store
 
@@ -68,7 +69,13 @@ def recording(
     """The record of a shard; interrupted or out of disk, what was finished is kept."""
     with tell_unwritable(store.where()):
         record = ShardRecord(store, pairs, root)
+        quiet: tuple[type[Exception], ...] = ()
         try:
             yield record
+        except KeyboardInterrupt:
+            # It ends as asked, also on a full disk: what was made last is made again.
+            quiet = (OSError, UserError)
+            raise
         finally:
-            record.close()
+            with suppress(*quiet):
+                record.close()

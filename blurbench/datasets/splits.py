@@ -12,6 +12,7 @@ from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.recipes.recipe import Recipe, Recognition
 from blurbench.sources.open import SPLITS, Source, SourceItem
+from blurbench.words import counted
 
 PROBE, GALLERY = "probe", "gallery"
 
@@ -74,7 +75,11 @@ def choose(recipe: Recipe, source: Source, limit: int | None = None) -> list[Cho
     """
     if recipe.recognition:
         return _probes_and_gallery(recipe.recognition, source, limit)
-    items = [(item, split_of(recipe, item)) for item in source.items]
+    placed = split_by_count(recipe, source.items) if recipe.splits.by == "count" else {}
+    items = [
+        (item, item.split or placed.get(group_of(recipe, item)) or split_of(recipe, item))
+        for item in source.items
+    ]
     _refuse_shared(recipe, source.spec, items)
     items = [each for split in SPLITS for each in _asked_for(recipe, split, items)]
     if not items:
@@ -105,6 +110,33 @@ def shortfall(recipe: Recipe, tasks: Sequence[PairTask]) -> str:
         if found < recipe.recognition.probes:
             short.append(f"{found} of {recipe.recognition.probes} identities")
     return f"fewer images than recipe {recipe.name} asks for: {', '.join(short)}" if short else ""
+
+
+def empty_splits(
+    recipe: Recipe, source: Source, tasks: Sequence[PairTask], limit: int | None
+) -> str:
+    """Which splits of the recipe no source image falls into, and the mend; empty for none.
+
+    Of a source that states its splits, what there is was meant.
+    """
+    if recipe.recognition or all(item.split for item in source.items):
+        return ""
+    made = {task.split for task in tasks}
+    asked = [
+        split
+        for split in SPLITS
+        if getattr(recipe.splits, split) > 0 and getattr(recipe.images, split) != 0
+    ]
+    empty = [split for split in asked if split not in made]
+    if not empty:
+        return ""
+    mend = 'set splits.by = "count" in the recipe, or put them in folders train, val and test'
+    if limit and limit < len(asked):
+        mend = f"give a --limit of {len(asked)} or more"
+    elif recipe.splits.by == "count":
+        mend = "add pictures"
+    sources = counted(len({task.source_id for task in tasks}), "picture")
+    return f"no pair for {' and '.join(empty)}: {sources} fell to {', '.join(sorted(made))}; {mend}"
 
 
 def _refuse_shared(recipe: Recipe, spec: str, items: Iterable[Chosen]) -> None:
@@ -164,6 +196,28 @@ def split_of(recipe: Recipe, item: SourceItem) -> str:
     if place < recipe.splits.train:
         return "train"
     return "val" if place < recipe.splits.train + recipe.splits.val else "test"
+
+
+def split_by_count(recipe: Recipe, items: Iterable[SourceItem]) -> dict[str, str]:
+    """The split of each group whose split the source does not state, in the order of hashes.
+
+    As many of each as the recipe's shares say, but at least one while there are groups enough.
+    """
+    groups = sorted(
+        {group_of(recipe, item) for item in items if not item.split},
+        key=lambda group: place_of("split", group),
+    )
+    shares = {split: getattr(recipe.splits, split) for split in SPLITS}
+    counts = dict.fromkeys(SPLITS, 0)
+    # The first one trains: a model cannot be tested that has nothing to learn from.
+    order = ("train", "test", "val")
+    for split in [each for each in order if shares[each] > 0][: len(groups)]:
+        counts[split] = 1
+    while sum(counts.values()) < len(groups):
+        lacking = {split: shares[split] * len(groups) - counts[split] for split in SPLITS}
+        counts[max(SPLITS, key=lacking.__getitem__)] += 1
+    names = [split for split in SPLITS for _ in range(counts[split])]
+    return dict(zip(groups, names, strict=True))
 
 
 def group_of(recipe: Recipe, item: SourceItem) -> str:

@@ -68,9 +68,16 @@ def verify(place: Place | Store, workers: Workers = ALONE, *, fast: bool = False
         for done in run_shards(check, shards, workers):
             where = store.where(done.shard.split)
             killed = [f"{where}: a picture here kills the process reading it"]
-            problems += killed if done.killed else done.result or []
+            found = killed if done.killed else done.result or []
+            problems += [_as_given(store, each) for each in found]
             advance(len(done.shard.rows))
     return sorted({*problems, *_strangers(store, rows)})
+
+
+def _as_given(store: Store, problem: str) -> str:
+    """A line of a worker, which knows absolute paths, with the path as the user gave it."""
+    absolute, given = (each.where("x")[:-1] for each in (store.absolute(), store))
+    return given + problem.removeprefix(absolute) if problem.startswith(absolute) else problem
 
 
 def unchecked(place: Place | Store) -> list[str]:

@@ -21,6 +21,14 @@ from blurbench.images.damage import (
     png_damage,
     why_unreadable,
 )
+from blurbench.images.found import (
+    IMAGE_SUFFIXES,
+    UNREAD_SUFFIXES,
+    FoundFiles,
+    find_files,
+    image_files,
+    tell_found,
+)
 from blurbench.images.header import DECODING, BadImage, Header, check_header, opened
 
 __all__ = [
@@ -30,29 +38,23 @@ __all__ = [
     "BadImage",
     "Decoded",
     "Decoding",
+    "FoundFiles",
     "check_header",
     "decode",
     "decode_labels",
     "decode_told",
     "encode",
+    "find_files",
     "image_files",
     "jpeg",
     "read_bytes",
     "read_image",
     "swap",
+    "tell_found",
     "to_float",
     "to_levels",
     "to_uint8",
 ]
-
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"}
-)
-
-# Pictures too, which are told and not read.
-UNREAD_SUFFIXES = frozenset(
-    {".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".exr", ".hdr", ".dng", ".nef", ".cr2"}
-)
 
 # Codings whose damaged data OpenCV decodes in silence -> what tells.
 DAMAGE = {
@@ -85,22 +87,6 @@ class Decoded(NamedTuple):
 
     image: np.ndarray  # (H, W, 3) uint8 RGB; uint16 where 16 bits were asked for and are there
     told: tuple[str, ...]  # keys of header.TOLD
-
-
-def image_files(folder: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> list[Path]:
-    """Every picture below `folder` (hidden files aside), sorted by its relative path.
-
-    Pipes and devices of such names too: whoever reads them tells that they are none.
-    """
-    found = (
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.exists()
-        and not path.is_dir()
-    )
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def decode(data: bytes, name: str) -> np.ndarray:

@@ -30,6 +30,15 @@ TOLD = {
     "converted": "a colour profile other than sRGB, from which it is converted",
     "bad-profile": "a colour profile that cannot be read, which is not applied",
 }
+# How files begin that stand in the place of pictures, in small letters -> what they are.
+INSTEAD = {
+    b"version https://git-lfs": "a Git LFS pointer; fetch the picture: git lfs pull",
+    b"<!doctype html": "a web page; download the picture again",
+    b"<html": "a web page; download the picture again",
+    b"<svg": "a drawing in SVG; save it as PNG",
+    b"ii*\0": "a TIFF of a kind that is not read; save it as PNG",
+    b"mm\0*": "a TIFF of a kind that is not read; save it as PNG",
+}
 SRGB_GAMMA = 1 / 2.2
 # x and y of white, red, green and blue, as Pillow gives cHRM.
 SRGB_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
@@ -68,7 +77,7 @@ def check_header(data: bytes, name: str, bytes_per_pixel: float = DECODING) -> H
         raise too_large from None
     # Pillow's readers raise what they like for a damaged header: struct.error, KeyError, ...
     except Exception:
-        raise BadImage(f"{name}: not a readable image") from None
+        raise BadImage(f"{name}: not a readable image{_instead(data)}") from None
     if width * height > MAX_PIXELS:
         raise too_large
     if width * height == 0:
@@ -76,6 +85,12 @@ def check_header(data: bytes, name: str, bytes_per_pixel: float = DECODING) -> H
     if problem := shortage(width, height, bytes_per_pixel):
         raise BadImage(f"{name}: {problem}; make it smaller, or free memory")
     return header
+
+
+def _instead(data: bytes) -> str:
+    """What a file is in the place of a picture, with the mend; empty where nothing is known."""
+    head = data[:64].lstrip().lower()
+    return next((f": {told}" for begin, told in INSTEAD.items() if head.startswith(begin)), "")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from blurbench.errors import UserError
 from blurbench.files import load_json, read_regular, shipped
 from blurbench.recipes.existing import Existing, PairPaths
 from blurbench.schemas import fault
+from blurbench.words import meant
 
 FOLDER = "datasets_manifests"
 # Decides no pixel.
@@ -42,9 +43,14 @@ class Replicas(RecipeTable):
 class Splits(RecipeTable):
     """Share of each split among source images whose source states no split."""
 
+    # hash: more pictures move no other one; count: as near to the shares as whole groups get, and
+    # none is empty that can have one.
+    by: Literal["hash", "count"] = "hash"
     train: Fraction = 0.8
     val: Fraction = 0.1
     test: Fraction = 0.1
+
+    SINCE: ClassVar[dict[str, Any]] = {"by": "hash"}
 
     @model_validator(mode="after")
     def _whole(self) -> "Splits":
@@ -184,6 +190,8 @@ class Recipe(RecipeTable):
             raise ValueError('region.kind = "class" needs labels = ["mask"]')
         if self.shots and self.sensor and self.sensor.light == "linear":
             raise ValueError('concert blurs take 8-bit pictures: sensor.light must be "encoded"')
+        if self.cuts and (self.identity or self.region or not self.masks):
+            raise ValueError('layers need labels = ["mask"], no identity and no region')
         if self.recognition and "identity" not in self.labels:
             raise ValueError('recognition needs labels = ["identity"]')
         return self
@@ -210,6 +218,11 @@ class Recipe(RecipeTable):
     def shots(self) -> bool:
         """Whether rows say which of the concert blurs theirs is."""
         return any(part.CONCERT for part in parts_of(self.blur))
+
+    @cached_property
+    def cuts(self) -> bool:
+        """Whether pictures are cut into layers, and masks tell which."""
+        return any(part.CUTS for part in parts_of(self.blur))
 
     @cached_property
     def measured(self) -> bool:
@@ -266,8 +279,9 @@ def load_any_recipe(name_or_path: str | Path) -> Recipe | Existing:
     if str(name_or_path) in recipe_names():
         path = shipped(FOLDER) / f"{name_or_path}.toml"
     elif not path.is_file():
-        known = ", ".join(recipe_names())
-        raise UserError(f"{name_or_path}: no such recipe; give a .toml file or one of: {known}")
+        known = recipe_names()
+        told = f"{name_or_path}: no such recipe{meant(str(name_or_path), known)}"
+        raise UserError(f"{told}; give a .toml file or one of: {', '.join(known)}")
     document = _read(path)
     if document.get("kind") == "existing":
         return _validated(Existing, document, path.name)

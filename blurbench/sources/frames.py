@@ -13,7 +13,7 @@ from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import BadImage
 from blurbench.sources.items import Labels, PictureItem, Sharp, SourceItem, refuse_problem
-from blurbench.sources.video import count_frames, read_window
+from blurbench.sources.video import coding_of, count_frames, read_window
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"})
 NUMBER = re.compile(r"\d+(?=\D*$)")  # the last of a file's name
@@ -64,6 +64,7 @@ class VideoItem:
     start: int
     count: int
     labels: Labels = field(default_factory=dict)
+    problem: None = None
 
     def load(self) -> Sharp:
         """Decode all frames; the hash is that of their pixels."""
@@ -140,4 +141,8 @@ def video_windows(id: str, split: str | None, path: Path, asked: WindowSize) -> 
         for start in starts(count, longest, step)
     ]
     problem = f"{count} frames can be read, {longest} are needed"
+    if not count:
+        coding = coding_of(path) or "how it is coded is not known"
+        mend = "convert it, as by ffmpeg -i IN -c:v ffv1 OUT.mkv"
+        problem = f"no frame can be read: no decoder here for it ({coding}), or damaged; {mend}"
     return windows or [FramesItem(id, split, id, (), problem=problem)]

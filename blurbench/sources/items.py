@@ -1,7 +1,7 @@
 """What a source offers: images that are listed cheaply and read one by one."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,10 @@ from blurbench.stores.store import Store
 
 # Columns that a source gives to the rows of its images: captions, shot_type, identity, ...
 Labels = dict[str, Any]
-NOTES = ("unread", "captions_unread")  # of a source's description: what its user must know
+SPLITS = ("train", "val", "test")
+# Of a source's description: what its user must know, and what is missing of what was asked for.
+NOTES = ("linked", "again", "system", "misnamed", "unread")
+LACKS = ("broken", "closed", "captions_unread", "captions_lost")
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,20 @@ class SourceItem(Protocol):
     def labels(self) -> Labels:
         """Columns of its rows, known without reading it."""
 
+    @property
+    def problem(self) -> str | None:
+        """Why it cannot be used, where that is known before it is read."""
+
     def load(self) -> Sharp:
         """Read or draw it; BadImage or UserError with one line that names the file."""
 
     def file_hash(self) -> str | None:
         """The `sha256` of `load`, undecoded; None where it takes decoding. Errors as of `load`."""
+
+
+def left_out(description: dict[str, str], kinds: Sequence[str] = (*LACKS, *NOTES)) -> list[str]:
+    """What a source's description tells of what is not read, a line each."""
+    return [description[name] for name in kinds if name in description]
 
 
 @dataclass(frozen=True)
@@ -64,10 +76,19 @@ class Source:
     items: tuple[SourceItem, ...]  # sorted by id
     description: dict[str, str]  # what was found, and how; never a path of this machine
 
+    def noted(self, notes: Mapping[str, str]) -> "Source":
+        """With what its user says of it: `source_note` and `licence_note`, for the card."""
+        return replace(self, description={**self.description, **notes})
+
     @property
     def notes(self) -> list[str]:
         """What was left out of it, and why, a line each."""
-        return [self.description[name] for name in NOTES if name in self.description]
+        return left_out(self.description, NOTES)
+
+    @property
+    def lacks(self) -> list[str]:
+        """What it lacks of what is asked for, a line each; the exit code is then 1."""
+        return left_out(self.description, LACKS)
 
 
 @dataclass(frozen=True)
@@ -156,6 +177,7 @@ class BuiltinItem:
     masked: bool
     group: str | None = None
     labels: Labels = field(default_factory=dict)
+    problem: None = None
 
     def load(self) -> Sharp:
         """Read or draw the picture."""

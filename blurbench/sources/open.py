@@ -2,33 +2,33 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from blurbench.errors import UserError
-from blurbench.images import (
-    AS_STORED,
-    IMAGE_SUFFIXES,
-    UNREAD_SUFFIXES,
-    Decoding,
-    image_files,
-)
+from blurbench.images import AS_STORED, IMAGE_SUFFIXES, Decoding
+from blurbench.images.found import SYSTEM
 from blurbench.images.header import DECODING
 from blurbench.recipes.recipe import Recipe
-from blurbench.sources import faces, photos
+from blurbench.sources import faces, photos, whole_photos
+from blurbench.sources.folders import SourceContents, read_folder, tell_unread
 from blurbench.sources.frames import VIDEO_SUFFIXES, WindowSize, folder_windows, video_windows
-from blurbench.sources.items import FileItem, PictureItem, Sharp, Source, SourceItem, StoredItem
+from blurbench.sources.items import (
+    SPLITS,
+    FileItem,
+    PictureItem,
+    Sharp,
+    Source,
+    SourceItem,
+    StoredItem,
+    left_out,
+)
 from blurbench.sources.labels.attach import WantedLabels, label, labels_hash
 from blurbench.sources.labels.files import LabelFiles
-from blurbench.sources.labels.identities import IDENTITY_FILE
-from blurbench.sources.labels.masks import LAYOUTS, MaskLayout, find_layout
-from blurbench.stores.folder import Folder
+from blurbench.sources.labels.masks import LAYOUTS
 from blurbench.stores.open import is_url, open_store
-from blurbench.words import counted
 
-SPLITS = ("train", "val", "test")
 # Memory that a pair takes, bytes for each pixel of its source: measured at 85 to 101 for motion
 # flow on encoded values, 143 on linear light or averaged frames.
 ENCODED, LINEAR, FRAME = 105.0, 150.0, 3.0
@@ -38,16 +38,6 @@ __all__ = ["SPLITS", "FileItem", "Sharp", "Source", "SourceItem"]
 def in_order(splits: Iterable[str]) -> list[str]:
     """Names of splits in the order of `SPLITS`; others last."""
     return sorted(splits, key=lambda split: (*SPLITS, split).index(split))
-
-
-@dataclass(frozen=True)
-class SourceContents:
-    """What lies in a folder, of all that a recipe could use."""
-
-    pictures: list[PictureItem]
-    files: LabelFiles
-    description: dict[str, str]
-    videos: list[FileItem] = field(default_factory=list)
 
 
 def open_for(recipe: Recipe, spec: str) -> Source:
@@ -71,7 +61,7 @@ def decoding_of(recipe: Recipe) -> Decoding:
 
 
 def open_source(spec: str, *, masks: bool = False) -> Source:
-    """List a folder, a URL, `builtin:photos` or `builtin:procedural-faces`, for no recipe.
+    """List a folder, a URL or a built-in source (`BUILTIN`), for no recipe.
 
     `masks` asks for face labels. UserError in one line where there is nothing to read, or no
     labels that `masks` could use.
@@ -98,9 +88,9 @@ def _open(
         known = ", ".join(sorted(each[1:] for each in VIDEO_SUFFIXES))
         clips = f" and no videos ({known})" if frames else ""
         named = "" if pattern == "*" else f" named like {pattern}"
-        unread = f"; {told}" if (told := listed.description.get("unread")) else ""
+        why = "".join(f"; {each}" for each in left_out(listed.description))
         raise UserError(
-            f"{spec}: no pictures here{named} (jpg, png, webp, tif, bmp, pgm, ppm){clips}{unread}"
+            f"{spec}: no pictures here{named} (jpg, png, webp, tif, bmp, pgm, ppm){clips}{why}"
         )
     items: list[SourceItem]
     if frames:
@@ -150,50 +140,7 @@ def _folder(
         raise UserError(f"{spec}: no such folder; give a folder of pictures, or {_builtin_names()}")
     if not root.is_dir():
         raise UserError(f"{spec}: not a folder; give the folder that holds the pictures")
-    named = [name for name in SPLITS if (root / name).is_dir()]
-    folders: dict[Path, str | None] = {root / name: name for name in named}
-    folders = folders or {root: None}
-    layouts = {folder: _layout(root, folder, wanted.masks) for folder in folders}
-    pictures: list[PictureItem] = []
-    videos: list[FileItem] = []
-    unread: list[Path] = []
-    skipped = 0
-    for folder, split in folders.items():
-        layout = layouts[folder]
-        # Where labels lie beside the images, only the images are pictures, asked for or not.
-        inner = folder / layout.images if layout else folder
-        found, outside = _files(root, inner, IMAGE_SUFFIXES | UNREAD_SUFFIXES)
-        skipped += outside
-        paths = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES]
-        unread += [path for path in found if path.suffix.lower() in UNREAD_SUFFIXES]
-        used = layout if wanted.masks else None
-        pictures += [
-            FileItem(_id(root, path), split, path, folder, used, decoding=decoding)
-            for path in paths
-        ]
-        if frames:
-            paths, outside = _files(root, folder, VIDEO_SUFFIXES)
-            skipped += outside
-            videos += [FileItem(_id(root, path), split, path, folder, None) for path in paths]
-    description = {
-        "kind": "folder",
-        "layout": ", ".join(sorted({each.name if each else "images" for each in layouts.values()})),
-        "links_skipped": str(skipped),
-    }
-    if unread:
-        told = f"{counted(len(unread), 'picture')} of kinds that are not read"
-        description["unread"] = f"{told} (first: {_id(root, unread[0])}); convert them, as to PNG"
-    return SourceContents(pictures, _label_files(root, wanted), description, videos)
-
-
-def _label_files(root: Path, wanted: WantedLabels) -> LabelFiles:
-    paths: list[Path] = []
-    if wanted.shots or wanted.captions:
-        paths += [*root.iterdir(), *(root / "annotations").glob("*")]
-    if wanted.identities:
-        paths += root.rglob(IDENTITY_FILE)
-    names = {path.relative_to(root).as_posix() for path in paths}
-    return LabelFiles(sorted(names), Folder(root))
+    return read_folder(root, wanted, decoding, videos=frames is not None)
 
 
 def _stored(spec: str, wanted: WantedLabels, decoding: Decoding) -> SourceContents:
@@ -201,7 +148,7 @@ def _stored(spec: str, wanted: WantedLabels, decoding: Decoding) -> SourceConten
     store = open_store(spec)
     if wanted.masks:
         raise UserError(f"{store.where()}: face labels are read from folders of this machine only")
-    names = [name for name in store.names() if not f"/{name}".count("/.")]
+    names = [name for name in store.names() if not _is_hidden(name)]
     named = {
         f"{split}/": split for split in SPLITS if any(n.startswith(f"{split}/") for n in names)
     }
@@ -216,7 +163,12 @@ def _stored(spec: str, wanted: WantedLabels, decoding: Decoding) -> SourceConten
             for name in names
             if name.startswith(inner) and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
         ]
-    return SourceContents(pictures, LabelFiles(names, store), {"kind": "URL"})
+    read = [name for name in names if name.startswith(tuple(folders))]
+    return SourceContents(pictures, LabelFiles(names, store), {"kind": "URL", **tell_unread(read)})
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part.lower() in SYSTEM for part in name.split("/"))
 
 
 def _images_folder(names: Sequence[str]) -> str:
@@ -224,41 +176,6 @@ def _images_folder(names: Sequence[str]) -> str:
     folders = {name.split("/")[0] for name in names if "/" in name}
     fitting = (each for each in LAYOUTS if {each.images, each.labels} <= folders)
     return next((f"{each.images}/" for each in fitting), "")
-
-
-def _layout(root: Path, folder: Path, masks: bool) -> MaskLayout | None:
-    _refuse_outside_link(root, folder)
-    layout = find_layout(folder)
-    if masks and layout is None:
-        pairs = (f"{each.images}/ beside {each.labels}/ ({each.name})" for each in LAYOUTS)
-        raise UserError(f"{folder}: no face labels here; understood are {', '.join(pairs)}")
-    if masks and layout:
-        _refuse_outside_link(root, folder / layout.labels)
-    return layout
-
-
-def _files(root: Path, folder: Path, suffixes: frozenset[str]) -> tuple[list[Path], int]:
-    """Files below `folder`, and how many links were skipped because they leave `root`."""
-    _refuse_outside_link(root, folder)
-    real = root.resolve()
-    found = image_files(folder, suffixes)
-    kept = [path for path in found if path.resolve().is_relative_to(real)]
-    return kept, len(found) - len(kept)
-
-
-def _refuse_outside_link(root: Path, folder: Path) -> None:
-    # Skipping a whole split without a word would make another data set than the one asked for.
-    if not folder.resolve().is_relative_to(root.resolve()):
-        raise UserError(f"{folder}: a link that leads out of {root}; put the folder itself there")
-
-
-def _id(root: Path, path: Path) -> str:
-    name = path.relative_to(root).as_posix()
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise UserError(f"{root}: the file name {name!r} is not UTF-8; rename it") from None
-    return name
 
 
 def _counts(items: Sequence[SourceItem]) -> dict[str, str]:
@@ -269,5 +186,6 @@ def _counts(items: Sequence[SourceItem]) -> dict[str, str]:
 # Name -> the module that lists (items), reads (load) and describes (KIND, HAS) it.
 BUILTIN: dict[str, ModuleType] = {
     "builtin:photos": photos,
+    "builtin:whole-photos": whole_photos,
     "builtin:procedural-faces": faces,
 }

@@ -87,13 +87,18 @@ def load(id: str) -> tuple[np.ndarray, None]:
     UserError where the wheel lacks the file.
     """
     name, index = id.split("/")
-    file_name, (rows, columns) = PHOTOS[name]
-    photo = read_image(_wheel_folder() / file_name)
+    _, (rows, columns) = PHOTOS[name]
+    photo = read_photo(name)
     row, column = divmod(int(index), columns)
     # The crops lie in the middle; what does not fill a crop is left over at the borders.
     top = (photo.shape[0] - rows * CROP) // 2 + row * CROP
     left = (photo.shape[1] - columns * CROP) // 2 + column * CROP
     return np.ascontiguousarray(photo[top : top + CROP, left : left + CROP]), None
+
+
+def read_photo(name: str) -> np.ndarray:
+    """(H, W, 3) uint8 RGB: photograph `name` of `PHOTOS`, uncut. UserError where it is lacking."""
+    return read_image(_wheel_folder() / PHOTOS[name][0])
 
 
 def _wheel_folder() -> Path:

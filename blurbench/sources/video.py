@@ -1,6 +1,7 @@
 """Videos read onwards, in the child process of guarded.py: FFmpeg may crash on a damaged one."""
 
 import os
+import re
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,37 @@ def count_frames(path: Path, name: str) -> int:
     while (count := guarded(_count, str(path), name=name)) is None:
         pass
     return count
+
+
+# How containers name codings that a build of FFmpeg may lack -> what people call them.
+CODINGS = {
+    "av01": "AV1",
+    "V_AV1": "AV1",
+    "hvc1": "HEVC",
+    "hev1": "HEVC",
+    "V_MPEGH/ISO/HEVC": "HEVC",
+    "vvc1": "VVC",
+    "vp09": "VP9",
+    "V_VP9": "VP9",
+    "apcn": "ProRes",
+    "apch": "ProRes",
+    "ap4h": "ProRes",
+    "CFHD": "CineForm",
+}
+ENDS = 2**22  # bytes at either end of a file in which its header lies
+
+
+def coding_of(path: Path) -> str:
+    """How a video is coded, by the header of MP4, MOV, MKV, WebM or AVI; "" where none tells."""
+    with open_regular(path) as file:
+        head = file.read(ENDS)
+        file.seek(max(len(head), path.stat().st_size - ENDS))
+        data = head + file.read()
+    # A table of samples: version, count, length of the first entry, its name; sound has one too.
+    found = [each.decode("latin-1") for each in re.findall(rb"stsd.{12}(\w{4})", data, re.DOTALL)]
+    found += [each.decode() for each in re.findall(rb"V_[A-Z0-9]+(?:/[A-Z0-9]+)*", data[:65536])]
+    found += [each.decode() for each in re.findall(rb"strh.{4}vids(\w{4})", data, re.DOTALL)]
+    return next((CODINGS[each] for each in found if each in CODINGS), "")
 
 
 def read_window(path: Path, start: int, count: int, name: str) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 import pytest
 import tiny_data
 
-from blurbench.datasets.card import _caption, write_card
+from blurbench.datasets.card import INKS, _caption, write_card
 from blurbench.datasets.format import Description, read_description
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.verify import verify
@@ -34,6 +34,52 @@ def test_the_card_tells_what_the_set_is(made):
     assert "a &lt; b &amp; c" in text
     assert str(made.parent) not in text  # no path of this machine
     assert not text.startswith("---")  # or load_dataset would read it as settings
+
+
+def test_a_users_pictures_are_never_said_to_be_the_papers(made):
+    text = (made / "README.md").read_text()
+    head, _, written_for = text.partition("## What the recipe was written for")
+    assert "## Source\n\n`in`, a user's own; nothing more was said (`--source-note`).\n" in head
+    assert "## Licence\n\nNothing was said of the pictures' terms (`--licence-note`).\n" in head
+    assert written_for.startswith("\n\ntests\n\n## Licence of that\n\na &lt; b")
+
+
+def test_the_source_is_told_in_words(made):
+    text = (made / "README.md").read_text()
+    found = text.partition("The source as it was found:\n\n")[2].partition("\n\n")[0]
+    assert found.splitlines() == [
+        "- kind: folder",
+        "- laid out as: images",
+        "- pictures: 12",
+        "- pictures that state no split: 12",
+    ]
+
+
+def test_what_the_user_says_of_the_pictures_is_on_the_card(tmp_path):
+    folder = tiny_data.write_photos(tmp_path / "in", 2)
+    recipe = tiny_data.flow_recipe(splits={"train": 1.0, "val": 0.0, "test": 0.0})
+    out, source = tmp_path / "out", open_source(str(folder))
+    first = synthesize(recipe, source, out)
+    noted = synthesize(recipe, source.noted({"source_note": "<my> garden"}), out)
+    assert (noted.made, noted.digest) == (0, first.digest)
+    text = (out / "README.md").read_text()
+    assert "## Source\n\n&lt;my&gt; garden\n" in text
+    assert "nothing more was said" not in text
+    next(out.glob("train/blur/*")).unlink()
+    synthesize(recipe, source.noted({"licence_note": "CC0"}), out)
+    text = (out / "README.md").read_text()
+    assert "## Source\n\n&lt;my&gt; garden\n" in text  # what was said before stays
+    assert "## Licence\n\nCC0\n" in text
+    assert verify(out) == []
+
+
+def test_faces_are_shown_with_their_masks(tmp_path):
+    source = open_source(str(tiny_data.write_faces(tmp_path / "in", 2)), masks=True)
+    synthesize(tiny_data.face_recipe(), source, tmp_path / "out")
+    assert "Blurred above sharp above mask." in (tmp_path / "out" / "README.md").read_text()
+    sheet = read_image(tmp_path / "out" / "card" / "pairs.png")
+    for ink in INKS:
+        assert (sheet == ink).all(axis=2).sum() > 100
 
 
 def test_its_pictures_are_there_and_no_strangers(made):

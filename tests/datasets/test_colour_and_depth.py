@@ -58,7 +58,7 @@ def test_profiles_are_told_once_and_in_the_row(source, tmp_path):
         "alpha.png": "alpha",
         "deep.png": "depth",
     }
-    assert summary.notes == [
+    assert summary.told.notes == [
         "1 picture with an alpha channel, which is left out (first: alpha.png)",
         "1 picture with 16 bits, cut to 8 (first: deep.png)",
         "2 pictures with a colour profile other than sRGB, which is not applied (first: wide.png)",
@@ -72,7 +72,7 @@ def test_a_recipe_that_asks_for_srgb_converts(source, tmp_path):
     rows = rows_of(tmp_path / "out")
     assert json.loads(rows["wide.png"]["parameters"])["read"] == "converted"
     assert rows["wide.png"]["sharp_pixels"] != rows["plain.png"]["sharp_pixels"]
-    assert "from which it is converted (first: wide.png)" in summary.notes[-1]
+    assert "from which it is converted (first: wide.png)" in summary.told.notes[-1]
 
 
 def test_recipes_of_before_are_written_as_before():

@@ -138,7 +138,7 @@ def test_missing_things_are_told_in_one_line(faces, tmp_path):
         BlurDataset(tmp_path / "nowhere", "train")
     with pytest.raises(UserError, match=r"no dataset.json here"):
         BlurDataset(tmp_path, "train")
-    with pytest.raises(UserError, match="no split 'test'; there are: train"):
+    with pytest.raises(UserError, match="no split 'test'; there are: train; give --split train"):
         BlurDataset(faces[1], "test")
     with pytest.raises(UserError, match="no images for split 'test'; there are: train"):
         OnTheFlyDataset(tiny_data.face_recipe(), faces[0], "test")
@@ -180,3 +180,36 @@ def test_rows_without_a_size_are_told(whole, width):
         del data.rows[1]["width"]
     with pytest.raises(UserError, match=r"metadata.jsonl: a row has no height and width; run `bl"):
         data.sizes()
+
+
+def test_crops_make_batches_of_pictures_of_several_sizes(faces):
+    torch.manual_seed(0)
+    whole, data = BlurDataset(faces[1], "train")[0], BlurDataset(faces[1], "train", crop=24)
+    items = [data[0] for _ in range(8)]
+    assert {item[name].shape[-2:] for item in items for name in ("blur", "sharp", "mask")} == {
+        (24, 24)
+    }
+    assert any(not torch.equal(items[0]["blur"], item["blur"]) for item in items)
+    # One place for all pictures of the pair: a pair of crops is found again in the whole one.
+    found = [
+        (top, left)
+        for top in range(whole["blur"].shape[1] - 23)
+        for left in range(whole["blur"].shape[2] - 23)
+        if torch.equal(whole["blur"][:, top : top + 24, left : left + 24], items[0]["blur"])
+    ]
+    assert any(
+        torch.equal(whole["sharp"][:, top : top + 24, left : left + 24], items[0]["sharp"])
+        for top, left in found
+    )
+    loader = torch.utils.data.DataLoader(data, batch_size=3)
+    assert next(iter(loader))["blur"].shape == (3, 3, 24, 24)
+
+
+def test_pictures_smaller_than_the_crop_are_mirrored(faces):
+    data = BlurDataset(faces[1], "train", crop=500)
+    assert data[0]["blur"].shape == (3, 500, 500)
+
+
+def test_a_crop_of_nothing_is_refused(faces):
+    with pytest.raises(UserError, match="crop=0: give the side of a square"):
+        BlurDataset(faces[1], "train", crop=0)

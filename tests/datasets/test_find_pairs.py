@@ -16,7 +16,7 @@ def touch(root, *names):
 
 
 def listed(name, root):
-    return list_pairs(load_any_recipe(name), str(root))
+    return list_pairs(load_any_recipe(name), str(root)).pairs
 
 
 def with_layout(**places):
@@ -122,7 +122,7 @@ def test_a_list_of_each_variant(tmp_path):
         (tmp_path / f"test_{variant}.txt").write_text(f"s/{number}.png b/{number}.png\n")
     lists = with_layout(list_file="{split}_{variant}.txt", blur="b/{name}", sharp="s/{name}")
     recipe = lists.model_copy(update={"variants": ("hard", "soft"), "variant": "soft"})
-    assert list_pairs(recipe, str(tmp_path)) == [FoundPair("test", "b/2.png", "s/2.png")]
+    assert list_pairs(recipe, str(tmp_path)).pairs == [FoundPair("test", "b/2.png", "s/2.png")]
 
 
 def test_a_picture_in_two_pairs_of_a_list_is_refused(realblur):
@@ -164,12 +164,30 @@ def test_other_files_are_no_pictures_of_a_set(tmp_path):
     assert listed("pairs", tmp_path) == [FoundPair("test", "blur/1.png", "sharp/1.png")]
 
 
-def test_the_root_may_be_a_link_but_no_folder_in_it_may_lead_out(gopro, tmp_path):
+def test_links_are_followed_and_no_folder_is_read_twice(gopro, tmp_path):
     (tmp_path / "link").symlink_to(gopro)
-    assert listed("gopro", tmp_path / "link") == listed("gopro", gopro)
+    whole = listed("gopro", gopro)
+    assert listed("gopro", tmp_path / "link") == whole
     (gopro / "train").rename(tmp_path / "elsewhere")
     (gopro / "train").symlink_to(tmp_path / "elsewhere")
-    assert "a link that leads out of" in complaint("gopro", gopro)
+    assert listed("gopro", gopro) == whole
+    (gopro / "val").symlink_to(gopro / "test")
+    found = list_pairs(load_any_recipe("gopro"), str(gopro))
+    assert found.pairs == whole
+    assert found.notes == [
+        "6 files read through links (first: train/S1/blur/000001.png)",
+        "1 linked folder read already, and not read twice (first: val)",
+    ]
+
+
+def test_what_a_list_names_may_not_lead_out_by_a_link(tmp_path):
+    touch(tmp_path / "elsewhere", "b.png")
+    touch(tmp_path / "in", "s/1.png").joinpath("list.txt").write_text("s/1.png b/1.png\n")
+    (tmp_path / "in" / "b").mkdir()
+    (tmp_path / "in" / "b" / "1.png").symlink_to(tmp_path / "elsewhere" / "b.png")
+    recipe = with_layout(split="test", blur="b/{name}", sharp="s/{name}", list_file="list.txt")
+    with pytest.raises(UserError, match=r"line 1: .*the path 'b/1\.png' leads out of this folder"):
+        list_pairs(recipe, str(tmp_path / "in"))
 
 
 def test_nothing_found_tells_the_layout_in_one_line(tmp_path):
@@ -190,7 +208,7 @@ def test_pictures_of_which_none_is_in_a_pair_are_no_data_set(tmp_path):
 def test_a_sharp_picture_of_two_splits_is_refused(tmp_path):
     both = with_layout(blur="{split}/blur/{name}", sharp="sharp/{name}")
     touch(tmp_path, "train/blur/1.png", "test/blur/2.png", "sharp/1.png", "sharp/2.png")
-    assert len(list_pairs(both, str(tmp_path))) == 2
+    assert len(list_pairs(both, str(tmp_path)).pairs) == 2
     touch(tmp_path, "test/blur/1.png", "train/blur/2.png")
     words = "sharp/1.png is in pairs of train and of test; a picture goes to one split only"
     with pytest.raises(UserError, match=words):

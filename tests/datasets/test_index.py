@@ -139,7 +139,7 @@ def test_what_is_peculiar_of_a_picture_is_told(gopro, tmp_path):
     path = gopro / "test/S3/sharp/1.png"
     path.write_bytes(odd_pictures.saved(tiny_data.picture(30), "PNG", "RGBA"))
     done = index(GOPRO, str(gopro), tmp_path / "index")
-    assert done.notes[-1] == (
+    assert done.told.notes[-1] == (
         "1 picture with an alpha channel, which is left out (first: test/S3/sharp/1.png)"
     )
     assert [row["read"] for row in rows(tmp_path / "index", "test")] == ["alpha"]
@@ -164,7 +164,7 @@ def test_the_variant_is_another_data_set(gopro, tmp_path):
 
 def test_counts_that_are_not_the_recipes_are_told_and_kept(gopro, tmp_path):
     done = index(GOPRO, str(gopro), tmp_path / "index")
-    assert done.notes == [
+    assert done.told.notes == [
         "warning: train: 3 blurred pictures, 2,103 expected",
         "warning: test: 1 blurred pictures, 1,111 expected",
         "warning: train: 2 sequences, 22 expected",
@@ -172,7 +172,7 @@ def test_counts_that_are_not_the_recipes_are_told_and_kept(gopro, tmp_path):
     ]
     assert "warning: test: 1 sequences, 11 expected" in str(done)
     kept = description(tmp_path / "index")
-    assert kept["source"]["unexpected"] == "; ".join(done.notes).replace("warning: ", "")
+    assert kept["source"]["unexpected"] == "; ".join(done.told.notes).replace("warning: ", "")
     assert kept["recipe"]["expected"] == {"train": 2103, "test": 1111}
     assert done.failed == 0
 
@@ -298,7 +298,7 @@ def test_the_command_line(gopro, tmp_path):
     planned = run(cli, [*args[:4], "--plan"], standalone_mode=False)
     assert planned.return_value == 0
     assert "3 train, 1 test" in planned.output
-    assert plan_index(GOPRO, str(gopro)) in planned.output
+    assert str(plan_index(GOPRO, str(gopro))) in planned.output
     assert run(cli, args, standalone_mode=False).return_value == 0
     (gopro / "test/S3/blur/9.png").touch()
     other = [*args[:-1], str(tmp_path / "other")]

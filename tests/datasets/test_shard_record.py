@@ -101,6 +101,21 @@ def test_pairs_whose_pictures_are_not_safe_are_in_no_record(tasks, store, monkey
     assert not (store.root / RECORDS).exists()
 
 
+def test_ctrl_c_on_a_full_disk_ends_as_ctrl_c(tasks, store, monkeypatch):
+    def full(_path):
+        raise OSError(28, "No space left on device")
+
+    def interrupted(*arguments):
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    write = make._write
+    monkeypatch.setattr(make, "_write", interrupted)
+    monkeypatch.setattr(ShardRecord, "_write", lambda *_: full(None))
+    with pytest.raises(KeyboardInterrupt):
+        make_shard(SynthesisJob(RECIPE, 0, store, "png"), tasks)
+
+
 def test_records_of_0_1_0_are_gone_on_with(whole, photos, tmp_path, made):
     """They lay beside each other, a file a shard."""
     out = tmp_path / "out"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from blurbench.datasets.pair import make_pair
 from blurbench.datasets.splits import (
     choose,
+    empty_splits,
     group_of_row,
     held_out,
     list_tasks,
@@ -128,6 +129,57 @@ def stated(*items: tuple[str, str | None, str | None]) -> Source:
     """A source of (id, split, group)s."""
     found = [FileItem(id, split, Path(), Path(), None, group) for id, split, group in items]
     return Source("in", tuple(found), {})
+
+
+BY_COUNT = tiny_data.flow_recipe(splits={"by": "count", "train": 0.8, "val": 0.1, "test": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("pictures", "counts"),
+    [(1, (1, 0, 0)), (2, (1, 0, 1)), (3, (1, 1, 1)), (5, (3, 1, 1)), (17, (13, 2, 2)),
+     (100, (80, 10, 10))],
+)  # fmt: skip
+def test_splits_by_count_hold_their_shares_and_leave_none_empty(pictures, counts):
+    source = stated(*((f"{n}.png", None, None) for n in range(pictures)))
+    split = {item.id: name for item, name in choose(BY_COUNT, source)}
+    assert tuple(Counter(split.values())[name] for name in ("train", "val", "test")) == counts
+    backwards = Source("in", source.items[::-1], {})
+    assert {item.id: name for item, name in choose(BY_COUNT, backwards)} == split
+
+
+def test_splits_by_count_keep_groups_whole_and_what_is_stated():
+    items = [(f"{n}.png", None, f"clip {n % 5}") for n in range(40)]
+    split = {item.id: name for item, name in choose(BY_COUNT, stated(*items))}
+    assert all(split[f"{n}.png"] == split[f"{n % 5}.png"] for n in range(40))
+    assert Counter(split.values()) == {"train": 24, "val": 8, "test": 8}
+    told = stated(("a.png", "test", None), ("b.png", None, None))
+    assert {item.id: name for item, name in choose(BY_COUNT, told)} == {
+        "a.png": "test",
+        "b.png": "train",
+    }
+
+
+def test_a_recipe_by_hash_is_written_as_before():
+    assert "by" not in RECIPE.model_dump(mode="json")["splits"]
+    assert BY_COUNT.model_dump(mode="json")["splits"]["by"] == "count"
+
+
+def test_splits_that_nothing_fell_into_are_told_with_the_mend():
+    def told(recipe, source, limit=None):
+        return empty_splits(recipe, source, list_tasks(recipe, source, limit), limit)
+
+    few = stated(("0.png", None, None), ("1.png", None, None))
+    assert {name for _, name in choose(RECIPE, few)} == {"train"}
+    assert told(RECIPE, few) == (
+        'no pair for val and test: 2 pictures fell to train; set splits.by = "count" in the recipe,'
+        " or put them in folders train, val and test"
+    )
+    many = stated(*((f"{n}.png", None, None) for n in range(40)))
+    assert told(RECIPE, many) == ""
+    assert told(RECIPE, many, 2).endswith("; give a --limit of 3 or more")
+    assert told(BY_COUNT, few).endswith("fell to test, train; add pictures")
+    assert told(RECIPE, stated(("a.png", "train", None))) == ""
+    assert told(tiny_data.flow_recipe(splits={"train": 0.0, "val": 0.0, "test": 1.0}), few) == ""
 
 
 def test_a_group_in_two_splits_is_refused():

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import cv2
 import pytest
@@ -93,6 +94,17 @@ def test_changed_rows_are_found(folder):
     assert "digest is not that of the rows" in problems
     metadata(folder).write_text(text[:-30])
     assert any("line 4 is not valid JSON" in line for line in verify(folder))
+
+
+@pytest.mark.parametrize("given", ["folder", "."])
+def test_paths_are_told_as_they_were_given(folder, monkeypatch, given):
+    lost = next(folder.glob("*/blur/*.png"))
+    lost.unlink()
+    monkeypatch.chdir(folder if given == "." else folder.parent)
+    place = Path(given) if given == "." else Path(folder.name)
+    name = str(place / lost.relative_to(folder))
+    assert only(verify(place)).startswith(f"{name}: cannot be read")
+    assert only(verify(place, fast=True)).startswith(f"{name}: no such file")
 
 
 def test_unfinished_work_is_told(folder):

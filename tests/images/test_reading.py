@@ -26,9 +26,23 @@ def test_what_is_no_file_is_listed_and_refused_at_once(tmp_path, monkeypatch):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "nowhere.png").symlink_to("missing.png")
     found = image_files(tmp_path)
-    assert [path.name for path in found] == ["pipe.png", "socket.png", "zero.png"]
-    for path in (*found, tmp_path / "folder.png"):
+    assert [path.name for path in found] == ["nowhere.png", "pipe.png", "socket.png", "zero.png"]
+    for path in (*found[1:], tmp_path / "folder.png"):
         with pytest.raises(BadImage, match=rf"{path.name}: is a (pipe|device|folder); give a file"):
             read_image(path)
     with pytest.raises(BadImage, match=r"nowhere\.png: cannot be read \(No such file"):
         read_image(tmp_path / "nowhere.png")
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer; fetch the picture"),
+        (b"\n<!DOCTYPE HTML>\n", "a web page; download the picture again"),
+        (b"II*\0 and no more", "a TIFF of a kind that is not read; save it as PNG"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_picture_is_named(tmp_path, data, told):
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(BadImage, match=rf"a\.png: not a readable image: {told}"):
+        read_image(tmp_path / "a.png")

@@ -205,7 +205,7 @@ def test_videos_that_cannot_be_used_fail_when_loaded(tmp_path, capfd):
     messages = [
         "cut.avi ends before frame 10",
         "3 frames can be read, 5",
-        "0 frames can be read, 5",
+        r"no frame can be read: no decoder here for it \(how it is coded is not known\), or dam",
     ]
     for item, message in zip(source.items[1:], messages, strict=True):
         with pytest.raises(BadImage, match=f"^{item.id}: {message}"):
@@ -227,13 +227,29 @@ def test_source_without_frames_is_one_line(tmp_path, changes, spec, message):
         open_for(recipe, spec.format(empty=tmp_path))
 
 
-def test_links_out_of_the_root_are_skipped(tmp_path):
+@pytest.mark.parametrize(
+    ("suffix", "coding", "name"),
+    [("mp4", b"av01", "AV1"), ("mov", b"apcn", "ProRes"), ("avi", b"hev1", "HEVC")],
+)
+def test_a_video_without_a_decoder_names_its_coding(tmp_path, monkeypatch, suffix, coding, name):
+    path = tmp_path / f"a.{suffix}"
+    write_video(path, 5, "mp4v")
+    assert video.coding_of(path) == ""
+    data = path.read_bytes().replace(b"mp4v", coding).replace(b"FMP4", coding)
+    path.write_bytes(data)
+    monkeypatch.setattr("blurbench.sources.frames.count_frames", lambda *_: 0)
+    (item,) = open_for(RECIPE, str(tmp_path)).items
+    with pytest.raises(BadImage, match=rf"no decoder here for it \({name}\).*ffmpeg -i IN"):
+        item.load()
+
+
+def test_linked_videos_are_read(tmp_path):
     write_video(tmp_path / "out" / "a.avi", 5, "FFV1")
     write_video(tmp_path / "in" / "b.avi", 5, "FFV1")
     (tmp_path / "in" / "a.avi").symlink_to(tmp_path / "out" / "a.avi")
     source = open_for(RECIPE, str(tmp_path / "in"))
-    assert ids(source) == ["b.avi/000002"]
-    assert source.description["links_skipped"] == "1"
+    assert ids(source) == ["a.avi/000002", "b.avi/000002"]
+    assert source.items[0].load().frames.shape == source.items[1].load().frames.shape
 
 
 def test_set_of_averaged_frames(tmp_path):

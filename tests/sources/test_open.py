@@ -9,9 +9,12 @@ import fsspec
 import numpy as np
 import pytest
 import tiny_data
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blurbench.cli import cli
+from blurbench.datasets import make
 from blurbench.datasets.splits import choose
 from blurbench.errors import UserError
 from blurbench.images import BadImage
@@ -73,6 +76,19 @@ def test_split_folders_are_the_splits_and_nothing_else_is_read(tmp_path):
     assert (source.description["train"], source.description["test"]) == ("1", "1")
 
 
+def test_folders_that_look_like_splits_are_told(tmp_path):
+    for name in ["Train/a.png", "valid/a.png"]:
+        write_picture(tmp_path / name)
+    (told,) = open_source(str(tmp_path)).notes
+    assert told == (
+        "2 folders that may be meant as a split (first: Train); splits are folders named train, "
+        "val, test"
+    )
+    write_picture(tmp_path / "test" / "a.png")
+    source = open_source(str(tmp_path))
+    assert (ids(source), source.notes) == (["test/a.png"], [told])
+
+
 def test_names_that_differ_in_suffix_or_case_stay_apart(tmp_path):
     for name in ["a.png", "a.jpg", "A.png"]:
         write_picture(tmp_path / name)
@@ -87,32 +103,68 @@ def test_root_may_be_a_link(tmp_path):
     assert source.items[0].load().image.shape == (20, 30, 3)
 
 
-def test_links_out_of_the_root_are_skipped_and_counted(tmp_path):
-    write_picture(tmp_path / "outside" / "secret.png")
-    write_picture(tmp_path / "in" / "a.png")
-    (tmp_path / "in" / "b.png").symlink_to(tmp_path / "outside" / "secret.png")
-    (tmp_path / "in" / "c.png").symlink_to(tmp_path / "in" / "a.png")
-    (tmp_path / "in" / "folder").symlink_to(tmp_path / "outside")
+def test_links_to_pictures_and_folders_are_followed(tmp_path):
+    image = write_picture(tmp_path / "store" / "blobs" / "1a2b.png")
+    write_picture(tmp_path / "in" / "a.png", seed=1)
+    (tmp_path / "in" / "b.png").symlink_to("../store/blobs/1a2b.png")
+    (tmp_path / "in" / "c.png").symlink_to("a.png")
+    (tmp_path / "in" / "folder").symlink_to(tmp_path / "store")
     source = open_source(str(tmp_path / "in"))
-    assert ids(source) == ["a.png", "c.png"]
-    assert source.description["links_skipped"] == "1"
+    assert ids(source) == ["a.png", "b.png", "c.png", "folder/blobs/1a2b.png"]
+    assert (source.notes, source.lacks) == (["3 files read through links (first: b.png)"], [])
+    np.testing.assert_array_equal(source.items[1].load().image, image)
+    assert source.items[3].file_hash() == source.items[1].file_hash()
 
 
-def test_split_folder_that_leads_out_is_refused(tmp_path):
-    write_picture(tmp_path / "outside" / "a.png")
+def test_split_folders_may_be_links(tmp_path):
+    write_picture(tmp_path / "elsewhere" / "a.png")
     write_picture(tmp_path / "in" / "test" / "b.png")
-    (tmp_path / "in" / "train").symlink_to(tmp_path / "outside")
-    with pytest.raises(UserError, match="train: a link that leads out"):
-        open_source(str(tmp_path / "in"))
+    (tmp_path / "in" / "train").symlink_to(tmp_path / "elsewhere")
+    source = open_source(str(tmp_path / "in"))
+    assert [(item.id, item.split) for item in source.items] == [
+        ("test/b.png", "test"),
+        ("train/a.png", "train"),
+    ]
 
 
-def test_face_labels_that_lead_out_are_refused(tmp_path):
+def test_face_labels_may_be_links(tmp_path):
     folder = tiny_data.write_faces(tmp_path / "in", 1) / "train" / "masks"
     folder.rename(tmp_path / "masks")
     folder.symlink_to(tmp_path / "masks")
-    assert len(open_source(str(tmp_path / "in")).items) == 1
-    with pytest.raises(UserError, match="masks: a link that leads out"):
-        open_source(str(tmp_path / "in"), masks=True)
+    (item,) = open_source(str(tmp_path / "in"), masks=True).items
+    assert item.load().mask.shape == (60, 72)
+
+
+def test_links_to_nothing_and_in_rings_are_told(tmp_path):
+    write_picture(tmp_path / "a.png")
+    (tmp_path / "gone.png").symlink_to(".git/annex/objects/1")
+    (tmp_path / "data").symlink_to("/nowhere/data")
+    (tmp_path / "ring.png").symlink_to("ring.png")
+    (tmp_path / "notes.txt").symlink_to("/nowhere/notes.txt")
+    source = open_source(str(tmp_path))
+    assert ids(source) == ["a.png"]
+    assert source.lacks == [
+        "3 links to nothing (first: data); get what is missing, as by git annex get or dvc pull"
+    ]
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(UserError, match=r"no pictures here .*; 3 links to nothing \(first: data"):
+        open_source(str(tmp_path))
+
+
+def test_source_with_links_keeps_the_pictures_and_tells_the_rest(tmp_path):
+    tiny_data.write_photos(tmp_path / "in", 2)
+    (tmp_path / "in" / "x.png").symlink_to("nowhere.png")
+    recipe = tiny_data.flow_recipe()
+    source = open_for(recipe, str(tmp_path / "in"))
+    summary = make.synthesize(recipe, source, tmp_path / "out")
+    assert (sum(summary.counts.values()) > 0, summary.complete) == (True, False)
+    assert "1 link to nothing (first: x.png)" in str(summary)
+    plan = make.plan(recipe, source)
+    assert (plan.complete, "1 link to nothing" in str(plan)) == (False, True)
+    write_picture(tmp_path / "in" / "large.png", (160, 160))  # for demo's border
+    command = ["synthesize", "demo", "--source", str(tmp_path / "in"), "--plan"]
+    told = CliRunner().invoke(cli, command, standalone_mode=False)
+    assert (told.return_value, "1 link to nothing" in told.output) == (1, True)
 
 
 def test_text_named_jpg_fails_only_when_loaded(tmp_path):
@@ -211,6 +263,14 @@ def test_pictures_behind_a_url_that_have_labels_beside_them(tmp_path, remote):
     assert ids(open_source(put(remote, tmp_path))) == ids(open_source(str(tmp_path)))
     with pytest.raises(UserError, match="face labels are read from folders of this machine only"):
         open_source(remote[1], masks=True)
+
+
+def test_pictures_behind_a_url_that_are_not_read_are_told(tmp_path, remote):
+    write_picture(tmp_path / "train" / "a.png")
+    (tmp_path / "train" / "b.heic").touch()
+    (tmp_path / "c.gif").touch()
+    url = put(remote, tmp_path)
+    assert open_source(url).notes == open_source(str(tmp_path)).notes != []
 
 
 def test_url_without_pictures_or_whose_picture_vanished_is_one_line(tmp_path, remote):

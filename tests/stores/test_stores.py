@@ -116,6 +116,25 @@ def test_names_from_files_cannot_leave_their_folder(store, name):
     assert store.inside("", "train") == "train"
 
 
+def test_sizes_are_told_of_nothing_outside_of_the_folder(tmp_path):
+    (tmp_path / "secret").write_text("12345")
+    (tmp_path / "set" / "train").mkdir(parents=True)
+    (tmp_path / "set" / "out").symlink_to(tmp_path)
+    (tmp_path / "set" / "train" / "a.png").symlink_to(tmp_path / "secret")
+    (tmp_path / "set" / "train" / "b.png").symlink_to(tmp_path / "set" / "c.png")
+    (tmp_path / "set" / "c.png").write_text("1")
+    size_of = Folder(tmp_path / "set").sizes()
+    for name in ("../secret", "train/../../secret", "out/secret", "train/a.png", "/etc/passwd"):
+        with pytest.raises(UserError, match="out of this folder"):
+            size_of(name)
+    assert size_of("train/b.png") == 1
+    # Pictures that are indexed where the user keeps them may be links to anywhere.
+    size_of = Folder(tmp_path / "set", links=True).sizes()
+    assert size_of("train/a.png") == size_of("out/secret") == 5
+    with pytest.raises(UserError, match="out of this folder"):
+        size_of("../secret")
+
+
 def test_stores_travel_to_other_processes(store):
     store.write("a", b"there")
     assert pickle.loads(pickle.dumps(store.absolute())).read("a") == b"there"

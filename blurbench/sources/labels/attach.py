@@ -65,6 +65,8 @@ def label(
             words["captioned"] = str(sum(not each.problem for each in captions.told.values()))
         elif strange:
             words["captions_unread"] = f"made without captions: {strange}"
+        if captions.lost:
+            words["captions_lost"] = "; ".join(captions.lost)
     labelled = [_labelled(each, [known[each.id] for known in told]) for each in pictures]
     if told:
         words |= labels_hash(labelled)

@@ -14,9 +14,11 @@ from blurbench.errors import UserError
 from blurbench.files import parse_json
 from blurbench.schemas import value_as
 from blurbench.sources.labels.files import KnownLabels, LabelFiles, match, read_table
+from blurbench.words import counted
 
 FOLDERS = (".", "annotations")  # COCO's own name
-TABLE = "captions.csv"
+TABLE, TABLES = "captions.csv", ("captions.csv", "captions.tsv")
+TEXTS = (".jsonl", ".txt", ".parquet", ".tsv", ".csv", ".xlsx", ".token")  # of other captions
 LOOKED_FOR = f"dataset_coco.json, COCO's captions_*.json or {TABLE}, here or in annotations/"
 # Karpathy's fourth split is the rest of COCO's val, which everybody trains on.
 SPLIT_OF = {"train": "train", "restval": "train", "val": "val", "test": "test"}
@@ -24,10 +26,13 @@ MEND = "wanted: COCO's or Karpathy's captions"
 
 
 def _number(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():  # as pandas writes them
+        return int(value)
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
 _Number = Annotated[int, BeforeValidator(_number)]  # or its digits as a text
+_Id = Annotated[int | str, BeforeValidator(_number)]
 
 
 class _Raw(TypedDict):
@@ -47,13 +52,13 @@ class _KarpathyFile(TypedDict):
 
 
 class _Image(TypedDict):
-    id: int | str
+    id: _Id
     file_name: str
 
 
 class _Annotation(TypedDict):
     id: _Number
-    image_id: int | str
+    image_id: _Id
     caption: NotRequired[str]
 
 
@@ -66,7 +71,7 @@ class _CocoFile(TypedDict):
 class Sentence:
     """One caption as a file has it."""
 
-    picture: str  # as the file names it
+    picture: str  # as the file names it; "" where it names none
     key: tuple[str, int]  # the same for a sentence that several files hold; decides the order
     text: str
     split: str | None = None
@@ -79,6 +84,7 @@ class CaptionFiles:
     told: dict[str, KnownLabels]  # of every picture, by its id
     files: list[str]  # those that name a picture of this source
     strange: list[str]  # what is told of those that name none
+    lost: list[str]  # what is told of sentences that are left out
 
 
 class _Collected:
@@ -90,6 +96,8 @@ class _Collected:
         self.unclear: dict[str, str] = {}
         self.files: list[str] = []
         self.strange: list[str] = []
+        self.doubled: list[str] = []
+        self.orphans: list[str] = []
 
     def add(self, name: str, sentences: Sequence[Sentence], ids: Sequence[str]) -> None:
         matches = match((each.picture for each in sentences), ids)
@@ -97,8 +105,8 @@ class _Collected:
             id = matches.ids.get(each.picture)
             if id is None:
                 continue
-            if each.text:
-                self.sentences[id].setdefault(each.key, each.text)
+            if each.text and self.sentences[id].setdefault(each.key, each.text) != each.text:
+                self.doubled.append(f"{name}: {each.key[1]} of {each.picture}")
             stated = self.splits.setdefault(id, each.split) if each.split else None
             if stated != each.split:
                 raise UserError(
@@ -110,6 +118,18 @@ class _Collected:
         elif sentences:
             told = f"names none of these pictures (it has {sentences[0].picture}, here is {ids[0]})"
             self.strange.append(f"{name} {told}")
+
+    def lost(self) -> list[str]:
+        """A line for each kind of sentences that are left out."""
+        kinds = {
+            "whose number another one of the same picture has": self.doubled,
+            "of images that their file does not list": self.orphans,
+        }
+        return [
+            f"{counted(len(each), 'caption')} {kind}, left out (first: {each[0]})"
+            for kind, each in kinds.items()
+            if each
+        ]
 
     def tell(self, id: str, count: int) -> KnownLabels:
         """The first `count` sentences, in the order of their numbers, and the split."""
@@ -132,11 +152,17 @@ def read_captions(files: LabelFiles, ids: Sequence[str], count: int) -> CaptionF
         if str(path.parent) not in FOLDERS:
             continue
         if path.suffix.lower() == ".json":
-            collected.add(name, _of_json(files, name), ids)
-        elif path.name == TABLE:
+            found = _of_json(files, name)
+            collected.add(name, [each for each in found if each.picture], ids)
+            collected.orphans += [f"{name}: {e.key[1]}" for e in found if not e.picture]
+        elif path.name in TABLES:
             collected.add(name, list(_of_table(files, name)), ids)
+        elif "caption" in path.name.lower() and path.suffix.lower() in TEXTS:
+            collected.strange.append(
+                f"{name} is of a kind that is not read, looked for {LOOKED_FOR}"
+            )
     told = {id: collected.tell(id, count) for id in ids} if collected.files else {}
-    return CaptionFiles(told, collected.files, collected.strange)
+    return CaptionFiles(told, collected.files, collected.strange, collected.lost())
 
 
 def _of_json(files: LabelFiles, name: str) -> list[Sentence]:
@@ -179,7 +205,10 @@ def _of_coco(name: str, document: Any) -> Iterator[Sentence]:
     told: dict[tuple[str, Any], str] = {}
     for annotation in held.get("annotations", []):
         picture = pictures.get(_plain_id(annotation["image_id"]))
-        if not picture or "caption" not in annotation:
+        if "caption" not in annotation:
+            continue
+        if not picture:
+            yield Sentence("", ("", annotation["id"]), "")
             continue
         number, text = annotation["id"], _plain(annotation["caption"])
         # Files that were put together have numbers twice, of different pictures.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from blurbench.errors import UserError
 from blurbench.names import match_names, spelled
@@ -18,9 +19,9 @@ class LabelFiles:
     store: Store
 
     def read(self, name: str) -> bytes:
-        """All of a file; what cannot be read, or is a link out of the source, is a UserError."""
+        """All of a file; what cannot be read is a UserError."""
         try:
-            return self.store.read(self.store.inside("", name))
+            return self.store.read(name)
         except OSError as error:
             raise UserError(f"{name}: cannot be read ({error.strerror})") from None
 
@@ -70,6 +71,19 @@ def match(names: Iterable[str], ids: Iterable[str]) -> Matches:
     A name that fits several pictures, or one picture that several names fit, fits none; but for
     several spellings of one.
     """
+    ids, names = list(ids), list(names)
+    matches = _match(names, ids)
+    # As a URL has them. A file may be named so, hence only what means nothing as it stands.
+    quoted = {unquote(name): name for name in names if "%" in name and name not in matches.ids}
+    if not quoted:
+        return matches
+    known = {*matches.ids.values(), *matches.unclear}
+    more = _match(quoted, [id for id in ids if id not in known])
+    told = {quoted[name]: id for name, id in more.ids.items()}
+    return Matches(matches.ids | told, matches.unclear | more.unclear)
+
+
+def _match(names: Iterable[str], ids: Sequence[str]) -> Matches:
     found = match_names({id: (id,) for id in ids}, names)
     told, unclear = {name: id for id, name in found.names.items()}, {}
     for id, several in found.doubled.items():

@@ -20,7 +20,7 @@ def read_identities(
     """
     lists = [name for name in files.names if PurePosixPath(name).name == IDENTITY_FILE]
     if lists:
-        return _by_list(files, lists[0], pictures)
+        return _by_lists(files, lists, pictures)
     told = {picture.id: _by_folder(picture) for picture in pictures}
     if all(each.problem for each in told.values()):
         raise UserError(
@@ -29,10 +29,25 @@ def read_identities(
     return told
 
 
-def _by_list(
-    files: LabelFiles, name: str, pictures: Sequence[PictureItem]
+def _by_lists(
+    files: LabelFiles, names: Sequence[str], pictures: Sequence[PictureItem]
 ) -> dict[str, KnownLabels]:
     identity_of: dict[str, str] = {}
+    for name in names:
+        _add_list(identity_of, files, name)
+    matches = match(identity_of, [picture.id for picture in pictures])
+    lists = " or ".join(names)
+    if identity_of and not (matches.ids or matches.unclear):
+        first = f"it has {next(iter(identity_of))}, here is {pictures[0].id}"
+        raise UserError(f"{lists}: names none of these pictures ({first})")
+    found = {id: identity_of[file] for file, id in matches.ids.items()}
+    return {
+        picture.id: _tell(found.get(picture.id), matches.unclear.get(picture.id, f"not in {lists}"))
+        for picture in pictures
+    }
+
+
+def _add_list(identity_of: dict[str, str], files: LabelFiles, name: str) -> None:
     text = decode_text(files.read(name), name)
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
@@ -41,12 +56,6 @@ def _by_list(
             raise UserError(f"{name}: line {number}: needs a file name and an identity")
         if identity_of.setdefault(words[0], words[1]) != words[1]:
             raise UserError(f"{name}: line {number}: {words[0]} has another identity above")
-    matches = match(identity_of, [picture.id for picture in pictures])
-    found = {id: identity_of[file] for file, id in matches.ids.items()}
-    return {
-        picture.id: _tell(found.get(picture.id), matches.unclear.get(picture.id, f"not in {name}"))
-        for picture in pictures
-    }
 
 
 def _by_folder(picture: PictureItem) -> KnownLabels:

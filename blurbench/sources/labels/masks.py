@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from blurbench.files import inside
 from blurbench.images import BadImage, decode, decode_labels, read_bytes
 
 # m1..m4 of the UMSN paper (Yasarla et al., IEEE TIP 2020, section III).
@@ -63,6 +62,7 @@ class MaskLayout:
     images: str
     labels: str
     read: Callable[[Path, Path], np.ndarray]  # labels folder, NAME -> (h, w) uint8 in 0..3
+    files: Callable[[Path], list[str]]  # NAME -> where its labels may lie in the labels folder
 
 
 def find_layout(folder: Path) -> MaskLayout | None:
@@ -73,6 +73,15 @@ def find_layout(folder: Path) -> MaskLayout | None:
     return None
 
 
+def why_unlabelled(layout: MaskLayout, folder: Path, image: Path) -> str | None:
+    """Why `image`, a path below `folder`, has no labels; None where some file of them is there."""
+    files = layout.files(image.relative_to(folder / layout.images).with_suffix(""))
+    labels = folder / layout.labels
+    if not files or any((labels / file).exists() for file in files):
+        return None
+    return f"no face labels, looked for {layout.labels}/{files[0]}"
+
+
 def read_mask(layout: MaskLayout, folder: Path, image: Path, size: tuple[int, int]) -> np.ndarray:
     """(H, W) uint8 labels 0..3 of `image`, a path below `folder`; `size` is (H, W) of the image.
 
@@ -80,7 +89,7 @@ def read_mask(layout: MaskLayout, folder: Path, image: Path, size: tuple[int, in
     1024 px images and 512 px masks, so labels of the same shape are resized by nearest neighbour.
     """
     name = image.relative_to(folder / layout.images).with_suffix("")
-    labels = layout.read(inside(folder, layout.labels), name)
+    labels = layout.read(folder / layout.labels, name)
     height, width = labels.shape
     if (height, width) == size:
         return labels
@@ -91,24 +100,42 @@ def read_mask(layout: MaskLayout, folder: Path, image: Path, size: tuple[int, in
     return out
 
 
+def palette_files(name: Path) -> list[str]:
+    """The one label picture of a face."""
+    return [f"{name}.png"]
+
+
 def read_palette(folder: Path, name: Path) -> np.ndarray:
     """Labels of folder/NAME.png, whose pixels are the indices 0..18 of `CELEBAMASK`."""
-    path = inside(folder, f"{name}.png")
+    path = folder / palette_files(name)[0]
     labels = decode_labels(read_bytes(path), str(path))
     if labels.max() >= len(CELEBAMASK):
         raise BadImage(f"{path}: label {labels.max()} is outside 0..{len(CELEBAMASK) - 1}")
     return group(labels, CELEBAMASK)
 
 
+def plane_files(name: Path) -> list[str]:
+    """The eleven planes of a face."""
+    return [f"{name}/{name.name}_lbl{index:02d}.png" for index in range(len(HELEN))]
+
+
 def read_planes(folder: Path, name: Path) -> np.ndarray:
     """Labels of folder/NAME/NAME_lbl00.png to _lbl10.png: the strongest of `HELEN`'s planes."""
     planes: list[np.ndarray] = []
-    for index in range(len(HELEN)):
-        path = inside(folder, f"{name}/{name.name}_lbl{index:02d}.png")
+    for file in plane_files(name):
+        path = folder / file
         planes.append(decode_labels(read_bytes(path), str(path)))
         if planes[-1].shape != planes[0].shape:
             raise BadImage(f"{path}: not the size of this face's other planes")
     return group(np.argmax(planes, axis=0), HELEN)
+
+
+def part_files(name: Path) -> list[str]:
+    """The parts that a face may have; none of a face that is not named by a number."""
+    if not name.name.isdecimal():
+        return []
+    number = int(name.name)
+    return [f"{number // 2000}/{number:05d}_{part}.png" for part in list(CELEBAMASK)[1:]]
 
 
 def read_parts(folder: Path, name: Path) -> np.ndarray:
@@ -117,12 +144,12 @@ def read_parts(folder: Path, name: Path) -> np.ndarray:
     Parts that a face lacks have no file; later parts lie over earlier ones, as in the release's
     own g_mask.py.
     """
-    if not name.name.isdecimal():
+    files = part_files(name)
+    if not files:
         raise BadImage(f"{folder / name}: CelebAMask-HQ names its images by number")
-    number = int(name.name)
     labels: np.ndarray | None = None
-    for part, group_label in list(CELEBAMASK.items())[1:]:
-        path = inside(folder, f"{number // 2000}/{number:05d}_{part}.png")
+    for file, group_label in zip(files, list(CELEBAMASK.values())[1:], strict=True):
+        path = folder / file
         if not path.is_file():
             continue
         drawn = decode(read_bytes(path), str(path)).any(axis=2)
@@ -131,7 +158,7 @@ def read_parts(folder: Path, name: Path) -> np.ndarray:
             raise BadImage(f"{path}: not the size of this face's other parts")
         labels[drawn] = group_label
     if labels is None:
-        raise BadImage(f"{folder / str(number // 2000)}: no part of face {number:05d}")
+        raise BadImage(f"{(folder / files[0]).parent}: no part of face {name.name}")
     return labels
 
 
@@ -142,7 +169,9 @@ def group(labels: np.ndarray, table: dict[str, int]) -> np.ndarray:
 
 
 LAYOUTS = (
-    MaskLayout("CelebAMask palettes", "images", "masks", read_palette),
-    MaskLayout("Helen planes", "images", "labels", read_planes),
-    MaskLayout("CelebAMask-HQ parts", "CelebA-HQ-img", "CelebAMask-HQ-mask-anno", read_parts),
+    MaskLayout("CelebAMask palettes", "images", "masks", read_palette, palette_files),
+    MaskLayout("Helen planes", "images", "labels", read_planes, plane_files),
+    MaskLayout(
+        "CelebAMask-HQ parts", "CelebA-HQ-img", "CelebAMask-HQ-mask-anno", read_parts, part_files
+    ),
 )

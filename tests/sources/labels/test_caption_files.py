@@ -102,6 +102,39 @@ def test_split_of_karpathy_wins_over_hash_and_folder(tmp_path):
     assert item.split == "test"
 
 
+def test_numbers_as_pandas_writes_them_and_tables_with_tabs(tmp_path):
+    document = coco((1, "a.jpg", "one"), (2, "a.jpg", "two"))
+    text = json.dumps(document).replace('"id": 1,', '"id": 1.0,').replace('_id": 0', '_id": 0.0')
+    assert text != json.dumps(document)
+    source = open_for(RECIPE, write(tmp_path / "a", {"a.jpg": None, "captions.json": text}))
+    assert captions(source) == {"a.jpg": ["one", "two"]}
+    table = "image\tcaption\na.jpg\tone, or so\na.jpg\ttwo\n"
+    source = open_for(RECIPE, write(tmp_path / "b", {"a.jpg": None, "captions.tsv": table}))
+    assert captions(source) == {"a.jpg": ["one, or so", "two"]}
+
+
+def test_captions_of_other_kinds_are_told(tmp_path):
+    source = open_for(RECIPE, write(tmp_path, {"a.jpg": None, "annotations/captions.jsonl": "{}"}))
+    (told,) = source.lacks
+    assert told.startswith(
+        "made without captions: annotations/captions.jsonl is of a kind that is not read, looked"
+    )
+
+
+def test_sentences_that_are_left_out_are_told(tmp_path):
+    orphan = coco((1, "a.jpg", "one"), (2, "a.jpg", "two"))
+    orphan["annotations"].append({"id": 7, "image_id": 99, "caption": "of no image"})
+    other = coco((2, "a.jpg", "another two"))
+    files = {"a.jpg": None, "captions_1.json": orphan, "captions_2.json": other}
+    source = open_for(RECIPE, write(tmp_path, files))
+    assert captions(source) == {"a.jpg": ["one", "two"]}
+    assert source.lacks == [
+        "1 caption whose number another one of the same picture has, left out "
+        "(first: captions_2.json: 2 of a.jpg); "
+        "1 caption of images that their file does not list, left out (first: captions_1.json: 7)"
+    ]
+
+
 def test_karpathy_and_coco_count_a_sentence_once(tmp_path):
     recipe = tiny_data.flow_recipe(captions__count=3)
     files = {
@@ -186,7 +219,7 @@ def test_source_without_captions_goes_without_unless_they_are_required(tmp_path)
     assert captions(source) == {"a.jpg": None}
     assert source.description["caption_files"] == "none"
     told = "captions_other.json names none of these pictures (it has other.jpg, here is a.jpg)"
-    assert source.notes == [f"made without captions: {told}"]
+    assert source.lacks == [f"made without captions: {told}"]
     required = tiny_data.flow_recipe(captions={"count": 2, "required": True})
     with pytest.raises(UserError, match="no captions of these pictures here; captions_other"):
         open_for(required, spec)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import tiny_data
 
+from blurbench.datasets import make
 from blurbench.datasets.splits import choose
 from blurbench.errors import UserError
 from blurbench.images import BadImage
@@ -63,6 +64,10 @@ def test_pictures_of_nobody_fail_when_loaded(tmp_path):
     [
         ("1.jpg 7\n1.jpg\n", "identity_CelebA.txt: line 2: needs a file name and an identity"),
         ("1.jpg 7\n1.jpg 8\n", "identity_CelebA.txt: line 2: 1.jpg has another identity above"),
+        (
+            "x1.jpg 7\n",
+            "identity_CelebA.txt: names none of these pictures (it has x1.jpg, here is 1.jpg)",
+        ),
         (None, "{root}: no identities here; looked for identity_CelebA.txt"),
     ],
 )
@@ -97,6 +102,22 @@ def test_probes_and_gallery_are_of_known_identities(tmp_path):
     roles = Counter((item.labels["identity"], item.labels["role"]) for item, _ in chosen)
     assert sorted(roles.values()) == [1, 1, 1, 2, 2, 2]
     assert {split for _, split in chosen} == {"test"}
+
+
+def test_pictures_of_nobody_are_told_where_they_are_left_out(tmp_path):
+    tiny_data.write_photos(tmp_path, 7)
+    (tmp_path / "identity_CelebA.txt").write_text("".join(f"00{n}.png 1\n" for n in range(5)))
+    plan = make.plan(RECOGNITION, open_for(RECOGNITION, str(tmp_path)))
+    assert plan.told.lacks == [
+        "2 pictures of nobody known, left out "
+        "(first: 005.png: no identity: not in identity_CelebA.txt)"
+    ]
+
+
+def test_lists_in_several_folders_are_one(tmp_path):
+    spec = write(tmp_path, ["a/1.jpg", "b/2.jpg"], "1.jpg 7\n")
+    (tmp_path / "b" / "identity_CelebA.txt").write_text("2.jpg 8\n")
+    assert told(open_for(RECIPE, spec)) == {"a/1.jpg": "7", "b/2.jpg": "8"}
 
 
 def test_real_identities(shared):

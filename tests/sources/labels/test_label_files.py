@@ -26,6 +26,15 @@ def test_name_of_two_pictures_means_neither():
     assert matches.unclear["y/a.png"] == "a.png could mean x/a.png or y/a.png"
 
 
+def test_names_as_macos_and_urls_write_them():
+    apart = "cafe\u0301.png"
+    assert match(["caf\u00e9.png"], [apart]).ids == {"caf\u00e9.png": apart}
+    assert match(["my%20cat.png"], ["my cat.png"]).ids == {"my%20cat.png": "my cat.png"}
+    both = ["a%20b.png", "a b.png"]
+    assert match(["a%20b.png"], both).ids == {"a%20b.png": "a%20b.png"}
+    assert match(both, both).ids == {name: name for name in both}
+
+
 def test_two_names_of_one_picture_in_other_folders_mean_nothing():
     matches = match(["old/a.png", "new/a.png"], ["images/a.png"])
     assert matches.ids == {}
@@ -86,13 +95,8 @@ def test_file_that_cannot_be_read_is_named(tmp_path):
         LabelFiles([], Folder(tmp_path)).read("gone.csv")
 
 
-def test_link_out_of_the_source_is_refused(tmp_path):
-    (tmp_path / "secret.csv").write_text("file,shot\na.jpg,CU\n")
+def test_linked_files_are_read(tmp_path):
+    (tmp_path / "elsewhere.csv").write_text("file,shot\na.jpg,CU\n")
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "own.csv").write_text("file,shot\na.jpg,CU\n")
-    (tmp_path / "in" / "out.csv").symlink_to(tmp_path / "secret.csv")
-    (tmp_path / "in" / "within.csv").symlink_to("own.csv")
-    files = LabelFiles(["out.csv", "within.csv"], Folder(tmp_path / "in"))
-    assert files.read("within.csv")
-    with pytest.raises(UserError, match=r"in: the path 'out.csv' leads out of this folder$"):
-        files.read("out.csv")
+    (tmp_path / "in" / "shots.csv").symlink_to(tmp_path / "elsewhere.csv")
+    assert LabelFiles([], Folder(tmp_path / "in")).read("shots.csv").startswith(b"file,shot")

@@ -3,11 +3,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tiny_data
 
+from blurbench.datasets import make
 from blurbench.errors import UserError
 from blurbench.images import BadImage
 from blurbench.sources.labels.masks import BACKGROUND, CELEBAMASK, HAIR, HELEN, PARTS, SKIN
-from blurbench.sources.open import open_source
+from blurbench.sources.open import open_for, open_source
 
 
 def write(path: Path, pixels: np.ndarray) -> None:
@@ -100,12 +102,16 @@ def test_colour_mask_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        ("images/f.jpg", "masks/g.png", r"f\.png: cannot be read"),
+        (
+            "images/f.jpg",
+            "masks/g.png",
+            r"f\.jpg: no face labels, looked for masks/f\.png$",
+        ),
         ("images/f.jpg", "labels/f/f_lbl00.png", r"f_lbl01\.png: cannot be read"),
         (
             "CelebA-HQ-img/7.jpg",
             "CelebAMask-HQ-mask-anno/0/00008_skin.png",
-            "no part of face 00007",
+            "no face labels, looked for CelebAMask-HQ-mask-anno/0/00007_skin.png",
         ),
         ("CelebA-HQ-img/x.jpg", "CelebAMask-HQ-mask-anno/0/00008_skin.png", "images by number"),
     ],
@@ -118,13 +124,28 @@ def test_face_without_labels_fails_alone(tmp_path, images, labels, message):
     assert "\n" not in str(error.value)
 
 
-def test_mask_that_leads_out_of_the_folder_is_refused(tmp_path):
-    write(tmp_path / "secret.png", stripes(19))
+def test_plan_tells_faces_without_labels(tmp_path):
+    tiny_data.write_faces(tmp_path, 4)
+    (tmp_path / "train" / "masks" / "001.png").unlink()
+    recipe = tiny_data.face_recipe()
+    plan = make.plan(recipe, open_for(recipe, str(tmp_path)))
+    assert not plan.complete
+    assert str(plan).splitlines()[-2:] == [
+        "1 input failed",
+        "  train/images/001.png: no face labels, looked for masks/001.png",
+    ]
+
+
+def test_linked_masks_and_folders_of_masks_are_read(tmp_path):
+    write(tmp_path / "store" / "f.png", stripes(19))
     write(tmp_path / "in" / "images" / "f.jpg", face())
     (tmp_path / "in" / "masks").mkdir()
-    (tmp_path / "in" / "masks" / "f.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(UserError, match="leads out of this folder"):
-        load_only(tmp_path / "in")
+    (tmp_path / "in" / "masks" / "f.png").symlink_to(tmp_path / "store" / "f.png")
+    one = load_only(tmp_path / "in").mask
+    (tmp_path / "in" / "masks" / "f.png").unlink()
+    (tmp_path / "in" / "masks").rmdir()
+    (tmp_path / "in" / "masks").symlink_to(tmp_path / "store")
+    np.testing.assert_array_equal(load_only(tmp_path / "in").mask, one)
 
 
 def test_without_masks_only_the_images_are_pictures(tmp_path):
