@@ -10,10 +10,12 @@ from typing import Any
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
-from blurbench.models import PLUG_INS, build, build_from
+from blurbench.models import PLUG_INS, build_from, model_class
 from blurbench.models.base import Model
+from blurbench.models.parts.owner import Owner, owner_of
 from blurbench.models.parts.released import best_fit, fingerprint, read_checkpoint
 from blurbench.models.parts.weights import load_weights
+from blurbench.progress import tell_once
 from blurbench.runs.devices import of_worker, pick_device
 from blurbench.runs.folder import (
     BEST,
@@ -26,6 +28,8 @@ from blurbench.runs.folder import (
     weights_file,
 )
 from blurbench.runs.trained import TrainedModel
+from blurbench.weights.places import named
+from blurbench.weights.shipped import SHIPPED, is_shipped, lies, shipped_path
 
 TOLD = ("model", "preset", "steps", "seed", "data")  # of a run's config.json, in its results
 TOLD_IF_SO = ("init", "hold_out", "minutes", "extended", "stopped")
@@ -34,13 +38,16 @@ TOLD_IF_SO = ("init", "hold_out", "minutes", "extended", "stopped")
 def load_checkpoint(
     path: Path, device: str | None = None, name: str | None = None, preset: str = "paper"
 ) -> TrainedModel:
-    """A run, or a public file of weights of model `name`; UserError where it is neither.
+    """A run, a public file of weights of model `name`, or a name of weights that ship.
+
+    UserError where it is none of them.
 
     A file of weights inside a run is that run with these weights, such as RUN/last.safetensors.
     """
     loaded = _load(path, device, name, preset)
     told = loaded.provenance["weights"]
-    again = partial(_load_again, path.absolute(), str(loaded.device), name, preset, told)
+    where = path if is_shipped(path) else named(path).absolute()
+    again = partial(_load_again, where, str(loaded.device), name, preset, told)
     return replace(loaded, again=again)
 
 
@@ -54,6 +61,9 @@ def _load_again(path: Path, device: str, name: str | None, preset: str, told: st
 
 
 def _load(path: Path, device: str | None, name: str | None, preset: str) -> TrainedModel:
+    if is_shipped(path):
+        return load_shipped(str(path), device)
+    path = named(path)
     weights = weights_file(path)
     of_run = path.is_dir() and weights.name == BEST
     if name is not None and of_run:
@@ -63,10 +73,37 @@ def _load(path: Path, device: str | None, name: str | None, preset: str) -> Trai
     if path.is_file() and path.name in (BEST, LAST) and (path.parent / CONFIG).is_file():
         return load_run(path.parent, device, path.name)
     if weights.is_file() and not of_run:
-        raise UserError(
-            f"{path}: a file of weights, not a run; say whose: --model NAME [--preset NAME]"
-        )
+        held = read_checkpoint(weights)
+        owner = _owner(weights, held, path)
+        tell_once(f"{path}: by names and shapes of {owner}")
+        return _load_held(weights, held, owner, device)
     return load_run(path, device)
+
+
+def owner_of_checkpoint(path: Path) -> Owner:
+    """Whose weights a run or a file holds; UserError where nothing tells."""
+    if (path / CONFIG).is_file():
+        config = read_config(path)
+        usual = model_class(config["model"]).PRESETS[config["preset"]].model_dump(mode="json")
+        changed = {f: v for f, v in config["config"].items() if usual.get(f) != v}
+        return Owner(config["model"], config["preset"], changed)
+    weights = weights_file(path)
+    return _owner(weights, read_checkpoint(weights), path)
+
+
+def _owner(weights: Path, held: Mapping[str, Any], path: Path) -> Owner:
+    """Whose the tensors of a file are: of ours it is known, of others told by names and shapes."""
+    for entry in SHIPPED.values():
+        if weights.resolve() == lies(entry.file).resolve():
+            # In which precision it goes on is for the processor that trains it.
+            fields = {name: value for name, value in entry.config.items() if name != "precision"}
+            return Owner(entry.model, entry.preset, fields)
+    return owner_of(held, str(path))
+
+
+def resolved(path: Path) -> Path:
+    """The file that a name of weights means, ours or fetched; any other path as it is."""
+    return shipped_path(str(path)) if is_shipped(path) else named(path)
 
 
 def load_run(run: Path, device: str | None = None, weights: str = BEST) -> TrainedModel:
@@ -110,9 +147,17 @@ def load_weights_file(
     path: Path, name: str, preset: str = "paper", device: str | None = None
 ) -> TrainedModel:
     """Model `name` with public weights; UserError where they do not fit, or are only a part."""
-    model = build(name, preset=preset)
+    return _load_held(path, read_checkpoint(path), Owner(name, preset), device)
+
+
+def _load_held(
+    path: Path, held: Mapping[str, Any], owner: Owner, device: str | None
+) -> TrainedModel:
+    """The owner's model with what a file holds."""
+    name, preset = owner.model, owner.preset
+    model = build_from(name, preset, owner.fields)
     told = f"{path}: not weights of {name}, preset {preset}"
-    network, tensors = best_fit((model, *model.children()), read_checkpoint(path), told)
+    network, tensors = best_fit((model, *model.children()), held, told)
     filled = {id(parameter) for parameter in network.parameters()}
     wanted = (p for module in model.inference_modules() for p in module.parameters())
     if not {id(parameter) for parameter in wanted} <= filled:
@@ -126,6 +171,21 @@ def load_weights_file(
         "config": model.config.model_dump(mode="json"),
     }
     return _ready(name, model, provenance, device)
+
+
+def load_shipped(name: str, device: str | None = None) -> TrainedModel:
+    """Weights of our own, by name; UserError where they are not here or not as they were made."""
+    entry, path = SHIPPED[name], shipped_path(name)
+    model = build_from(entry.model, entry.preset, entry.config)
+    load_weights(model, path)  # in half precision there, in single here
+    provenance = {
+        "run": name,
+        "weights": entry.sha256[:12],
+        "model": entry.model,
+        "preset": entry.preset,
+        "config": model.config.model_dump(mode="json"),
+    }
+    return _ready(entry.model, model, provenance, device)
 
 
 def _ready(name: str, model: Model, provenance: dict[str, Any], device: str | None) -> TrainedModel:

@@ -58,11 +58,15 @@ def out_of_memory(error: Exception) -> bool:
 
 
 class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch types neither
-    """Counts the bytes of the tensors that are made inside it, and keeps the most at a time."""
+    """Counts the bytes of the tensors that are made inside it, and keeps the most at a time.
 
-    def __init__(self) -> None:
+    MemoryError where they become more than `limit`.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
         """Nothing yet."""
         super().__init__()  # type: ignore[no-untyped-call]
+        self.limit = limit
         self.now: int = 0
         self.most: int = 0
         self.alive: set[int] = set()
@@ -84,6 +88,8 @@ class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch 
             self.now += size
             self.most = max(self.most, self.now)
             weakref.finalize(storage, self._free, key, size)
+            if self.limit is not None and self.now > self.limit:
+                raise MemoryError(f"more than {self.limit:,} bytes of tensors")
 
     def _free(self, key: int, size: int) -> None:
         self.alive.discard(key)

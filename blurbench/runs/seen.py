@@ -14,6 +14,7 @@ from pathlib import Path
 from blurbench.errors import UserError
 from blurbench.files import sha256, write_bytes
 from blurbench.runs.folder import BEST, LAST, SOURCES, SourcesOfRun, read_config
+from blurbench.weights.shipped import is_shipped, lies
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,12 @@ def write_seen(run: Path, seen: Seen) -> SourcesOfRun:
 
 
 def read_seen(weights: Path) -> Seen:
-    """What a run, or a run's file of weights, has seen; UserError with no path where unknown."""
+    """What a run, a run's file of weights, or weights that ship have seen.
+
+    UserError with no path where unknown.
+    """
+    if is_shipped(weights):
+        return _read_shipped(str(weights))
     run = weights if weights.is_dir() else weights.parent
     own = weights.is_dir() or weights.name in (BEST, LAST)
     try:
@@ -61,11 +67,28 @@ def read_seen(weights: Path) -> Seen:
     told = config["data"].get("sources")
     if told is None:
         raise UserError("its run was begun before runs recorded their sources")
-    try:
-        text = gzip.decompress((run / SOURCES).read_bytes())
-    except (OSError, EOFError, zlib.error):
-        text = b""
+    text = _unpacked(run / SOURCES)
     if not isinstance(told, dict) or sha256(text) != told.get("sha256"):
         raise UserError(f"{SOURCES} of its run is missing or damaged")
+    return Seen(_ways(text), told.get("init", 0) is None)
+
+
+def _read_shipped(name: str) -> Seen:
+    """What weights that ship have seen; it lies beside them."""
+    if not (found := _ways(_unpacked(lies(f"{name}.{SOURCES}")))):
+        raise UserError("these weights came without their sources")
+    return Seen(found)
+
+
+def _unpacked(path: Path) -> bytes:
+    """The text of a file of sources; none where it is missing or damaged."""
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error):
+        return b""
+
+
+def _ways(text: bytes) -> dict[str, str]:
+    """SHA-256 -> how it was seen."""
     lines = text.decode(errors="replace").splitlines()
-    return Seen(dict(line.partition(" ")[::2] for line in lines), told.get("init", 0) is None)
+    return dict(line.partition(" ")[::2] for line in lines)

@@ -23,6 +23,7 @@ class Restored:
     values: np.ndarray  # (H, W, 3), uint8 or float32 in [0, 1]
     figures: dict[str, float] = field(default_factory=dict)  # what the model counted
     tile: int | None = None  # px, where the picture went by tiles
+    file_sha256: str | None = None  # of the file that it was read from, where it was
 
     @property
     def image(self) -> np.ndarray:

@@ -1,21 +1,28 @@
 """Training batches as a pure function of (seed, step): a resumed run needs no saved state."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
-import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from blurbench.datasets.crop import crop
 from blurbench.datasets.pairs import Pairs
 from blurbench.engine import quiet_tracker
 from blurbench.errors import UserError
+from blurbench.memory import in_words
 from blurbench.models.base import Batch, ModelConfig, Reader, read_pictures
 from blurbench.training.schedule import Bounds, Stretch, largest_crop
 
 Drawn = tuple[int, int | None]  # position in the sequence of pairs; crop in px, none: whole
 # Purposes of the random streams.
 ORDER, AUGMENT, STEP, LABEL = range(4)
+# What hands batches on between processes, and how torch and Python say that it is full.
+SHARED = Path("/dev/shm")
+SHARED_FULL = ("shared memory", "unable to write to file", "No space left on device")
+MORE_SHARED = "give the container more, as by docker run --shm-size 2g or --ipc host, then --resume"
 SEVERAL_SIZES = "crop_size=none: these pairs have several sizes; give a crop_size"
 
 
@@ -60,25 +67,6 @@ def augment(
         turns = int(rng.integers(4))
         images = {name: value.rot90(turns, (-2, -1)) for name, value in images.items()}
     return {name: value.contiguous() for name, value in images.items()}
-
-
-def crop(image: torch.Tensor, size: int, down: float, right: float) -> torch.Tensor:
-    """(C, size, size) cut from (C, H, W) at fractions `down`, `right` of the free room."""
-    # Border-cropped pairs of small photographs can be smaller than a paper's crop.
-    missing = [max(0, size - side) for side in image.shape[-2:]]
-    if any(missing):
-        rows = _mirror_indices(image.shape[-2], missing[0])
-        columns = _mirror_indices(image.shape[-1], missing[1])
-        image = image[:, rows][:, :, columns]
-    top = int(down * (image.shape[-2] - size + 1))
-    left = int(right * (image.shape[-1] - size + 1))
-    return image[:, top : top + size, left : left + size]
-
-
-def _mirror_indices(side: int, missing: int) -> torch.Tensor:
-    """0..side-1, then back again, until `missing` indices are added."""
-    there_and_back = np.concatenate([np.arange(side), np.arange(side)[::-1]])
-    return torch.from_numpy(np.resize(there_and_back, side + missing))
 
 
 def step_seed(seed: int, step: int, process: int) -> int:
@@ -126,11 +114,21 @@ def batches(
         # A worker's comes with the worker's traceback as its text; the line itself is the last.
         told = str(error).rpartition(f"{UserError.__module__}.UserError: ")[2]
         raise UserError(told.strip()) from None
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, OSError) as error:
+        told = str(error)
+        if any(words in told for words in SHARED_FULL):
+            raise UserError(f"{SHARED} is full ({_size(SHARED)}); {MORE_SHARED}") from None
+        if "DataLoader worker" not in told or isinstance(error, OSError):
             raise
         killed = "a process that reads pictures was killed, as where memory is full"
         raise UserError(f"{killed}; run the same command again with --resume") from None
+
+
+def _size(folder: Path) -> str:
+    try:
+        return in_words(shutil.disk_usage(folder).total)
+    except OSError:
+        return "not there"
 
 
 def stand_apart(_worker: int) -> None:

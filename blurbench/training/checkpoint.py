@@ -3,8 +3,9 @@
 import errno
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from threading import Lock
 from typing import Annotated
 
 import torch
@@ -14,7 +15,7 @@ from torch.optim import Optimizer
 
 from blurbench.errors import UserError, one_line
 from blurbench.files import parse_json, read_regular, sha256, sync, write_json, writing
-from blurbench.models.parts.weights import differences, load_tensors, save_tensors
+from blurbench.models.parts.weights import differences, load_tensors, not_finite, save_tensors
 from blurbench.progress import tell
 from blurbench.runs.folder import CHECKPOINTS
 from blurbench.schemas import parse_as
@@ -25,6 +26,7 @@ KEEP = 2  # the one before, too, should the newest be damaged
 MODEL, OPTIMISERS = "model.safetensors", "optimisers.safetensors"
 AVERAGED, PROGRESS = "averaged.safetensors", "progress.json"
 TENSORS = (MODEL, OPTIMISERS, AVERAGED)
+WRITING = Lock()  # between the loop and a rescue
 
 
 @dataclass
@@ -55,9 +57,9 @@ class Stated(Progress):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was read, and is whole."""
+    """A checkpoint that was read, and is whole; or is to be written into a run."""
 
-    folder: Path
+    folder: Path  # its own; where it is to be written, the run's
     progress: Progress
     model: dict[str, Tensor]
     averaged: dict[str, Tensor] | None
@@ -108,14 +110,21 @@ def save_checkpoint(
     optimisers: dict[str, Optimizer],
 ) -> None:
     """Write RUN/checkpoints/STEP whole or not at all, and keep the newest two."""
-    final = run / CHECKPOINTS / f"{progress.step:09d}"
+    held = Checkpoint(run, progress, model.state_dict(), averaged, optimiser_tensors(optimisers))
+    with WRITING:
+        _save(held)
+
+
+def _save(held: Checkpoint) -> None:
+    run = held.folder
+    final = run / CHECKPOINTS / f"{held.progress.step:09d}"
     if final.is_dir():
         return  # of the same run at the same step: there is nothing that it could lack
     temporary = final.with_suffix(".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         with writing(final, temporary):
-            _write(temporary, progress, model, averaged, optimisers)
+            _write(temporary, held)
             # In this order the newest folder named by digits is whole, whenever this is killed.
             sync(temporary)
             temporary.rename(final)
@@ -127,19 +136,50 @@ def save_checkpoint(
         shutil.rmtree(old)
 
 
-def _write(
-    folder: Path,
-    progress: Progress,
-    model: nn.Module,
-    averaged: dict[str, Tensor] | None,
-    optimisers: dict[str, Optimizer],
-) -> None:
-    save_tensors(folder / MODEL, model.state_dict())
-    save_tensors(folder / OPTIMISERS, optimiser_tensors(optimisers))
-    if averaged is not None:
-        save_tensors(folder / AVERAGED, averaged)
+def _write(folder: Path, held: Checkpoint) -> None:
+    save_tensors(folder / MODEL, held.model)
+    save_tensors(folder / OPTIMISERS, held.optimisers)
+    if held.averaged is not None:
+        save_tensors(folder / AVERAGED, held.averaged)
     files = {path.name: sha256(path.read_bytes()) for path in sorted(folder.iterdir())}
-    write_json(folder / PROGRESS, sealed({**asdict(progress), "files": files}))
+    write_json(folder / PROGRESS, sealed({**asdict(held.progress), "files": files}))
+
+
+class Rescue:
+    """Where a run stood before a long step, for a stop that does not wait for its end."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.held: Checkpoint | None = None
+
+    def hold(
+        self,
+        run: Path,
+        progress: Progress,
+        model: nn.Module,
+        averaged: dict[str, Tensor] | None,
+        optimisers: dict[str, Optimizer],
+    ) -> None:
+        """Copy all that the step will change."""
+        average = None if averaged is None else _copied(averaged)
+        tensors = _copied(model.state_dict()), average, _copied(optimiser_tensors(optimisers))
+        self.held = Checkpoint(run, replace(progress), *tensors)
+
+    def keep(self) -> None:
+        """Write it, unless what was written is newer; waits for what is being written.
+
+        Nothing is written where a number is NaN or infinite, which the loop looks for less often.
+        """
+        with WRITING:
+            if held := self.held:
+                newest = max([int(each.name) for each in checkpoints(held.folder)], default=0)
+                tensors = (held.model, held.averaged or {}, held.optimisers)
+                if held.progress.step > newest and not any(map(not_finite, tensors)):
+                    _save(held)
+
+
+def _copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in tensors.items()}
 
 
 def checkpoints(run: Path) -> list[Path]:

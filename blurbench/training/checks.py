@@ -15,14 +15,12 @@ from blurbench.errors import UserError
 from blurbench.files import CannotWrite
 from blurbench.memory import budget, in_words
 from blurbench.models.base import Model
-from blurbench.runs.memory import bytes_per_pixel, out_of_memory
+from blurbench.runs.memory import out_of_memory
 from blurbench.training.batches import SEVERAL_SIZES
 from blurbench.training.length import Length
 from blurbench.training.schedule import largest_crop
 
 PAIR = 2 * 3 * 4  # bytes of a pixel, blurred and sharp
-# No model's restoration takes more for a pixel: what memory holds at that is not measured.
-MOST_PER_PIXEL = 20_000
 
 
 def check_model(name: str, model: Model, pairs: Pairs, processes: int) -> None:
@@ -105,22 +103,16 @@ def check_parts(model: Model, processes: int) -> None:
         )
 
 
-def check_memory(model: Model, target: torch.device, processes: int) -> None:
-    """Refuse, on a CPU, batches that memory cannot hold: Linux would end the process instead."""
-    c, crop = model.config, largest_crop(model.config)
+def check_memory(model: Model, target: torch.device) -> None:
+    """Refuse, on a CPU, batches whose pictures alone memory cannot hold, before one is read."""
+    crop = largest_crop(model.config)
     if target.type != "cpu" or crop is None:
         return
-    batch, free = max(c.batches or (c.batch_size,)), budget()
-    needed = batch * crop**2 * PAIR
-    part = -(-batch // (processes * c.accumulate)) * crop**2 * processes
-    measurable = model.RESTORES and not model.restore_labels
-    if measurable and needed <= free < part * MOST_PER_PIXEL:
-        with torch.random.fork_rng(devices=[]):
-            needed = max(needed, int(part * bytes_per_pixel(model, target)))
-    if needed > free:
+    batch, free = max(model.config.batches or (model.config.batch_size,)), budget()
+    if (needed := batch * crop**2 * PAIR) > free:
         raise UserError(
             f"batch_size={batch}: {batch} crops of {crop} px take at least {in_words(needed)} of"
-            f" memory, and {in_words(free)} are free; give fewer, smaller ones, or accumulate=2"
+            f" memory, and {in_words(free)} are free; give fewer, or smaller ones"
         )
 
 

@@ -4,21 +4,77 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from blurbench.errors import UserError
-from blurbench.signals import stop_signals
+from blurbench.errors import TOLD, FaultElsewhere, UserError
+from blurbench.progress import tell
+from blurbench.signals import Terminated, stop_signals
 from blurbench.stores.open import Place
+from blurbench.training.processes import AGAIN
 
-RESTARTS = 3  # of all processes, from the newest checkpoint, after one of them died
+RESTARTS = 3  # of all processes, from the newest checkpoint, after one of them was killed
+FAULT, STOPPED = 70, (130, 143)  # exit codes: of what nobody foresaw, of Ctrl-C and SIGTERM
+
+
+def launch(processes: int, out: Path, arguments: list[str]) -> None:
+    """Run `blurbench train ARGUMENTS --resume` in several processes; UserError if one fails."""
+    run_all(processes, out, ["-m", "blurbench", "train", *arguments, "--resume"])
+
+
+def run_all(processes: int, out: Path, program: Sequence[str]) -> None:
+    """Run the program in several processes; again where one was killed, and only then.
+
+    UserError tells, once, what one of them could not do; KeyboardInterrupt where it was stopped.
+    """
+    for left in reversed(range(RESTARTS + 1)):
+        code, said = run_once(processes, program)
+        if code == 0:
+            return
+        if code != AGAIN:
+            raise failure(out, code, said)
+        if left:
+            tell(f"{out}: a training process was killed; all go on from the newest checkpoint")
+    raise UserError(
+        f"{out}: a training process was killed {RESTARTS + 1} times (too little memory?);"
+        " --resume goes on from there"
+    )
+
+
+def run_once(processes: int, program: Sequence[str]) -> tuple[int, str]:
+    """The exit code of agent.py, and what the first process to fail had to say."""
+    with tempfile.TemporaryDirectory(prefix="blurbench-") as folder:
+        said = Path(folder) / "said"
+        command, environment = torchrun(processes)
+        # Progress is on standard error; what each process prints at its end is said once, by us.
+        # In a session of its own, so that Ctrl-C comes once, from us: at a second one it would not
+        # wait for the checkpoint.
+        agent = subprocess.Popen(
+            [*command, *program],
+            env=environment | {TOLD: str(said)},
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        with stop_signals() as stop, agent:
+            while agent.poll() is None and not stop.asked:
+                time.sleep(0.1)
+            if stop.asked:
+                # torchrun hands it on; each process stops once its step's checkpoint is there.
+                agent.terminate()
+            code = agent.wait()
+        if code and stop.asked:
+            raise stop.interruption()
+        return code, said.read_text(encoding="utf-8") if said.is_file() else ""
 
 
 def torchrun(processes: int) -> tuple[list[str], dict[str, str]]:
     """The command, up to the program, and the environment that start it in several processes."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={processes}", f"--max-restarts={RESTARTS}"]
+    command = [sys.executable, "-m", "blurbench.training.agent", "--standalone"]
+    # It would start all again after whatever fault; `run_all` does after those that may not recur.
+    command += [f"--nproc-per-node={processes}", "--max-restarts=0"]
     return command, os.environ | {
         # With the shared store, restarted ranks are given stale addresses and hang (torch 2.15).
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
@@ -27,26 +83,12 @@ def torchrun(processes: int) -> tuple[list[str], dict[str, str]]:
     }
 
 
-def launch(processes: int, out: Path, arguments: list[str]) -> None:
-    """Run `blurbench train ARGUMENTS --resume` in several processes; UserError if one fails."""
-    command, environment = torchrun(processes)
-    command += ["-m", "blurbench", "train", *arguments, "--resume"]
-    # Progress is on standard error; what each process prints at its end is said once, by us.
-    silent = subprocess.DEVNULL
-    # In a session of its own, so that Ctrl-C comes once, from us: at a second one it would not wait
-    # for the checkpoint.
-    agent = subprocess.Popen(command, env=environment, stdout=silent, start_new_session=True)
-    with stop_signals() as stop, agent:
-        while agent.poll() is None and not stop.asked:
-            time.sleep(0.1)
-        if stop.asked:
-            # torchrun hands it on; each process stops once its step's checkpoint is there.
-            agent.terminate()
-        failed = agent.wait()
-    if failed and stop.asked:
-        raise stop.interruption()
-    if failed:
-        raise UserError(f"{out}: a training process failed, see above; --resume goes on from there")
+def failure(out: Path, code: int, said: str) -> BaseException:
+    """What to raise where the processes ended with an exit code above 0."""
+    if code in STOPPED:  # by a signal to them, not to us: all have stopped at a checkpoint
+        return Terminated() if code == max(STOPPED) else KeyboardInterrupt()
+    kind = FaultElsewhere if code == FAULT else UserError
+    return kind(said or f"{out}: a training process ended with exit code {code} (see --debug)")
 
 
 def child_arguments(

@@ -34,15 +34,20 @@ class Length:
 
 
 def length_of(out: Path, model: Model, steps: int | None, old: RunConfig | None) -> Length:
-    """As asked for, else as recorded, else as the preset has it; fewer than recorded stay so.
+    """As asked for, else as recorded, else as the preset has it.
 
-    UserError where more are asked for than the schedules of a run allow.
+    UserError where fewer are asked for than a run has, or more than its schedules allow.
     """
     if old is None:
         return Length(steps or model.config.steps)
     recorded = Length(old["steps"], tuple(old.get("extended", ())), old.get("minutes"))
-    if steps is None or steps <= recorded.steps:
-        return replace(recorded, steps=steps or recorded.steps)
+    if steps is None or steps == recorded.steps:
+        return recorded
+    if steps < recorded.steps:
+        raise UserError(
+            f"--steps {steps}: {out} is a run of {recorded.steps} steps; go on with --steps"
+            f" {recorded.steps}, or give another --out"
+        )
     told, mend = f"--steps {steps}: {out}", f"train --init {out} into another --out"
     if "stopped" in old:
         raise UserError(f"{told} was ended by its patience at step {old['stopped']}; {mend}")

@@ -6,8 +6,12 @@ from typing import Any
 
 from blurbench.errors import UserError
 from blurbench.files import parse_jsonl, read_regular, write_jsonl, writing
+from blurbench.images import read_image
 from blurbench.progress import tell
 from blurbench.runs.folder import LOG, TENSORBOARD
+
+# Stage of a row -> where TensorBoard shows it; other stages are trained.
+VAL = {"validation": "val/", "identity": "val/blurred "}
 
 
 class RunLog:
@@ -43,11 +47,25 @@ class RunLog:
         write_jsonl(self.path, kept)
 
     def add(self, row: dict[str, Any]) -> None:
-        """Write one row; `step` is its place, its numbers become TensorBoard scalars."""
+        """Write one row; `step` is its place, its numbers become TensorBoard scalars.
+
+        Validations, and the blurred pictures that they stand beside, are below val/, the rest below
+        train/.
+        """
         with writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         if self.writer:
             for name, value in row.items():
                 if isinstance(value, float):
-                    self.writer.add_scalar(name, value, row["step"])
+                    self.writer.add_scalar(
+                        VAL.get(row["stage"], "train/") + name, value, row["step"]
+                    )
+            self.writer.flush()
+
+    def show(self, step: int, path: Path) -> None:
+        """Give TensorBoard the samples of a step, as they were saved."""
+        if self.writer:
+            self.writer.add_image(
+                "val/blur, restored, sharp", read_image(path), step, dataformats="HWC"
+            )
             self.writer.flush()

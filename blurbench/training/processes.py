@@ -17,6 +17,14 @@ from torch import Tensor, distributed, nn
 from blurbench.errors import UserError, reason
 from blurbench.runs.memory import out_of_memory
 
+AGAIN = 75  # exit code of a process among several that may well go on in another try
+
+
+class Deserted(UserError):
+    """Another process of this training is gone."""
+
+    code = AGAIN
+
 
 @dataclass(frozen=True)
 class World:
@@ -71,13 +79,13 @@ def alone() -> bool:
 
 @contextmanager
 def meeting() -> Iterator[None]:
-    """What the processes do together: UserError where another one is gone."""
+    """What the processes do together: Deserted where another one is gone."""
     try:
         yield
     except RuntimeError as error:
         if out_of_memory(error):
             raise
-        raise UserError(f"another process of this training is gone ({reason(error)})") from error
+        raise Deserted(f"another process of this training is gone ({reason(error)})") from error
 
 
 def wait_for_all() -> None:

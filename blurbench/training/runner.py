@@ -18,7 +18,7 @@ from blurbench.models.parts.recompute import compute_again
 from blurbench.models.parts.weights import differences, not_finite, save_tensors
 from blurbench.progress import Advance, progress, tell
 from blurbench.runs.folder import BEST, LAST, SAMPLES
-from blurbench.signals import stop_signals
+from blurbench.signals import rescued, stop_signals
 from blurbench.training.averaging import evaluating, start_average, update_average
 from blurbench.training.batches import TrainingPairs, batches, cut, step_seed
 from blurbench.training.checkpoint import (
@@ -26,6 +26,7 @@ from blurbench.training.checkpoint import (
     MODEL,
     Checkpoint,
     Progress,
+    Rescue,
     check_optimisers,
     checkpoints,
     newest_whole,
@@ -51,6 +52,7 @@ from blurbench.training.validation import (
     told_score,
 )
 
+LONG = 0.5  # s; a step that takes longer may be given up: what it changes is copied before
 LOOKS, LOOK_EVERY = 10, 25  # validations and sample pictures in the last stage: most, steps apart
 
 
@@ -84,7 +86,8 @@ class Runner:
             self._judge_blurred()
         self.log_every = min(50, max(1, self.steps // 100))
         bounds = stage_bounds(self.stages, self.steps, self.extended)
-        with stop_signals() as stop, self._progress() as advance:
+        self.rescue = Rescue()
+        with stop_signals() as stop, rescued(self.rescue.keep), self._progress() as advance:
             self.stop, self.advance = stop, advance
             for stage, (first, last) in zip(self.stages, bounds, strict=True):
                 if self.at.step < last and not self.at.stopped:
@@ -157,12 +160,16 @@ class Runner:
         # Optimisers are of one stage: at its first step they start empty.
         if self.at.step > first:
             restore_optimisers(optimisers, self.resumed)
-        self.counted = 0
+        self.counted, self.took = 0, 0.0
         self.saved_at = self.logged_at = time.monotonic()
-        self.cpu_at = time.process_time()
+        self.cpu_at, began = time.process_time(), time.monotonic()
         look_every = max(LOOK_EVERY, (last - first) // LOOKS)
         for batch in self.stream(self.at.step, last):
+            # Before each look, too, at which the model holds its averaged weights.
+            if self.took > LONG or (self.at.step + 1 - first) % look_every == 0:
+                self._hold(optimisers)
             self.step(stage, optimisers, batch, (self.at.step - first) / (last - first))
+            self.took, began = time.monotonic() - began, time.monotonic()
             self.at.step += 1
             self.counted += 1
             at_end = self.at.step == last
@@ -176,7 +183,7 @@ class Runner:
             if not (report or due):
                 continue
             if report:
-                self._report(stage)
+                self._report(stage, optimisers)
             keep = due or at_end or stopping
             if look or sample or keep:
                 self._refuse_nan(optimisers)
@@ -245,7 +252,7 @@ class Runner:
         optimiser.step()
         return means
 
-    def _report(self, stage: Stage) -> None:
+    def _report(self, stage: Stage, optimisers: dict[str, Optimizer]) -> None:
         count, self.counted = self.counted, 0
         totals = add_up(torch.stack(list(self.totals.values()))).tolist()
         means = {name: total / count for name, total in zip(self.totals, totals, strict=True)}
@@ -256,7 +263,11 @@ class Runner:
         if self.device.type == "cpu":  # which others may be using, too
             times["cpu_seconds_per_step"] = (time.process_time() - self.cpu_at) / count
         if self.world.first:
-            self.log.add({"step": self.at.step, "stage": stage.name, **means} | times)
+            rates = {
+                "rate" if len(optimisers) == 1 else f"{name}/rate": each.param_groups[0]["lr"]
+                for name, each in optimisers.items()
+            }
+            self.log.add({"step": self.at.step, "stage": stage.name, **means, **rates} | times)
             told = ", ".join(f"{name} {value:.4f}" for name, value in list(means.items())[:1])
             self.advance(count, f"{stage.name}: {told}")
 
@@ -300,7 +311,10 @@ class Runner:
 
     def _save_samples(self) -> None:
         step = self.at.step
-        save_samples(self.model, self.samples, self.folder / SAMPLES / f"{step:09d}.png")
+        path = self.folder / SAMPLES / f"{step:09d}.png"
+        save_samples(self.model, self.samples, path)
+        if path.exists():  # captioners write sentences
+            self.log.show(step, path)
         if step in self.model.config.sample_at:
             for id, figures in sample_figures(self.model, self.samples):
                 self.log.add({"step": step, "stage": "sample", "id": id, **figures})
@@ -323,6 +337,10 @@ class Runner:
         if self.world.first:
             weights = self.averaged if averaged and self.averaged else self.model.state_dict()
             save_tensors(self.folder / name, weights)
+
+    def _hold(self, optimisers: dict[str, Optimizer]) -> None:
+        if self.world.first:
+            self.rescue.hold(self.folder, self.at, self.model, self.averaged, optimisers)
 
     def _keep(self, optimisers: dict[str, Optimizer]) -> None:
         self.saved_at, cpu = time.monotonic(), time.process_time()

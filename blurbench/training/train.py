@@ -23,6 +23,7 @@ from blurbench.progress import tell
 from blurbench.recipes.recipe import load_recipe
 from blurbench.runs.devices import pick_device
 from blurbench.runs.folder import (
+    LAST,
     VOCABULARY,
     PairsOfRun,
     RunConfig,
@@ -34,7 +35,7 @@ from blurbench.runs.folder import (
 from blurbench.sources.open import open_for
 from blurbench.stores.open import Place
 from blurbench.training.batches import TrainingPairs
-from blurbench.training.checkpoint import checkpoints, load_progress
+from blurbench.training.checkpoint import Progress, checkpoints, load_progress
 from blurbench.training.checks import (
     check_devices,
     check_looks,
@@ -44,11 +45,12 @@ from blurbench.training.checks import (
     told_what_fits,
     untrained,
 )
+from blurbench.training.cost import Cost, cost_of
 from blurbench.training.launch import child_arguments, launch
 from blurbench.training.length import Length, extend, length_of
 from blurbench.training.minutes import reckoned
 from blurbench.training.precision import processor, resolved
-from blurbench.training.processes import find_world, join, leave
+from blurbench.training.processes import World, find_world, join, leave
 from blurbench.training.runner import Runner
 from blurbench.training.schedule import stage_bounds
 from blurbench.training.sources import describe_pairs
@@ -64,13 +66,16 @@ class Trained:
     folder: Path
     steps: int
     parameters: int
-    best_metric: float | None  # of the validation split, where there is one
+    best_metric: float | None = None  # of the validation split, where there is one
     metric: str = "psnr"  # in dB; of captioners cider
     blurred: float | None = None  # PSNR in dB of the validation split as it is
     stopped: bool = False  # by its patience
+    plan: str = ""  # what it would cost, where nothing was trained
 
     def __str__(self) -> str:
         """One line."""
+        if self.plan:
+            return self.plan
         early = ", ended by its patience" if self.stopped else ""
         best = ""
         if self.best_metric is not None:
@@ -108,57 +113,122 @@ def train(
     resume: bool = False,
     processes: int = 1,
     checkpoint_seconds: float = 120.0,
+    plan: bool = False,
 ) -> Trained:
     """Train model `name` on the train split of `data`; UserError for whatever does not fit.
 
     `data` is a made data set, or (recipe, source) to blur on the fly, anew in every epoch.
-    `minutes` in place of `steps` are turned into steps before the first (`reckoned`); `hold_out`
-    is a share of the training sources that judges in place of a val split. A checkpoint is written
-    at the end of each stage, and at the first step that ends `checkpoint_seconds` after the last.
+    `minutes` in place of `steps` are turned into steps; `hold_out` is a share of the training
+    sources that judges in place of a val split. A checkpoint is written at the end of each stage,
+    and every `checkpoint_seconds`. `plan`: only say what it would cost; nothing is written.
     """
-    if minutes is not None and (steps is not None or max(processes, find_world().size) > 1):
-        raise UserError("--minutes is a budget of one process, and excludes --steps")
+    world, target = find_world(), pick_device(device)
+    check_minutes(minutes, steps, max(processes, world.size))
     # Before the model is built: first weights are drawn from it.
     torch.manual_seed(seed)
     model = build_from(name, preset, overrides or {})
-    world, target = find_world(), pick_device(device)
     old = begun(out, resume)
     check_overrides(name, model, overrides or {})
     model.config = resolved(model.config, target, old and old["config"].get("precision"))
     pairs, validation = open_pairs(data, seed, hold_out)
-    # Of several processes, the one that starts the others checks for all.
-    check_model(name, model, pairs, world.size if world.started else processes)
-    check_devices(target, world.local_size if world.started else processes)
-    check_memory(model, target, world.local_size if world.started else processes)
+    check_all(name, model, pairs, target, world, processes)
     length = length_of(out, model, steps, old)
     make_ready(model, pairs, init, length)
-    training = TrainingPairs(pairs, model.config, seed, model.reader())
-    judged = judging(model, validation)
-    shown = judged or pairs
-    runner = Runner(out, model, training, judged, shown, length.steps, target, world)
-    runner = replace(runner, loader_workers=loaders(target), checkpoint_seconds=checkpoint_seconds)
-    length = length if minutes is None else in_minutes(runner, minutes, length, old)
-    check_looks(model, judged, length)
-    options = {"preset": preset, "steps": length.steps, "seed": seed, "init": init, "out": out}
-    options |= {"model": name, "device": device, "hold-out": hold_out}
-    options["checkpoint-minutes"] = checkpoint_seconds / 60
+    runner = runner_for(out, model, pairs, judging(model, validation), seed, length.steps, target)
+    runner = replace(runner, world=world, checkpoint_seconds=checkpoint_seconds)
+    length, told = settled(runner, name, preset, minutes, length, old, processes)
+    if plan:
+        left = "has no steps left" if is_done(runner, old) else "of several processes: not measured"
+        return Trained(out, 0, parameter_count(model), plan=told or f"{out}: {left}")
+    if told:
+        tell(told)
     runner = replace(runner, steps=length.steps, extended=length.extended)
     with writer(runner):
         if world.first:
             refuse_changed(out, resume, old)
-            told = describe_pairs(out, model, pairs, validation, init)
-            config = describe(name, preset, model, told, seed, init, hold_out, target)
+            described = describe_pairs(out, model, pairs, validation, init)
+            config = describe(name, preset, model, described, seed, init, hold_out, target)
             begin(runner, length, config, old)
         if processes == 1:
             run_here(runner)
             return finished(runner)
+    options = {"preset": preset, "seed": seed, "init": init, "device": device, "hold-out": hold_out}
+    options |= {"model": name, "out": out, "steps": length.steps}
+    options |= {"checkpoint-minutes": checkpoint_seconds / 60}
     launch(processes, out, child_arguments(data, overrides or {}, **options))
     return finished(runner)
+
+
+def check_minutes(minutes: float | None, steps: int | None, processes: int) -> None:
+    """UserError where a budget of minutes cannot be turned into steps."""
+    if minutes is not None and (steps is not None or processes > 1):
+        raise UserError("--minutes is a budget of one process, and excludes --steps")
 
 
 def writer(runner: Runner) -> AbstractContextManager[object]:
     """Of several processes, the first one alone writes to the run: it holds the folder."""
     return locked(runner.folder) if runner.world.first else nullcontext()
+
+
+def priced(runner: Runner, processes: int, old: RunConfig | None) -> Cost | None:
+    """What the steps of a run take; None where there are none left, or others have checked it."""
+    # torchrun's are started by a process that has checked, or by hand on several machines; a GPU
+    # that this process tried would lack what its context takes.
+    if (
+        is_done(runner, old)
+        or runner.world.started
+        or (processes > 1 and runner.device.type == "cuda")
+    ):
+        return None
+    with told_what_fits(runner.folder):
+        return cost_of(replace(runner, at=Progress()), processes)
+
+
+def is_done(runner: Runner, old: RunConfig | None) -> bool:
+    """Whether a run has ended, and has no steps left."""
+    return old is not None and (runner.folder / LAST).is_file() and runner.steps <= old["steps"]
+
+
+def runner_for(
+    out: Path,
+    model: Model,
+    pairs: Pairs,
+    judged: Pairs | None,
+    seed: int,
+    steps: int,
+    target: torch.device,
+) -> Runner:
+    """The loop over some pairs, not begun yet."""
+    training = TrainingPairs(pairs, model.config, seed, model.reader())
+    runner = Runner(out, model, training, judged, judged or pairs, steps, target)
+    return replace(runner, loader_workers=loaders(target))
+
+
+def check_all(
+    name: str, model: Model, pairs: Pairs, target: torch.device, world: World, processes: int
+) -> None:
+    """UserError for what does not fit the model, the data or the machine."""
+    # Of several processes, the one that starts the others checks for all.
+    check_model(name, model, pairs, world.size if world.started else processes)
+    check_devices(target, world.local_size if world.started else processes)
+    check_memory(model, target)
+
+
+def settled(
+    runner: Runner,
+    name: str,
+    preset: str,
+    minutes: float | None,
+    length: Length,
+    old: RunConfig | None,
+    processes: int,
+) -> tuple[Length, str]:
+    """How long a run is, and what that costs, in one line; UserError where that cannot be."""
+    if cost := priced(runner, processes, old):
+        cost.refuse_over(name, preset, runner.model)
+    length = length if minutes is None else in_minutes(runner, minutes, length, old)
+    check_looks(runner.model, runner.validation, length)
+    return length, cost.told(name, preset, runner.model, length.steps) if cost else ""
 
 
 def refuse_changed(out: Path, resume: bool, old: RunConfig | None) -> None:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from run_folders import LOG, write_run
+from small_results import LOG, write_run
 
 from blurbench.errors import UserError
 from blurbench.locks import locked

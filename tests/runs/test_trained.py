@@ -147,13 +147,15 @@ def test_on_the_cpu_tiles_are_chosen_by_what_a_pixel_takes(
     assert model.sides(300, 400) == [400, 256, 128]
 
 
-def test_weights_of_a_public_file_need_a_name(finished: Path, tmp_path: Path) -> None:
+def test_weights_of_a_public_file_restore(finished: Path, tmp_path: Path) -> None:
     image = np.random.default_rng(1).integers(0, 256, (24, 31, 3), np.uint8)
     wanted = load_run(finished, "cpu")
     weights = tmp_path / "public.pth"
     torch.save({"params": wanted.model.state_dict()}, weights)
+    assert np.array_equal(load_checkpoint(weights, "cpu")(image), wanted(image))
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "others.pth")
     with pytest.raises(UserError, match="--model NAME"):
-        load_checkpoint(weights, "cpu")
+        load_checkpoint(tmp_path / "others.pth", "cpu")
     with pytest.raises(UserError, match="leave out --model"):
         load_checkpoint(weights.parent, "cpu", "unet")
     found = load_checkpoint(weights, "cpu", "unet", "tiny")

@@ -1,5 +1,6 @@
 """Batches as a function of seed and step."""
 
+import errno
 import os
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 from toy import ToyPairs
 
 from blurbench.datasets.dataset import OnTheFlyDataset
@@ -46,6 +48,25 @@ def test_a_stream_that_starts_late_is_the_tail_of_the_whole() -> None:
 def test_loader_workers_change_nothing() -> None:
     alone, helped = stream(0, 3), stream(0, 3, workers=2)
     assert all(torch.equal(a, b) for a, b in zip(alone, helped, strict=True))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        RuntimeError("worker process 0\nunable to allocate shared memory(shm) for </torch_1>"),
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that"
+                     " dataloader's workers are out of shared memory."),
+        RuntimeError("unable to write to file </torch_1>: No space left on device (28)"),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+)  # fmt: skip
+def test_full_shared_memory_is_not_memory(monkeypatch, told) -> None:
+    def full(_):
+        raise told
+
+    monkeypatch.setattr(DataLoader, "__iter__", full)
+    with pytest.raises(UserError, match=r"^/dev/shm is full \(.*B\); give the .*--shm-size 2g"):
+        stream(0, 1)
 
 
 class Unlike(ToyPairs):

@@ -16,6 +16,7 @@ from blurbench.training.averaging import evaluating, start_average, update_avera
 from blurbench.training.checkpoint import (
     Checkpoint,
     Progress,
+    Rescue,
     check_optimisers,
     checkpoints,
     newest_whole,
@@ -245,3 +246,21 @@ def test_launched_processes_get_the_same_command_line() -> None:
     assert words == ["--data", "d", "--model", "unet", "--set", "ema=null", "--set", "lr=0.1"]
     words = child_arguments(("demo", "builtin:photos"), {})
     assert words == ["--recipe", "demo", "--source", "builtin:photos"]
+
+
+def test_a_rescue_keeps_what_is_newer_and_finite(tmp_path: Path) -> None:
+    model, rescue = nn.Linear(2, 1), Rescue()
+    rescue.keep()  # nothing is held yet
+    for step, value, kept in (
+        (3, 1.0, [3]),
+        (2, 1.0, [3]),
+        (4, float("nan"), [3]),
+        (5, 2.0, [3, 5]),
+    ):
+        nn.init.constant_(model.weight, value)
+        rescue.hold(tmp_path, Progress(step), model, None, {})
+        nn.init.zeros_(model.weight)  # what the step does is no part of it
+        rescue.keep()
+        assert [int(each.name) for each in checkpoints(tmp_path)] == kept
+    saved = load_tensors(checkpoints(tmp_path)[-1] / "model.safetensors")
+    assert saved["weight"].tolist() == [[2.0, 2.0]]

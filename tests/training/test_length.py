@@ -61,7 +61,7 @@ def test_a_longer_run_is_on_record(
     assert read(out)["extended"] == [2, 3]
     # As it stands, with its steps or without; but never with fewer.
     train("unet", data, out, **OPTIONS, resume=True)
-    with pytest.raises(UserError, match=r"holds a run with steps 4, not 3"):
+    with pytest.raises(UserError, match=r"a run of 4 steps; go on with --steps 4, or"):
         train("unet", data, out, **OPTIONS, steps=3, resume=True)
     assert read(out)["steps"] == 4
     assert read(out)["extended"] == [2, 3]

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from blurbench.files import read_jsonl
+from blurbench.images import decode, encode
 from blurbench.training.log import RunLog
 
 ROWS = b'{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.4}\n{"step": 3, "loss": 0.3}\n'
@@ -17,6 +20,27 @@ def test_rows_after_the_step_are_written_again(tmp_path: Path, torn: bytes) -> N
     assert [row["step"] for row in read_jsonl(log.path)] == [1, 2]
     log.add({"step": 3, "loss": 0.1})
     assert [row["loss"] for row in read_jsonl(log.path)] == [0.5, 0.4, 0.1]
+
+
+def test_tensorboard_gets_scalars_by_place_and_the_samples(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (8, 24, 3), np.uint8)
+    (tmp_path / "samples.png").write_bytes(encode(picture))
+    log = RunLog(tmp_path, 0, tensorboard=True)
+    log.add({"step": 0, "stage": "identity", "psnr": 20.0})
+    log.add({"step": 2, "stage": "unet", "loss": 0.5, "rate": 1e-3})
+    log.add({"step": 2, "stage": "validation", "psnr": 21.0})
+    log.show(2, tmp_path / "samples.png")
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert set(events.Tags()["scalars"]) == {
+        "val/blurred psnr",
+        "train/loss",
+        "train/rate",
+        "val/psnr",
+    }
+    assert [(e.step, e.value) for e in events.Scalars("val/psnr")] == [(2, 21.0)]
+    (shown,) = events.Images("val/blur, restored, sharp")
+    assert (shown.step, shown.height, shown.width) == (2, 8, 24)
+    assert (decode(shown.encoded_image_string, "shown") == picture).all()
 
 
 @pytest.mark.parametrize(

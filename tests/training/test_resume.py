@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from toy import SMALL, ToyPairs, weights
+from toy import SMALL, ToyPairs, make_runner, weights
 
 from blurbench.models import build
+from blurbench.training import runner as loop
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import checkpoints
 from blurbench.training.runner import Runner
@@ -63,3 +64,34 @@ def test_stopped_anywhere_it_ends_with_the_same_bits(
     make(tmp_path / "broken", name).run()
     for file in ("last.safetensors", "model.safetensors"):
         assert weights(tmp_path / "whole", file) == weights(tmp_path / "broken", file)
+
+
+class GivenUp(Exception):
+    """A process ends in the middle of a step."""
+
+
+@pytest.mark.parametrize("step", [2, 6])  # of the first stage; between the updates of a GAN
+def test_a_step_that_is_given_up_is_none(
+    tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a rescue keeps goes on to the bytes of a run that nobody disturbed."""
+    make_runner(tmp_path / "whole", STEPS, ema=0.9).run()
+    monkeypatch.setattr(loop, "LONG", -1.0)
+    stopped = make_runner(tmp_path / "run", STEPS, ema=0.9)
+    stopped.checkpoint_seconds = 1e9
+    plain = stopped._update
+
+    def update(each: Any, *given: Any) -> Any:
+        found = plain(each, *given)
+        if stopped.at.step == step:
+            stopped.rescue.keep()
+            raise GivenUp
+        return found
+
+    monkeypatch.setattr(stopped, "_update", update)
+    with pytest.raises(GivenUp):
+        stopped.run()
+    assert checkpoints(tmp_path / "run")[-1].name == f"{step:09d}"
+    make_runner(tmp_path / "run", STEPS, ema=0.9).run()
+    for name in ("last.safetensors", "model.safetensors"):
+        assert weights(tmp_path / "run", name) == weights(tmp_path / "whole", name)

@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from blurbench.images import to_uint8
 from blurbench.models.base import Batch, Losses, ModelConfig, Stage
 from blurbench.models.parts.weights import load_tensors
 from blurbench.training.checkpoint import checkpoints
+from blurbench.training.processes import World
 from blurbench.training.runner import make_optimiser, set_modes, set_trainable
 from blurbench.training.schedule import stage_bounds
 from blurbench.training.validation import restore_item
@@ -313,3 +315,15 @@ def test_a_compiled_step_is_the_plain_one(tmp_path: Path) -> None:
         found[compiled] = [p.grad for p in runner.model.generator.parameters()]
     gaps = [float((a - b).abs().max()) for a, b in zip(*found.values(), strict=True)]
     assert max(gaps) < 1e-5
+
+
+@pytest.mark.parametrize("theirs", [2, 4])
+def test_processes_that_read_other_checkpoints_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: int
+) -> None:
+    make_runner(tmp_path, 4).run()
+    runner = replace(make_runner(tmp_path, 4), world=World(0, 2))
+    monkeypatch.setattr("blurbench.training.runner.add_up", lambda step: step + theirs)
+    told = r"000000004: another process .* cannot read it"
+    with nullcontext() if theirs == 4 else pytest.raises(UserError, match=told):
+        runner.run()

@@ -217,13 +217,17 @@ def test_two_trainings_cannot_share_a_run(data: Path, tmp_path: Path) -> None:
         train("unet", data, tmp_path / "run", **OPTIONS, resume=True)
 
 
-@pytest.mark.parametrize("batch", [10**9, 40_000])
+@pytest.mark.parametrize(
+    ("batch", "told"),
+    [(10**9, "batch_size=1000000000: .* at least"), (40_000, "a step of 40000 crops of 32 px")],
+)
 def test_a_batch_that_memory_would_not_hold_is_refused(
-    data: Path, tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, batch: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("blurbench.training.checks.budget", lambda: 2 * 10**9)
+    for module in ("checks", "cost"):
+        monkeypatch.setattr(f"blurbench.training.{module}.budget", lambda: 2 * 10**9)
     options = {**OPTIONS, "overrides": {**SMALL, "batch_size": batch}}
-    with pytest.raises(UserError, match=rf"batch_size={batch}: .* at least .* 2\.0 GB are free"):
+    with pytest.raises(UserError, match=rf"{told} .* 2\.0 GB are free"):
         train("unet", data, tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()
 
