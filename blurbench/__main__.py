@@ -4,13 +4,17 @@ import errno
 import io
 import os
 import select
+import stat
 import sys
+import tempfile
 import traceback
+from contextlib import suppress
+from pathlib import Path
 
 import click
 
 from blurbench.cli import Mistaken, cli
-from blurbench.errors import UserError, debugging, one_line, write_report
+from blurbench.errors import UserError, debugging, hand_over, one_line, write_report
 from blurbench.files import GO_ON, CannotWrite
 from blurbench.signals import Terminated, terminable
 
@@ -22,11 +26,30 @@ def main() -> None:
     # Beside another busy process, OpenMP threads that spin while they wait double a training
     # step (2.2 s against 1.3 s on two cores). Read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    find_home()
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal cannot show is no reason to fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
+
+
+def find_home() -> None:
+    """Name a home where the system knows none, as of a container's user without a name.
+
+    Libraries that keep something there would make a folder called "~" in the working folder.
+    """
+    if not os.path.expanduser("~").startswith("~"):  # noqa: PTH111  # Path's raises
+        return
+    home = Path(tempfile.gettempdir(), f"blurbench-home-{os.getuid()}")
+    with suppress(OSError):
+        home.mkdir(mode=0o700, exist_ok=True)
+        found = home.lstat()
+        # Another user's could hold anything.
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
+            os.environ["HOME"] = str(home)
+            return
+    os.environ["HOME"] = tempfile.mkdtemp(prefix="blurbench-home-")
 
 
 def run(arguments: list[str]) -> int:
@@ -37,11 +60,18 @@ def run(arguments: list[str]) -> int:
             sys.stdout.flush()
         return code
     except BaseException as error:
+        if isinstance(error, SystemExit) and completing():
+            raise
         if unread():
             # Else Python would say so again as it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
         return explain(unwrapped(error), arguments)
+
+
+def completing() -> bool:
+    """Whether a shell asks for the words behind Tab, which click answers and ends with an exit."""
+    return "_BLURBENCH_COMPLETE" in os.environ
 
 
 def unwrapped(error: BaseException) -> BaseException:
@@ -61,7 +91,7 @@ def explain(error: BaseException, arguments: list[str]) -> int:
     if isinstance(error, UserError | OSError):
         if debugging():
             traceback.print_exception(error)
-        return complain(in_words(error), 2)
+        return complain(in_words(error), error.code if isinstance(error, UserError) else 2)
     return unforeseen(error, arguments)
 
 
@@ -98,7 +128,9 @@ def unread() -> bool:
 def complain(message: str, code: int) -> int:
     """Print one line on standard error; gives `code` back."""
     line = "".join(each if each.isprintable() else escaped(each) for each in message)
-    print(f"blurbench: {' '.join(line.split())}", file=sys.stderr)
+    line = " ".join(line.split())
+    if not hand_over(line):
+        print(f"blurbench: {line}", file=sys.stderr)
     return code
 
 

@@ -21,6 +21,7 @@ from blurbench.commands.runs import runs
 from blurbench.commands.synthesize import synthesize
 from blurbench.commands.train import train
 from blurbench.commands.verify import verify
+from blurbench.commands.weights import weights
 from blurbench.errors import DEBUG
 
 # In the order in which they are used.
@@ -38,6 +39,7 @@ COMMANDS = (
     export_model,
     captions,
     reproduce,
+    weights,
     list_command,
     doctor,
 )
@@ -56,6 +58,13 @@ class Pipeline(click.Group):
             return super().invoke(ctx)
         except (EOFError, BrokenPipeError) as error:
             raise Mistaken from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The first sentence of each command, whole: click cuts it to what fits in a line."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(200)) for name, each in self.commands.items()]
+            )
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The order in which they were added."""

@@ -4,8 +4,10 @@ Everything is (H, W, 3) uint8 RGB on white, drawn by Pillow with the font that i
 """
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -25,6 +27,22 @@ FRAME = (56, 60, 16, 52)
 FINE = 4
 
 
+# The font that Pillow carries has none of these, nor accents.
+SPELT = {
+    **dict.fromkeys("\u2013\u2014\u2212", "-"),
+    **dict.fromkeys("\u03bc\u00b5", "u"),
+    "\u00d7": "x",
+    "\u2192": "->",
+    "\u2264": "<=",
+    "\u2265": ">=",
+    "\u00df": "ss",
+    "\u00e6": "ae",
+    "\u0153": "oe",
+    "\u00f8": "o",
+    "\u0142": "l",
+}
+
+
 @dataclass(frozen=True)
 class LabelledPicture:
     """A picture, (H, W) or (H, W, 3) uint8, and the line below it."""
@@ -35,6 +53,26 @@ class LabelledPicture:
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(FINE * size)
+
+
+@cache
+def _has(letter: str) -> bool:
+    """Whether the font draws this letter, and no box in its place."""
+    unknown = bytes(_font(TITLE).getmask("\U0010ffff"))
+    return letter == " " or bytes(_font(TITLE).getmask(letter)) not in (unknown, b"")
+
+
+def drawable(line: str) -> str:
+    """The line in letters that the font has: others are spelt, or else are "?"."""
+    return "".join(
+        each if _has(each) else _spelt(each) for each in unicodedata.normalize("NFC", line)
+    )
+
+
+def _spelt(letter: str) -> str:
+    """Such as "e" for an accented one."""
+    known = SPELT.get(letter) or unicodedata.normalize("NFKD", letter)
+    return "".join(filter(_has, known)) or "?"
 
 
 def _width(line: str, size: int) -> int:
@@ -62,7 +100,7 @@ def _clip(line: str, size: int, width: int) -> str:
 def text(line: str, width: int, size: int = LABEL, ink: Ink = INK) -> np.ndarray:
     """One line of text on a strip of `width` px, cut where it does not fit."""
     image, draw = _canvas(round(1.4 * size), width)
-    draw.text((0, 0.15 * FINE * size), _clip(line, size, width), ink, _font(size))
+    draw.text((0, 0.15 * FINE * size), _clip(drawable(line), size, width), ink, _font(size))
     return np.array(image.reduce(FINE))
 
 
@@ -251,7 +289,7 @@ def _write(
     ink: Ink = INK,
 ) -> None:
     fine = FINE * place[0], FINE * place[1]
-    draw.text(fine, line, ink, _font(size), anchor=anchor)
+    draw.text(fine, drawable(line), ink, _font(size), anchor=anchor)
 
 
 def _line(

@@ -17,10 +17,20 @@ from blurbench import __version__
 # Where faults are told by file and line: here, and in packages that add to ours (plugins.py).
 PLACES: set[Path] = {Path(__file__).parent}
 DEBUG = "BLURBENCH_DEBUG"  # environment variable: worker processes inherit it
+# Environment variable: the file in which the first of several processes to fail says why.
+TOLD = "BLURBENCH_TOLD"
 
 
 class UserError(Exception):
     """Bad usage or bad input: one line that names the file or field and the mend (exit code 2)."""
+
+    code = 2
+
+
+class FaultElsewhere(UserError):
+    """What nobody foresaw, in a process that this one started: it has written the report."""
+
+    code = 70
 
 
 def one_line(error: BaseException, where: str = "") -> str:
@@ -46,6 +56,23 @@ def reason(error: Exception) -> str:
     _show(error)
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def hand_over(line: str) -> bool:
+    """Leave it to whoever started this process, beside others, to say the line; False if nobody.
+
+    The first one's is kept: the others say the same, or that it is gone.
+    """
+    if not (path := os.environ.get(TOLD)):
+        return False
+    try:
+        with Path(path).open("x", encoding="utf-8", errors="backslashreplace") as said:
+            said.write(line)
+    except FileExistsError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def debugging() -> bool:

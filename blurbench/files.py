@@ -279,11 +279,17 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def inside(root: Path, name: str) -> Path:
-    """`root/name` for a name read from a file; a UserError where it would leave `root`."""
+def inside(root: Path, name: str, *, links: bool = False) -> Path:
+    """`root/name` for a name read from a file; a UserError where it would leave `root`.
+
+    links: those below `root` may lead anywhere, for it is a folder of the user's own.
+    """
     path = root / name
     try:
-        leaves = Path(name).is_absolute() or not path.resolve().is_relative_to(root.resolve())
+        leaves = Path(name).is_absolute() or (links and ".." in Path(name).parts)
+        # Resolved with links too: NUL and rings of links are refused there.
+        real = path.resolve()
+        leaves = leaves or not (links or real.is_relative_to(root.resolve()))
     except (ValueError, OSError, RuntimeError):  # NUL in it, or links in a ring
         leaves = True
     if leaves:

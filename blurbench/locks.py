@@ -7,24 +7,36 @@ from pathlib import Path
 from typing import TextIO
 
 from blurbench.errors import UserError
-from blurbench.files import writing
+from blurbench.files import CannotWrite
 
 LOCK = ".lock"  # stays in a folder that was written to
 
 
 def try_lock(folder: Path) -> TextIO | None:
-    """The lock on `folder` (made if need be) until it is closed; None where another holds it."""
+    """The lock on `folder` (made if need be) until it is closed; None where another holds it.
+
+    CannotWrite names the folder, or the visible one that a hidden one of ours lies in; UserError
+    where the file system knows no locks.
+    """
+    named = folder.parent if folder.name.startswith(".") else folder
     # Not by the package filelock: where flock is missing it falls back to a file that a killed run
     # leaves behind, which would keep out the run that goes on.
-    with writing(folder / LOCK):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         # Not emptied: it would lose its holder's name.
         lock = (folder / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise CannotWrite(error.errno, error.strerror, str(named)) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
         return None
+    except OSError as error:  # NFS and Lustre as some are mounted
+        lock.close()
+        without = f"this file system locks no files ({error.strerror})"
+        mend = "give a folder on another disk, or mount it with locks (Lustre: -o flock)"
+        raise UserError(f"{named}: {without}; {mend}") from None
     except BaseException:
         lock.close()
         raise

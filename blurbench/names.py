@@ -1,6 +1,7 @@
 """Which file names mean the same picture, where nobody agreed on how to write them."""
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class MatchedNames:
     doubled: dict[str, list[str]] = field(default_factory=dict)  # key -> the names that all do
     unclear: dict[str, list[str]] = field(default_factory=dict)  # name -> the keys it could mean
     strays: list[str] = field(default_factory=list)  # names that mean no key
+    loose: list[str] = field(default_factory=list)  # of those with a key: read by parts alone
 
 
 def match_names(wanted: Mapping[str, Sequence[str]], names: Iterable[str]) -> MatchedNames:
@@ -66,6 +68,7 @@ class _Matching:
         self.paths = {name: path_of(name) for name in names}
         self.taken: dict[str, list[str]] = {}
         self.unclear: dict[str, Sequence[str]] = {}
+        self.loose: list[str] = []
 
     def take_files(self, way: Mapping[str, str]) -> None:
         """The names that are a key's file, extension included."""
@@ -93,6 +96,7 @@ class _Matching:
         open_keys = self.wanted.keys() - self.taken
         if not open_keys or not self.left:
             return
+        before = self.left
         constant = _constant(map(split, self.paths.values()))
         for way in ways:
             parts = _Parts(way, split, constant)
@@ -102,6 +106,8 @@ class _Matching:
                 self.take(
                     reading, [n for n in self.left if not ends.isdisjoint(split(self.paths[n]))]
                 )
+        left = set(self.left)
+        self.loose += [name for name in before if name not in left]
 
     def result(self) -> MatchedNames:
         """In the words of `MatchedNames`."""
@@ -110,6 +116,7 @@ class _Matching:
             {key: meant for key, meant in self.taken.items() if len(meant) > 1},
             {name: sorted(self.unclear[name]) for name in self.left if name in self.unclear},
             [name for name in self.left if name not in self.unclear],
+            self.loose,
         )
 
 
@@ -121,8 +128,9 @@ def path_of(name: str) -> str:
 
 
 def spelled(name: str) -> str:
-    """A path in one spelling."""
-    return name.replace("\\", "/").removeprefix("./").strip("/").casefold()
+    """A path in one spelling; accents too, which macOS writes apart from their letters."""
+    plain = name if name.isascii() else unicodedata.normalize("NFC", name)
+    return plain.replace("\\", "/").removeprefix("./").strip("/").casefold()
 
 
 def parts_of(path: str) -> NameParts:

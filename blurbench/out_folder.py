@@ -1,7 +1,9 @@
 """Is this folder mine? Whatever goes on in a folder that holds something first asks here."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from blurbench.errors import UserError
@@ -38,6 +40,21 @@ class Claim:
         """UserError that names what has `changed` since the folder was begun; none for nothing."""
         if changed:
             refuse(store, f"holds {self.kind} of another {', '.join(changed)}")
+
+
+def refuse_overwriting(
+    paths: Iterable[Path], ours: Callable[[Path], bool], inputs: Iterable[Path] = ()
+) -> None:
+    """UserError where one of the `paths` to write is an input, or is there and not `ours`."""
+    read = {path.resolve() for path in inputs}
+    for path in paths:
+        if path.resolve() in read:
+            raise UserError(f"{path}: would overwrite what is read; give another --out")
+        # A link to nothing too is somebody's.
+        if os.path.lexists(path) and not (path.is_file() and ours(path)):
+            raise UserError(
+                f"{path}: is there, and not made by this; move it, or give another --out"
+            )
 
 
 def refuse(store: Store, why: str) -> NoReturn:

@@ -13,6 +13,7 @@ from typing import Any
 
 from blurbench.errors import PLACES, UserError, one_line
 from blurbench.progress import tell_once
+from blurbench.words import meant
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ class PlugIns:
     def _load(self, name: str) -> Any:
         points = self._found().get(name, [])
         if not points:
-            known = ", ".join([*self.built_in, *self.names()])
-            raise UserError(f"unknown {self.kind} {name!r}; known: {known}")
+            known = [*self.built_in, *self.names()]
+            told = f"unknown {self.kind} {name!r}{meant(name, known)}"
+            raise UserError(f"{told}; known: {', '.join(known)}")
         if len(points) > 1:
             both = " and ".join(map(_package, points))
             raise UserError(f"{self.kind} {name!r}: added by {both}; uninstall all but one")

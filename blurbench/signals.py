@@ -1,10 +1,18 @@
 """Ctrl-C and SIGTERM, which a batch system sends before it takes its machine back."""
 
+import os
+import select
 import signal
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+PATIENCE = 1.0  # s that a stop may take before the process is ended
+# What keeps the work of a process that is ended while it computes.
+RESCUES: list[Callable[[], None]] = []
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Terminated(KeyboardInterrupt):
@@ -13,7 +21,11 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated at the first SIGTERM; the second acts at once, as if nobody listened."""
+    """Raise Terminated at the first SIGTERM; the second acts at once, as if nobody listened.
+
+    SIGINT is heard, too: a script has what it starts in its background ignore it, so that neither
+    Ctrl-C nor `kill -INT` would end what can keep all that is finished.
+    """
     if threading.current_thread() is not threading.main_thread():  # which alone may listen
         yield
         return
@@ -22,11 +34,14 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         raise Terminated
 
-    previous = signal.signal(signal.SIGTERM, end)
+    previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, end)}
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        previous[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 class StopRequest:
@@ -43,7 +58,7 @@ class StopRequest:
 def stop_signals() -> Iterator[StopRequest]:
     """Turn SIGINT or SIGTERM into a request; a SIGINT after it acts at once.
 
-    A SIGINT that is ignored, as in the background of a script, stays so.
+    Outside of `terminable`, a SIGINT that is ignored stays so.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():  # which alone may listen
@@ -65,3 +80,56 @@ def stop_signals() -> Iterator[StopRequest]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def prompt() -> Iterator[None]:
+    """End the process, with exit code 130 or 143, where a stop is not there within PATIENCE.
+
+    Python hears a signal between two operations of its own, and one of PyTorch's may take minutes.
+    For the command line: to whoever else called us, the process belongs.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone hears signals
+        yield
+        return
+    heard, wake = os.pipe()
+    os.set_blocking(wake, False)
+    done = threading.Event()
+    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    watch = threading.Thread(target=_watch, args=(heard, done), daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        done.set()
+        signal.set_wakeup_fd(before)
+        os.write(wake, b"\0")  # no signal: the thread looks up, and ends
+        watch.join()
+        os.close(heard)
+        os.close(wake)
+
+
+@contextmanager
+def rescued(keep: Callable[[], None]) -> Iterator[None]:
+    """Inside, `keep` is called, from another thread, before `prompt` ends the process."""
+    RESCUES.append(keep)
+    try:
+        yield
+    finally:
+        RESCUES.remove(keep)
+
+
+def _watch(heard: int, done: threading.Event) -> None:
+    while not done.is_set():
+        select.select([heard], [], [])
+        number = next((n for n in os.read(heard, 64) if n in STOPS), None)
+        if number is None or signal.getsignal(number) is signal.SIG_IGN or done.wait(PATIENCE):
+            continue
+        # However a rescue fails, the process ends.
+        for keep in RESCUES:
+            with suppress(Exception):
+                keep()
+        told = "terminated" if number == signal.SIGTERM else "interrupted"
+        shown = "\x1b[?25h\n" if sys.stderr.isatty() else ""  # the cursor, which a bar hides
+        print(f"{shown}blurbench: {told}; what was finished is kept", file=sys.stderr, flush=True)
+        os._exit(128 + number)

@@ -261,7 +261,9 @@ def _scene(settings: Family, picture: np.ndarray) -> Scene:
     if settings.window:
         frames = np.stack([np.roll(picture.astype(np.uint8), n, axis=1) for n in range(count)])
     key: Sequence[str | int] = ("contract", 0, "train", "a", 0)
-    return Scene("a", picture.copy(), frames, stream(*key, "kernel"), 0, ("contract", 0, "train"))
+    random, names = stream(*key, "kernel"), ("contract", 0, "train")
+    mask = _labels(SIDE).astype(np.uint8)  # for families that cut by one
+    return Scene("a", picture.copy(), frames, random, 0, names, mask=mask)
 
 
 def _sharp(height: int, width: int, number: int = 0) -> np.ndarray:

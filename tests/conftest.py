@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import browser
 import pytest
 import tiny_data
 import torch
@@ -80,6 +81,14 @@ def finished(tmp_path: Path) -> Path:
     save_tensors(run / "model.safetensors", model.state_dict())
     save_tensors(run / "last.safetensors", model.state_dict())
     return run
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory):
+    """A browser, one for all tests that open pages."""
+    started = browser.start(tmp_path_factory.mktemp("profile"))
+    yield started
+    started.quit()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from blurbench.models.parts.released import RELEASED
 from blurbench.reproduce.suites import Training
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = [*sorted((ROOT / "benchmarks").glob("*.py")), ROOT / "docs" / "make_pictures.py"]
+SCRIPTS = [path for room in ("benchmarks", "docs") for path in sorted((ROOT / room).glob("*.py"))]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)

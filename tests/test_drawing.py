@@ -23,6 +23,20 @@ def test_pictures_are_laid_out_in_rows_with_room_for_the_largest():
     assert (sheet[:20, 30:left] == drawing.PAPER).all()
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("kernel 5\u00d75, 2\u20134 px", "kernel 5x5, 2-4 px"),
+        ("Stra\u00dfe, cafe\u0301, \u00f1", "Strasse, cafe, n"),
+        ("\u732b \U0001f600.png", "? ?.png"),
+        ("plain (text) 100 %", "plain (text) 100 %"),
+    ],
+)
+def test_letters_that_the_font_lacks_are_spelt(line, shown):
+    assert drawing.drawable(line) == shown
+    np.testing.assert_array_equal(drawing.text(line, 300), drawing.text(shown, 300))
+
+
 def test_captions_are_below_their_pictures_and_never_beside():
     sheet = drawing.grid(
         [LabelledPicture(RED, "many more words than thirty px can hold"), LabelledPicture(RED)], 2

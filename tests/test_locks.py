@@ -1,6 +1,10 @@
+import errno
+import fcntl
+
 import pytest
 
 from blurbench.errors import UserError
+from blurbench.files import CannotWrite
 from blurbench.locks import locked
 
 
@@ -9,4 +13,24 @@ def test_a_locked_folder_has_one_writer_at_a_time(tmp_path):
     with locked(folder), pytest.raises(UserError, match="another process is writing"):
         locked(folder).__enter__()
     with locked(folder):
+        pass
+
+
+@pytest.mark.parametrize("name", ["out", "out/.blurbench"])
+def test_a_folder_that_cannot_be_written_is_named_as_the_user_named_it(tmp_path, name):
+    (tmp_path / "out").touch()  # a file where a folder is to be
+    with pytest.raises(CannotWrite) as error, locked(tmp_path / name):
+        pass
+    assert error.value.filename == str(tmp_path / "out")
+
+
+def test_a_file_system_without_locks_is_told_with_the_mend(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with (
+        pytest.raises(UserError, match=r"out: this file system locks no files \(No locks avail"),
+        locked(tmp_path / "out" / ".blurbench"),
+    ):
         pass

@@ -3,7 +3,7 @@
 import pytest
 
 from blurbench.errors import UserError
-from blurbench.out_folder import Claim, changed
+from blurbench.out_folder import Claim, changed, refuse_overwriting
 from blurbench.stores.open import open_store
 
 CLAIM = Claim("a run", (".work/plan.json", "run.json"), frozenset({"failures.jsonl"}))
@@ -59,3 +59,22 @@ def test_what_differs_is_named(place):
         UserError, match=r"out: holds a run of another steps \(2 there, 3 asked for\), rate"
     ):
         CLAIM.refuse_other(open_store(place), changed(there, wanted))
+
+
+def test_inputs_and_what_others_wrote_are_not_overwritten(tmp_path):
+    mine, theirs, gone = (tmp_path / name for name in ("mine.csv", "theirs.csv", "gone.csv"))
+    mine.write_text("ours")
+    theirs.write_text("a thesis")
+
+    def ours(path):
+        return path.read_text() == "ours"
+
+    refuse_overwriting([mine, gone], ours)
+    with pytest.raises(UserError, match=r"theirs\.csv: is there, and not made by this; move it"):
+        refuse_overwriting([mine, theirs], ours)
+    (tmp_path / "link").symlink_to(mine)
+    with pytest.raises(UserError, match=r"mine\.csv: would overwrite what is read"):
+        refuse_overwriting([mine], ours, [tmp_path / "link"])
+    gone.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"gone\.csv: is there"):
+        refuse_overwriting([gone], ours)

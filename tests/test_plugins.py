@@ -142,7 +142,8 @@ def test_what_is_no_metric_is_told(install):
 
 def test_an_unknown_name_is_told_with_the_known_ones(install):
     install("torn", "blurbench.models", "torn = torn:Net", "import no_such")
-    assert told(MODELS, "unat").startswith("unknown model 'unat'; known: mprnet, ")
+    shown = "unknown model 'unat' (did you mean unet?); known: mprnet, "
+    assert told(MODELS, "unat").startswith(shown)
     assert told(MODELS, "unat").endswith(", torn")
     with pytest.raises(UserError, match="unknown metric 'pnsr'"):
         compute("pnsr", None, None)

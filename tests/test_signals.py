@@ -75,3 +75,13 @@ def test_a_sigint_that_is_ignored_stays_so():
         assert not stop.asked
         send(signal.SIGTERM)
         assert stop.asked
+
+
+def test_a_command_hears_a_sigint_that_it_was_started_to_ignore():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with pytest.raises(KeyboardInterrupt), terminable():
+        send(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    with terminable(), stop_signals() as stop:
+        send(signal.SIGINT)
+        assert stop.asked == signal.SIGINT

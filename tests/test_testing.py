@@ -31,8 +31,9 @@ SHOT = {
     "sigma_space": 75.0,
     "factor": 4.0,
 }
+FLOW = {"family": "motion_flow", "preset": "mild", "severity": [0.1, 0.5]}
 TABLES: list[dict[str, Any]] = [
-    {"family": "motion_flow", "preset": "mild", "severity": [0.1, 0.5]},
+    FLOW,
     {"family": "motion_flow", "preset": "strong", "mode": "physical", "target": LENGTH},
     SHAKE,
     {"family": "trajectory", "anxiety": [0.0, 0.1], "target": LENGTH},
@@ -46,6 +47,7 @@ TABLES: list[dict[str, Any]] = [
     ),
     {"family": "frame_average", "frames": [7, 9]},
     {"family": "mixture", "parts": [LINE, SHAKE], "weights": [0.5, 0.5]},
+    {"family": "layers", "background": FLOW, "objects": FLOW, "count": 3},
 ]
 
 

@@ -1,6 +1,10 @@
 """Captions: as trees of seven nodes, their vocabularies, and how good they are."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blurbench.captions.scores import score
+    from blurbench.captions.trees import Tree, parse_caption
 
 __all__ = ["Tree", "parse_caption", "score"]
 

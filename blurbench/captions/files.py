@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -18,6 +18,7 @@ FORMATS = "COCO's or Karpathy's JSON, {image: [captions]}, or a CSV with columns
 
 
 MEND = f"wanted: {FORMATS}"
+NAMES: tuple[Literal["cocoid", "imgid", "filename"], ...] = ("cocoid", "imgid", "filename")
 # A backslash and what it goes with: first what is to stay, then half of a pair of surrogates.
 HALVES = re.compile(
     rb"(\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|u(?![dD][89a-fA-F])|[^u]))|\\u[dD]\w\w\w"
@@ -106,7 +107,7 @@ def _of_json(data: bytes, name: str) -> Iterator[Caption]:
     if isinstance(document, dict) and "annotations" in document:
         return _of_annotations(value_as(_CocoFile, document, name, MEND)["annotations"])
     if isinstance(document, dict) and "images" in document:
-        return _of_karpathy(value_as(_KarpathyFile, document, name, MEND)["images"])
+        return _of_karpathy(value_as(_KarpathyFile, document, name, MEND)["images"], name)
     return _of_dictionary(value_as(dict[str, str | list[str]], document, name, MEND))
 
 
@@ -115,9 +116,11 @@ def _of_annotations(annotations: list[_Annotation]) -> Iterator[Caption]:
         yield Caption(str(each["image_id"]), clean(each["caption"]))
 
 
-def _of_karpathy(images: list[_KarpathyImage]) -> Iterator[Caption]:
+def _of_karpathy(images: list[_KarpathyImage], name: str) -> Iterator[Caption]:
     for image in images:
-        id = str(image.get("cocoid", image.get("imgid", image.get("filename"))))
+        id = next((str(image[key]) for key in NAMES if key in image), None)
+        if id is None:
+            raise UserError(f"{name}: an image has none of {', '.join(NAMES)}; {MEND}")
         # The fourth split is the rest of COCO's val, which everybody trains on.
         split = {"restval": "train"}.get(image["split"], image["split"])
         for sentence in image["sentences"]:

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from blurbench.captions.java import Java, Missing, last_line, scorer_folder
 from blurbench.errors import UserError
 from blurbench.schemas import read_as
+from blurbench.weights.places import how
 
 CORENLP = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
 ARCHIVE = "stanford-corenlp-full-2015-12-09.zip"
@@ -29,7 +30,7 @@ def find_jars(home: Path | None) -> list[Path]:
     wanted = f"{' and '.join(CORENLP)} of {ARCHIVE}"
     place = home or "pycocoevalcap/spice/lib"  # not the whole path: results carry this sentence
     raise Missing(
-        f"{wanted} are not in {place}; put them there, or name their folder: --spice-home"
+        f"{wanted} are not in {place}; {how('corenlp')}, or name their folder: --spice-home"
     )
 
 

@@ -10,9 +10,15 @@ from blurbench.commands.options import FOLDER, many_workers, of_weights
 
 @click.command()
 @click.argument("source", type=FOLDER)
-@click.option("--checkpoint", type=FOLDER, required=True, help="A run folder.")
+@click.option(
+    "--checkpoint",
+    type=FOLDER,
+    help="A run folder, a file of weights, or scene, which ships; the default.",
+)
 @of_weights
-@click.option("--out", type=FOLDER, required=True, help="A folder, or a .png for one picture.")
+@click.option(
+    "--out", type=FOLDER, help="A folder, or a .png for one picture; default: beside it, new."
+)
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU where there is one.")
 @click.option("--tile", type=click.IntRange(1), help="Side of tiles, px; default: if need be.")
 @click.option("--tta", is_flag=True, help="Mean over eight flips and turns; takes 8 times as long.")
@@ -20,18 +26,24 @@ from blurbench.commands.options import FOLDER, many_workers, of_weights
 @many_workers
 def deblur(
     source: Path,
-    checkpoint: Path,
+    checkpoint: Path | None,
     model: str | None,
     preset: str,
-    out: Path,
+    out: Path | None,
     device: str | None,
     **options: Any,
 ) -> int:
     """Restore one picture or a folder of them; no sharp reference needed."""
-    from blurbench.inference.files import deblur_files
+    from blurbench.inference.files import beside, deblur_files, pictures_of
     from blurbench.runs.load import load_checkpoint
+    from blurbench.weights.shipped import told
 
+    pictures_of(source)  # before the seconds that a model takes
+    checkpoint = checkpoint or Path("scene")
     loaded = load_checkpoint(checkpoint, device, model, preset)
+    out = out or beside(source, loaded)
+    if line := told(checkpoint):
+        click.echo(line, err=True)
     result = deblur_files(source, loaded, out, **options)
     for message in result.failed:
         click.echo(f"failed: {message}", err=True)

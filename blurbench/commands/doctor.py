@@ -11,6 +11,7 @@ import click
 
 import blurbench
 from blurbench.captions.java import Missing, find_java
+from blurbench.errors import UserError
 from blurbench.tables import as_table
 
 Finding = tuple[str, str, str]  # name, state, note
@@ -44,8 +45,29 @@ def findings() -> Iterator[Finding]:
         yield package(name, use)
     yield gpu()
     yield java()
+    yield from plug_ins()
+    yield shipped()
+    yield from metrics()
     free = shutil.disk_usage(".").free / 2**30
     yield "disk", f"{free:.0f} GiB free here", ""
+
+
+def plug_ins() -> Iterator[Finding]:
+    """What other packages add, and what of it cannot be used."""
+    from blurbench.blurs.registry import PLUG_INS as families
+    from blurbench.metrics import PLUG_INS as metrics
+    from blurbench.models import PLUG_INS as models
+
+    for table in (families, models, metrics):
+        for name in table.names():
+            try:
+                table.load(name)
+            except UserError as error:
+                yield name, "cannot be used", str(error)
+            else:
+                yield name, table.kind, f"added by {table.origin(name)}"
+        for line in table.refused():
+            yield table.kind, "not used", line
 
 
 def package(name: str, use: str) -> Finding:
@@ -67,6 +89,22 @@ def gpu() -> Finding:
     if not torch.cuda.is_available():
         return "gpu", "none", "training runs on the CPU: use preset tiny"
     return "gpu", torch.cuda.get_device_name(), f"{torch.cuda.device_count()} in all"
+
+
+def shipped() -> Finding:
+    """The weights that `deblur` takes where no checkpoint is named."""
+    from blurbench.weights.shipped import DATA, SHIPPED
+
+    here = [name for name, each in SHIPPED.items() if (DATA / each.file).is_file()]
+    return "weights", ", ".join(here) or "none", "ship with the wheel; more: blurbench weights list"
+
+
+def metrics() -> Iterator[Finding]:
+    """What metrics lack, and how it gets here."""
+    from blurbench.metrics.needs import lacking
+
+    for metric, names in lacking().items():
+        yield metric, "missing", f"metric; run: blurbench weights fetch {' '.join(names)}"
 
 
 def java() -> Finding:

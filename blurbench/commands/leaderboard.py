@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from blurbench.commands.options import FOLDER
+from blurbench.commands.options import FOLDER, parse_named
 
 
 @click.command()
@@ -28,14 +28,19 @@ def leaderboard(
     box: str | None,
     models: str | None,
 ) -> int:
-    """Rank RESULT folders, and CSV files of scores: leaderboard.csv and leaderboard.html."""
+    """Rank RESULT folders, and CSV files of scores: leaderboard.csv and leaderboard.html.
+
+    A folder that is no RESULT stands for all below it; NAME=RESULT is called NAME.
+    """
     from blurbench.files import write_text
     from blurbench.ranking import report
     from blurbench.ranking.figure import draw_figure, parse_box
     from blurbench.ranking.latex import latex as as_latex
 
     place = parse_box(box) if box else None
-    made = report.leaderboard(list(results), out, compare=compare)
+    named = [parse_named(each) for each in results]
+    names = {path: name for name, path in named if name}
+    made = report.leaderboard([path for _, path in named], out, compare, names)
     click.echo(made)
     if latex:
         write_text(latex, as_latex(made.boards, parts(columns), intervals))

@@ -14,23 +14,32 @@ Listed = dict[str, Any]
 # The rows, and a line for each entry point of another package that cannot be used.
 Listing = tuple[list[Listed], list[str]]
 
-NUMBERS = ("params", "GMACs", "values", "runs", "core-hours")  # columns of text on the right
+KINDS = (
+    *("recipes", "sources", "families", "models", "presets", "weights"),
+    *("metrics", "protocols", "tables", "studies"),
+)
+NUMBERS = (
+    "params",
+    "GMACs",
+    "values",
+    "runs",
+    "core-hours",
+    "steps",
+    "batch",
+    "crop",
+)  # columns of text on the right
 
 
 @click.command("list")
-@click.argument(
-    "what",
-    type=click.Choice(
-        ["recipes", "families", "models", "metrics", "protocols", "tables", "studies"]
-    ),
-    metavar="WHAT",
-)
+@click.argument("what", type=click.Choice(KINDS), metavar="[WHAT]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def list_command(what: str, as_json: bool) -> int:
+def list_command(what: str | None, as_json: bool) -> int:
     """What there is, by name.
 
-    WHAT is one of recipes, families, models, metrics, protocols, tables, studies.
+    WHAT is one of recipes, sources, families, models, presets, weights, metrics, protocols, tables,
+    studies. Without it: the names of all.
     """
+    what = what or "kinds"
     rows, faults = listing(what)
     click.echo(json.dumps(rows, indent=2) if as_json else as_text(what, rows))
     for line in faults:
@@ -41,9 +50,13 @@ def list_command(what: str, as_json: bool) -> int:
 def listing(what: str) -> Listing:
     """Rows of one kind; names come first."""
     return {
+        "kinds": kinds,
         "recipes": recipes,
+        "sources": sources,
         "families": families,
         "models": models,
+        "presets": presets,
+        "weights": weights,
         "metrics": metrics,
         "protocols": protocols,
         "tables": tables,
@@ -121,6 +134,75 @@ def gathered(
     return rows, faults
 
 
+def kinds() -> Listing:
+    """Every kind of name with its names, without a look at what they mean."""
+    from blurbench.blurs.registry import FAMILIES
+    from blurbench.blurs.registry import PLUG_INS as families
+    from blurbench.metrics import METRICS, PROTOCOLS
+    from blurbench.metrics import PLUG_INS as metrics
+    from blurbench.models import MODELS
+    from blurbench.models import PLUG_INS as models
+    from blurbench.ranking.printed import tables
+    from blurbench.recipes.recipe import recipe_names
+    from blurbench.reproduce.studies.registry import STUDIES
+    from blurbench.weights.listing import rows as weights
+
+    found = {
+        "recipes": recipe_names(),
+        "sources": [row["name"] for row in sources()[0]],
+        "families": [*FAMILIES, *families.names()],
+        "models": [*MODELS, *models.names()],
+        "weights": [row["name"] for row in weights()],
+        "metrics": [*METRICS, *metrics.names()],
+        "protocols": list(PROTOCOLS),
+        "tables": list(tables()),
+        "studies": list(STUDIES),
+    }
+    faults = [*families.refused(), *models.refused(), *metrics.refused()]
+    return [{"list": kind, "names": names} for kind, names in found.items()], faults
+
+
+def sources() -> Listing:
+    """Every source that needs no pictures of yours."""
+    from blurbench.sources.open import BUILTIN
+
+    return [{"name": name, "pictures": module.KIND} for name, module in BUILTIN.items()], []
+
+
+def presets() -> Listing:
+    """Every preset of every model, with what decides how long it trains."""
+    from blurbench.models import MODELS, PLUG_INS, model_class
+
+    found, faults = gathered(
+        MODELS, PLUG_INS, lambda name: {"name": name, "presets": model_class(name).PRESETS}
+    )
+    rows = [
+        {
+            "name": f"{row['name']} {preset}",
+            "steps": config.steps,
+            "batch": numbers(config.batches or (config.batch_size,)),
+            "crop": numbers(config.crops or (config.crop_size or "whole",)),
+            "package": row["package"],
+        }
+        for row in found
+        for preset, config in row["presets"].items()
+    ]
+    return rows, faults
+
+
+def numbers(several: Iterable[Any]) -> str:
+    """`128, 192` for a progressive training, `256` for another."""
+    return ", ".join(map(str, several))
+
+
+def weights() -> Listing:
+    """Every file of weights; `blurbench weights list` tells more of each."""
+    from blurbench.weights.listing import rows
+
+    told = ("name", "what", "licence", "here")
+    return [{key: row[key] for key in told} for row in rows()], []
+
+
 def recipes() -> Listing:
     """Every shipped recipe."""
     from blurbench.recipes.recipe import Recipe, load_any_recipe, recipe_names
@@ -176,11 +258,12 @@ def models() -> Listing:
 def metrics() -> Listing:
     """Every metric."""
     from blurbench.metrics import METRICS, PLUG_INS, find_metric
+    from blurbench.metrics.needs import needs_of
 
     def describe(name: str) -> Listed:
         metric = find_metric(name)
         better = "higher" if metric.higher_is_better else "lower"
-        return {"name": name, "better": better, "unit": metric.unit}
+        return {"name": name, "better": better, "unit": metric.unit, "needs": needs_of(name)}
 
     return gathered(METRICS, PLUG_INS, describe)
 

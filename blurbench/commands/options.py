@@ -46,6 +46,12 @@ class FolderOrUrl(click.Path):
 PLACE = FolderOrUrl(path_type=Path)
 
 
+def parse_named(path: Path) -> tuple[str | None, Path]:
+    """NAME=FOLDER as both; a folder that is called so has no name."""
+    name, _, folder = str(path).partition("=")
+    return (name, Path(folder)) if name and folder and not path.exists() else (None, path)
+
+
 def many_workers(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that spreads its work, which gets them as one `workers`."""
 

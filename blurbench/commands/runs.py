@@ -14,5 +14,8 @@ def runs(folders: tuple[Path, ...], page: Path | None) -> int:
     """List the trainings in FOLDERs: how far, how good, how long; --page draws their curves."""
     from blurbench.ranking.runs import list_runs
 
-    click.echo(list_runs(list(folders), page))
-    return 0
+    found = list_runs(list(folders), page)
+    for message in found.failed:
+        click.echo(f"failed: {message}", err=True)
+    click.echo(found)
+    return 1 if found.failed else 0

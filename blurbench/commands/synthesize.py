@@ -12,6 +12,8 @@ from blurbench.stores.store import Store
 
 if TYPE_CHECKING:
     from blurbench.datasets.assemble import SetSummary
+    from blurbench.datasets.index import IndexPlan
+    from blurbench.datasets.make import Plan
     from blurbench.recipes.existing import Existing
     from blurbench.recipes.recipe import Recipe
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="Use the first N sources in hash order.")
 @click.option("--format", "image_format", type=click.Choice(["png", "webp"]), default="png")
+@click.option("--source-note", help="Where the pictures are from, for the data card.")
+@click.option("--licence-note", help="Under which terms they are, for the data card.")
 @click.option("--plan", "plan_only", is_flag=True, help="Counts, disk and time; write nothing.")
 @many_workers
 def synthesize(
@@ -32,6 +36,8 @@ def synthesize(
     seed: int,
     limit: int | None,
     image_format: str,
+    source_note: str | None,
+    licence_note: str | None,
     plan_only: bool,
     workers: Workers,
 ) -> int:
@@ -42,17 +48,20 @@ def synthesize(
     if loaded.kind == "existing" and (seed or limit or image_format != "png"):
         raise click.UsageError(f"{recipe} indexes pairs: no --seed, --limit or --format.")
     if plan_only:
-        click.echo(planned(loaded, source, seed=seed, limit=limit))
-        return 0
+        plan = planned(loaded, source, seed=seed, limit=limit)
+        click.echo(plan)
+        return 0 if plan.complete else 1
     if out is None:
         raise click.UsageError("Missing option '--out' (or add --plan to write nothing).")
     options = {"seed": seed, "limit": limit, "image_format": image_format}
-    summary = made(loaded, source, open_store(out), workers, **options)
+    said = {"source_note": source_note, "licence_note": licence_note}
+    notes = {name: " ".join(text.split()) for name, text in said.items() if text}
+    summary = made(loaded, source, open_store(out), notes, workers, **options)
     click.echo(summary)
-    return 1 if summary.failed else 0
+    return 0 if summary.complete else 1
 
 
-def planned(recipe: "Recipe | Existing", source: str, **options: Any) -> object:
+def planned(recipe: "Recipe | Existing", source: str, **options: Any) -> "Plan | IndexPlan":
     """What would be made, or indexed, in some lines."""
     from blurbench.datasets import index, make
     from blurbench.sources.open import open_for
@@ -63,12 +72,18 @@ def planned(recipe: "Recipe | Existing", source: str, **options: Any) -> object:
 
 
 def made(
-    recipe: "Recipe | Existing", source: str, out: Store, workers: Workers, **options: Any
+    recipe: "Recipe | Existing",
+    source: str,
+    out: Store,
+    notes: dict[str, str],
+    workers: Workers,
+    **options: Any,
 ) -> "SetSummary":
     """The data set made, or its pairs indexed."""
     from blurbench.datasets import index, make
     from blurbench.sources.open import open_for
 
     if recipe.kind == "existing":
-        return index.index(recipe, source, out, workers=workers)
-    return make.synthesize(recipe, open_for(recipe, source), out, workers=workers, **options)
+        return index.index(recipe, source, out, notes=notes, workers=workers)
+    listed = open_for(recipe, source).noted(notes)
+    return make.synthesize(recipe, listed, out, workers=workers, **options)

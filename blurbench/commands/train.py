@@ -1,14 +1,20 @@
 """`blurbench train`: from a model's name and a data set to a run."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import click
 
 from blurbench.commands.options import FOLDER, MINUTES, PLACE, YEAR, MinutesRange, parse_settings
+from blurbench.signals import prompt
 
 
 @click.command()
-@click.option("--model", required=True, help="A name from `blurbench list models`.")
+@click.option(
+    "--model",
+    help="A name from `blurbench list models`; with --init, default: that of its weights.",
+)
 @click.option("--data", type=PLACE, help="A data set made by synthesize: a folder, or a URL.")
 @click.option("--recipe", help="Or blur on the fly: this recipe, with --source.")
 @click.option("--source", help="Folder of pictures, or builtin:NAME, for --recipe.")
@@ -43,8 +49,9 @@ from blurbench.commands.options import FOLDER, MINUTES, PLACE, YEAR, MinutesRang
     show_default=True,
     help="Time on the clock between checkpoints; 0: one after every step.",
 )
+@click.option("--plan", is_flag=True, help="Memory, parameters and time; write nothing.")
 def train(
-    model: str,
+    model: str | None,
     data: Path | str | None,
     recipe: str | None,
     source: str | None,
@@ -60,27 +67,49 @@ def train(
     settings: tuple[str, ...],
     resume: bool,
     checkpoint_minutes: float,
+    plan: bool,
 ) -> int:
     """Train a model on a data set, or on pairs blurred anew in every epoch."""
     if (data is None) == (recipe is None) or (recipe is None) != (source is None):
         raise click.UsageError("Give --data, or --recipe and --source.")
+    from blurbench.runs.load import resolved
     from blurbench.training.train import train as run
 
-    done = run(
-        model,
-        data or (recipe or "", source or ""),
-        out,
-        preset=preset,
-        steps=steps,
-        minutes=minutes,
-        hold_out=hold_out,
-        seed=seed,
-        init=init,
-        device=device,
-        overrides=parse_settings(settings),
-        resume=resume,
-        processes=processes,
-        checkpoint_seconds=60 * checkpoint_minutes,
-    )
+    changed = parse_settings(settings)
+    init = init and resolved(init)
+    if model is None:
+        model, preset, changed = model_of(init, preset, changed)
+    # Of several processes each does so by itself; they are to be waited for.
+    with prompt() if processes == 1 else nullcontext():
+        done = run(
+            model,
+            data or (recipe or "", source or ""),
+            out,
+            preset=preset,
+            steps=steps,
+            minutes=minutes,
+            hold_out=hold_out,
+            seed=seed,
+            init=init,
+            device=device,
+            overrides=changed,
+            resume=resume,
+            processes=processes,
+            checkpoint_seconds=60 * checkpoint_minutes,
+            plan=plan,
+        )
     click.echo(done)
     return 0
+
+
+def model_of(
+    init: Path | None, preset: str, changed: dict[str, Any]
+) -> tuple[str, str, dict[str, Any]]:
+    """Model, preset and settings of the weights of --init, with what was changed over them."""
+    if init is None or preset != "paper":
+        raise click.UsageError("Give --model; it is left out with --init alone, and no --preset.")
+    from blurbench.runs.load import owner_of_checkpoint
+
+    owner = owner_of_checkpoint(init)
+    click.echo(f"{init}: {owner}", err=True)
+    return owner.model, owner.preset, {**owner.fields, **changed}

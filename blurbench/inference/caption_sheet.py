@@ -74,4 +74,4 @@ def alone_right(row: Described) -> set[str]:
 def entities(sentence: str) -> set[str]:
     """The entities of a sentence's tree."""
     tree = parse_caption(sentence)
-    return {tree[node] for node in ENTITIES} - {None}
+    return {entity for node in ENTITIES if (entity := tree[node]) is not None}

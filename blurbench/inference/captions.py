@@ -12,16 +12,18 @@ import torch
 from blurbench.datasets.dataset import BlurDataset
 from blurbench.datasets.format import DATASET
 from blurbench.errors import UserError
-from blurbench.files import write_bytes, write_json
+from blurbench.files import read_json, write_bytes, write_json
 from blurbench.images import BadImage, encode, read_image, to_float
 from blurbench.inference.caption_sheet import Described, caption_sheet
 from blurbench.inference.files import pictures_of
 from blurbench.inference.maps import write_maps
+from blurbench.out_folder import refuse_overwriting
 from blurbench.progress import progress
 from blurbench.runs.load import load_run
 from blurbench.runs.trained import TrainedModel
 
 SHOWN = 8  # pictures on the sheet
+SHEET = "captions.png"
 REFERENCES = "references"  # of people, beside the runs' sentences
 
 
@@ -64,6 +66,10 @@ def generate(
     """
     models = load_models(runs, device)
     shown, references = pictures_to_show(source, split)
+    documents = [*models, *([REFERENCES] if references else [])]
+    names = [*(f"{name}.json" for name in documents), SHEET]
+    pictures = pictures_of(source) if not (source / DATASET).is_file() else []
+    refuse_overwriting([out / name for name in names], is_ours, pictures)
     kinds = dict.fromkeys(input_of(model) for model in models.values())  # the sheet has the first
     result, sheet = Generated(out), list[Described]()
     sentences: dict[str, dict[str, str]] = {name: {} for name in models}
@@ -87,6 +93,22 @@ def generate(
         if result.pictures:
             result.files = list(write_results(out, sentences, references, sheet))
     return result
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file was written by `write_results`, as far as it tells: id -> what was said."""
+    if path.suffix != ".json":  # the sheet, which lies beside what it shows
+        return any(map(is_ours, path.parent.glob("*.json")))
+    try:
+        document = read_json(path)
+    except UserError:
+        return False
+    said = document.values() if isinstance(document, dict) else [None]
+    return all(isinstance(each, str) or _are_texts(each) for each in said)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def sentences_of(
@@ -162,5 +184,5 @@ def write_results(
         write_json(out / f"{name}.json", document)
         yield out / f"{name}.json"
     if sheet:
-        write_bytes(out / "captions.png", encode(caption_sheet(sheet)))
-        yield out / "captions.png"
+        write_bytes(out / SHEET, encode(caption_sheet(sheet)))
+        yield out / SHEET

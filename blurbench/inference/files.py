@@ -1,8 +1,10 @@
 """`blurbench deblur`: one picture, or all below a folder, restored into PNG files."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 from blurbench.engine import ALONE, Workers
@@ -11,6 +13,7 @@ from blurbench.images import image_files
 from blurbench.images.header import Peculiarities
 from blurbench.inference.record import Record, how_made
 from blurbench.inference.restoring import FileOutcome, PictureToRestore, restore_all
+from blurbench.out_folder import refuse_overwriting
 from blurbench.progress import progress
 from blurbench.runs.tiles import check_tile, overlap
 from blurbench.runs.trained import TrainedModel
@@ -41,6 +44,7 @@ def deblur_files(
     A second call for a folder goes on: what the same weights made of the same picture stays.
     """
     pictures = pictures_of(source)
+    model.model.check_labels()  # before anything is written
     targets = output_paths(source, pictures, out)
     if explain is not None and source.is_dir() and explain.resolve() == source.resolve():
         raise UserError(f"{explain}: holds the pictures to restore; give another --explain")
@@ -51,10 +55,14 @@ def deblur_files(
         PictureToRestore(path, target, maps_folder(explain, source, path))
         for path, target in zip(pictures, targets, strict=True)
     ]
-    # Of maps there is no record, nor of pictures one by one.
-    how = how_made(model) if source.is_dir() and explain is None else ""
-    record = Record(out, how) if how else None
-    found = found_again(record, wanted) if record else {}
+    # Of pictures one by one there is no record.
+    how = how_made(model) if source.is_dir() else ""
+    known = Record(out, how)
+    refuse_overwriting(targets, known.has, pictures)
+    if out not in targets:  # a folder
+        known.claim(targets)
+    record = known if how else None
+    found = found_again(record, wanted) if record and explain is None else {}
     left = [each for each in wanted if each not in found]
     made = dict(restored(model, left, record, workers, len(found)))
     return summarise([(found | made)[each] for each in wanted], len(found), model, explain)
@@ -131,8 +139,9 @@ def output_paths(source: Path, pictures: list[Path], out: Path) -> list[Path]:
     targets = [output_path(out, source, path.relative_to(root)) for path in pictures]
     if len(set(targets)) < len(targets):
         raise UserError(f"{source}: pictures that differ only by suffix would overwrite each other")
-    if {path.resolve() for path in targets} & {path.resolve() for path in pictures}:
-        raise UserError(f"{out}: would overwrite the pictures to restore; give another --out")
+    # The next run would take them for pictures to restore.
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise UserError(f"{out}: lies in the folder to restore; give an --out outside it")
     return targets
 
 
@@ -143,6 +152,22 @@ def output_path(out: Path, source: Path, name: Path) -> Path:
     if out.suffix.lower() != ".png":
         raise UserError(f"{out}: restored pictures are PNG; name a .png file, or a folder")
     return out
+
+
+def beside(source: Path, model: TrainedModel) -> Path:
+    """A name beside a picture or a folder that nothing has: photo-deblurred.png, or with -2 and on.
+
+    A folder that the same weights began so is gone on with.
+    """
+    place = source if source.name not in ("", "..") else source.resolve()
+    folder = source.is_dir()
+    stem, ending = (place.name, "") if folder else (place.stem, ".png")
+    names = (f"{stem}-deblurred{f'-{n}' if n > 1 else ''}{ending}" for n in count(1))
+    return next(
+        path
+        for path in map(place.with_name, names)
+        if not os.path.lexists(path) or (folder and Record(path, how_made(model)).ours())
+    )
 
 
 def tile_notes(tiles: Counter[int], model: TrainedModel, pictures: int) -> list[str]:

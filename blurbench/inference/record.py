@@ -1,6 +1,7 @@
 """What a folder of restored pictures was restored from, so that a second call goes on."""
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,6 +46,26 @@ class Record:
             return None
         same = sha256(read_regular(source)) == line.source
         return line if same and sha256(read_regular(target)) == line.restored else None
+
+    def ours(self) -> bool:
+        """Whether there is a record, and all of it by the same weights."""
+        return bool(self.lines) and all(line.how == self.how for line in self.lines.values())
+
+    def has(self, target: Path) -> bool:
+        """Whether a picture is ours, by whatever weights; a claim suffices."""
+        return self.name(target) in self.lines
+
+    def claim(self, targets: Iterable[Path]) -> None:
+        """Note what will be written: what a kill leaves without its line is ours too."""
+        new = [self.name(target) for target in targets if not self.has(target)]
+        if not new:
+            return
+        with writing(self.path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.writelines(
+                    jsonl_line(asdict(RecordLine(each, self.how, "", ""))) for each in new
+                )
 
     def name(self, target: Path) -> str:
         """What a picture is called."""

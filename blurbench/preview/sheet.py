@@ -62,6 +62,8 @@ def preview(
     and angles. UserError where the recipe cannot be drawn, or has fewer kernels than asked for.
     """
     parts = parts_of(recipe.blur)
+    if recipe.cuts:
+        raise UserError(f"{recipe.name}: cuts pictures by their masks; use blurbench synthesize")
     if all(part.KERNELS == "one" for part in parts):
         looks, panel, note = _kernels(recipe, count, seed, split)
     elif any(part.KERNELS == "none" for part in parts):

@@ -146,3 +146,10 @@ def test_a_caption_of_an_unknown_image(tmp_path: Path, capsys: pytest.CaptureFix
     error = capsys.readouterr().err
     assert "results.json: image 9 is not in" in error
     assert error.count("\n") == 1
+
+
+def test_an_image_that_karpathy_s_list_does_not_name_is_told(tmp_path):
+    images = [{"split": "test", "sentences": [{"raw": "A dog"}]}]
+    path = write(tmp_path, "dataset_coco.json", json.dumps({"images": images}))
+    with pytest.raises(UserError, match=r"dataset_coco\.json: an image has none of cocoid"):
+        read_captions(path)

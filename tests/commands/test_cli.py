@@ -115,3 +115,35 @@ def test_module_and_script_agree() -> None:
         for command in ([str(script)], [sys.executable, "-m", "blurbench"])
     ]
     assert outputs[0].stdout == outputs[1].stdout
+
+
+def test_help_cuts_no_line_short(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    told = capsys.readouterr().out.split("Commands:")[1]
+    assert "..." not in told
+    assert " ".join(told.split()).endswith("what that would enable.")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_commands_and_names(shell: str) -> None:
+    """As docs/command-line.md has it: a script for the shell, which asks us for the words."""
+    program = "from blurbench.__main__ import main; main()"
+
+    def asked(instruction: str, **more: str) -> str:
+        environment = {**os.environ, "_BLURBENCH_COMPLETE": f"{shell}_{instruction}", **more}
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        # A shell calls at every Tab: an error line or a report of a fault would be in the way.
+        assert "fault" not in done.stderr
+        assert done.returncode in (0, 1)  # click's own: 1 where it gave the script or words
+        return done.stdout
+
+    assert "_BLURBENCH_COMPLETE" in asked("source")
+    # Fish hands over the word that is begun, the others its number.
+    begun = "stu" if shell == "fish" else "2"
+    found = asked("complete", COMP_WORDS="blurbench list stu", COMP_CWORD=begun)
+    assert "studies" in found

@@ -1,6 +1,7 @@
 """What a machine has and lacks, in lines that a user can act on."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from click.testing import CliRunner
 
 from blurbench.captions import java
 from blurbench.cli import cli
-from blurbench.commands.doctor import findings, package
+from blurbench.commands.doctor import findings, package, plug_ins
 
 
 def states() -> dict[str, tuple[str, str]]:
@@ -45,3 +46,17 @@ def test_a_package_that_does_not_import_is_told_with_what_it_is_for(
         "libGL.so.1: cannot open (wanted for pictures)",
     )
     assert package("numba", "blur")[2] == "blur"
+
+
+def test_what_other_packages_add_is_told(install: Callable[..., Path]) -> None:
+    code = (
+        "from blurbench.metrics import Metric\n"
+        'COPY = Metric("blurbench.metrics.distortion:psnr", "Copy", True, "dB")\n'
+    )
+    install("copies", "blurbench.metrics", "copy = copies:COPY", code, version="1.2")
+    install("torn", "blurbench.metrics", "torn = torn:COPY", "import no_such_module")
+    install("taken", "blurbench.metrics", "psnr = taken:COPY", code)
+    found = {(name, state): note for name, state, note in plug_ins()}
+    assert found["copy", "metric"] == "added by copies 1.2"
+    assert "no_such_module" in found["torn", "cannot be used"]
+    assert "psnr" in found["metric", "not used"]

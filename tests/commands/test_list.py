@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from blurbench.__main__ import run
-from blurbench.commands.list import as_text, grouped, listing
+from blurbench.commands.list import KINDS, as_text, grouped, listing
+from blurbench.errors import UserError
 from blurbench.metrics import METRICS
 from blurbench.models import MODELS, model_class
 from blurbench.models.base import Model
@@ -158,3 +159,40 @@ def test_a_model_that_costs_nothing_to_name_but_fails_to_build_costs_one_line(
     assert told.out.splitlines()[1].startswith("unet")
     (line,) = told.err.splitlines()
     assert line.startswith("model 'odd' of odd 1: RuntimeError: no such layer")
+
+
+def test_all_of_it_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    found = {row["list"]: row["names"] for row in json.loads(listed(capsys, "--json"))}
+    assert list(found) == [kind for kind in KINDS if kind != "presets"]
+    assert found["models"] == list(MODELS)
+    assert "builtin:photos" in found["sources"]
+    assert "severity-ladder" in found["recipes"]
+
+
+def test_presets_tell_what_decides_the_length_of_a_training(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = {row["name"]: row for row in json.loads(listed(capsys, "presets", "--json"))}
+    told = {key: found["nafnet paper"][key] for key in ("steps", "batch", "crop")}
+    assert told == {"steps": 400_000, "batch": "64", "crop": "256"}
+    assert found["nafnet small"]["crop"] == "128, 192, 256"
+
+
+@pytest.mark.parametrize("kind", ["sources", "weights"])
+def test_every_row_has_a_name(kind: str) -> None:
+    rows, faults = listing(kind)
+    assert not faults
+    assert all(row["name"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ("nafnt", "unknown model 'nafnt' (did you mean nafnet?); known: mprnet, "),
+        ("zzz", "unknown model 'zzz'; known: mprnet, "),
+    ],
+)
+def test_a_name_that_is_nearly_one_is_answered_with_it(wrong: str, line: str) -> None:
+    with pytest.raises(UserError) as raised:
+        model_class(wrong)
+    assert str(raised.value).startswith(line)

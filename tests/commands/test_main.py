@@ -195,3 +195,21 @@ def test_sigterm_ends_every_command_as_ctrl_c_does(words, background, tmp_path):
     assert process.returncode == 143
     assert err.strip().endswith("blurbench: terminated; what was finished is kept")
     assert "Traceback" not in err
+
+
+def test_a_user_without_a_home_gets_one_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", dict[int, str]().__getitem__)  # KeyError: no such user
+    assert os.path.expanduser("~") == "~"  # noqa: PTH111  # Path's raises
+    entry.find_home()
+    home = Path(os.environ["HOME"])
+    assert (home.parent, home.stat().st_mode & 0o777) == (tmp_path, 0o700)
+    monkeypatch.delenv("HOME")
+    home.rmdir()
+    home.symlink_to(tmp_path)  # what others may do in a shared folder
+    entry.find_home()
+    assert Path(os.environ["HOME"]) not in (home, tmp_path)
+    monkeypatch.setenv("HOME", "/somewhere")
+    entry.find_home()
+    assert os.environ["HOME"] == "/somewhere"

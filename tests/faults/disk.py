@@ -9,6 +9,7 @@ on the mended one.
 import contextlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,9 @@ import tiny_data  # noqa: E402
 from small_results import write_data_set, write_result  # noqa: E402
 
 from blurbench.__main__ import run  # noqa: E402
+from blurbench.files import write_json  # noqa: E402
+from blurbench.models import build  # noqa: E402
+from blurbench.models.parts.weights import save_tensors  # noqa: E402
 
 MEGABYTES = 24
 # What is left of the disk, bytes: none; some files fit; pictures fit, and weights do not.
@@ -37,6 +41,7 @@ def commands(given: Path, out: Path) -> dict[str, list[str]]:
     """The command lines, on the files in `given`."""
     data, test, result = (str(given / name) for name in ("train", "test", "result"))
     checkpoint = ["--checkpoint", str(given / "run"), "--device", "cpu"]
+    captioner = ["--checkpoint", str(given / "captioner"), "--device", "cpu"]
     settings = [word for each in SET for word in ("--set", each)]
     recipe = [str(given / "recipe.toml"), "--source", str(given / "photos")]
     train = ["train", "--model", "unet", "--preset", "tiny", "--steps", "4", "--device", "cpu"]
@@ -51,6 +56,10 @@ def commands(given: Path, out: Path) -> dict[str, list[str]]:
             for kind in ("webdataset", "lmdb", "basicsr")
         },
         "kernels": ["kernels", "preview", recipe[0], "--out", f"{out}.png"],
+        "card": ["synthesize", *recipe, "--out", str(out), "--source-note", "ours"],
+        "captions": ["captions", "generate", str(given / "photos"), "--out", str(out), *captioner],
+        # In one second it measures nothing, and ends with 1.
+        "reproduce": ["reproduce", "umsn-4", "--minutes", "0.02", "--out", str(out)],
     }
 
 
@@ -65,6 +74,19 @@ def prepare(given: Path) -> None:
         path = given / "run" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+    assert told(commands(given, given / "whole")["synthesize"])["code"] == 0
+    write_captioner(given / "captioner")
+
+
+def write_captioner(folder: Path) -> None:
+    """A run whose captioner has learnt words and no more."""
+    model = build("nic", preset="tiny", side=32, words=40, batch_size=4, language_width=16)
+    model.learn_language([["A man riding a wave.", "A man riding a wave."]])
+    told = {"vocabulary": model.vocabulary_hash(), "model": "nic"}
+    write_json(folder / "config.json", reader_examples.config(model) | told)
+    model.save_language(folder / "vocabulary.json")
+    for name in ("model", "last"):
+        save_tensors(folder / f"{name}.safetensors", model.state_dict())
 
 
 @contextmanager
@@ -123,6 +145,8 @@ def main() -> None:
             for name in commands(given, disk):
                 with own_disk(disk):
                     line = commands(given, disk / "out")[name]
+                    if name == "card":  # all else of the set is there
+                        shutil.copytree(given / "whole", disk / "out")
                     with read_only(disk) if how == READ_ONLY else filled(disk, LEFT[how]):
                         first = told(line)
                     found[f"{name}, {how}"] = {"bad": first, "mended": told(line)}

@@ -48,16 +48,18 @@ def test_what_was_scored_outlives_a_worker_and_the_scheduler(make_data_set, fini
     words = [str(BIN / "blurbench"), "evaluate", "--data", str(data), "--device", "cpu"]
     words += ["--checkpoint", str(finished), "--metrics", "psnr,slow"]
     cluster, log = Cluster(2, env, tmp_path / "dask.log"), tmp_path / "log"
-    cluster.heal()
     try:
+        cluster.heal()
         run = command(*words, "--out", str(out), "--scheduler", cluster.address, env=env, log=log)
-        wait_for(out, 2)
-        hit(cluster.workers()[0], 9)
-        kept = wait_for(out, 6)
-        hit(cluster.scheduler.pid, 9)
-        assert run.wait(60) == 2
+        try:
+            wait_for(out, 2)
+            hit(cluster.workers()[0], 9)
+            kept = wait_for(out, 6)
+            hit(cluster.scheduler.pid, 9)
+            assert run.wait(60) == 2
+        finally:
+            end(run)
     finally:
-        end(run)
         cluster.end()
     assert "scheduler was lost; run the same command again" in log.read_text()
     assert kept <= len(rows(out)) < 16

@@ -308,3 +308,52 @@ def mine_and_refine(image, judge, refine, size, stride, most):
         image, chance = tried, tried_chance
         kept.append((left, top))
     return image, kept
+
+
+def seen_at(time, places, spans):
+    """The place of a list that is seen at a time in [0, 1), one span after the other."""
+    passed = 0.0
+    for place, span in zip(places, spans, strict=True):
+        passed += span
+        if time < passed:
+            return place
+    return places[-1]
+
+
+def layered_blur(layers, ways, moments):
+    """(H, W, C): the mean of composited moments, pixel by pixel; layers of (light, cover), and
+    ways of pixel -> ((row, column) places, spans); back to front, the edge repeats."""
+    height, width, channels = layers[0][0].shape
+    out = np.zeros((height, width, channels))
+    for y in range(height):
+        for x in range(width):
+            for moment in range(moments):
+                seen = np.zeros(channels)
+                for (light, cover), way in zip(layers, ways, strict=True):
+                    down, right = seen_at((moment + 0.5) / moments, *way(y, x))
+                    row, column = np.clip(y + down, 0, height - 1), np.clip(x + right, 0, width - 1)
+                    seen = light[row, column] + (1 - cover[row, column]) * seen
+                out[y, x] += seen / moments
+    return out
+
+
+def shifted(image, rows, columns):
+    """(H, W) moved down and right, bilinearly; the edge repeats."""
+    out = np.zeros(image.shape)
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            top, left = math.floor(y - rows), math.floor(x - columns)
+            for i in (top, top + 1):
+                for j in (left, left + 1):
+                    share = (1 - abs(y - rows - i)) * (1 - abs(x - columns - j))
+                    row, column = np.clip(i, 0, len(image) - 1), np.clip(j, 0, image.shape[1] - 1)
+                    out[y, x] += share * image[row, column]
+    return out
+
+
+def nearest_outside(hole):
+    """(H, W) squared distance, px, of each pixel from the nearest one outside the hole."""
+    outside = np.argwhere(~hole)
+    places = np.indices(hole.shape).reshape(2, -1).T
+    squares = [((outside - place) ** 2).sum(axis=1).min() for place in places]
+    return np.array(squares).reshape(hole.shape)

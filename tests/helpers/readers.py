@@ -41,6 +41,7 @@ from blurbench.models.parts.released import best_fit, read_checkpoint
 from blurbench.models.parts.weights import differences
 from blurbench.ranking.csv_files import read_csv
 from blurbench.ranking.results import read_result
+from blurbench.ranking.runs import list_runs
 from blurbench.recipes.existing import Existing
 from blurbench.recipes.recipe import load_any_recipe
 from blurbench.reproduce.confidences import confidence_table
@@ -156,7 +157,7 @@ def pair_list(data: bytes) -> object:
     root = written("pairs/pairs.txt", data).parent
     for kind in ("blur", "sharp"):
         written(f"pairs/{kind}/a.png", b"")
-    return list_pairs(Existing.model_validate_json(_json(examples.existing())), str(root))
+    return list_pairs(Existing.model_validate_json(_json(examples.existing())), str(root)).pairs
 
 
 def _json(value: Any) -> bytes:
@@ -234,9 +235,12 @@ def checkpoint(file: str, data: bytes) -> object:
 
 
 def log(data: bytes) -> object:
-    root = written("log/log.jsonl", data).parent
-    RunLog(root, 2, tensorboard=False)
-    return list(read_jsonl(root / "log.jsonl"))
+    RunLog((path := written("log/log.jsonl", data)).parent, 2, tensorboard=False)
+    return list(read_jsonl(path))
+
+
+def curves(data: bytes) -> object:
+    return list_runs([folder("curves", examples.run, "log.jsonl", data)], scratch() / "page.html")
 
 
 def confidences(data: bytes) -> object:
@@ -371,6 +375,7 @@ READERS: tuple[Reader, ...] = (
     ),
     Reader("sources.txt.gz", seen, of(examples.seen_run, "sources.txt.gz")),
     Reader("log of a run", log, examples.logs),
+    Reader("curves of a log", curves, examples.logs),
     Reader("confidences of a log", confidences, examples.logs),
     Reader("public weights .pth", partial(released, "pth"), lambda: examples.weights("zip")),
     Reader("public weights, old .pth", partial(released, "pth"), lambda: examples.weights("old")),

@@ -1,4 +1,6 @@
-"""A tiny data set on disk, and result folders without any pictures behind them."""
+"""A tiny data set on disk, results without pictures behind them, runs without a training."""
+
+import json
 
 import numpy as np
 from skimage import data
@@ -6,6 +8,26 @@ from skimage import data
 from blurbench.datasets.format import Description, digest_of, pixel_hash
 from blurbench.files import sha256, write_bytes, write_json, write_jsonl
 from blurbench.images import encode
+
+# config.json and log.jsonl as `train` writes them.
+CONFIG = {
+    "model": "unet",
+    "preset": "tiny",
+    "config": {},
+    "steps": 40,
+    "seed": 0,
+    "data": {"digest": "d" * 64, "recipe": "demo"},
+}
+LOG = [
+    {"step": 0, "stage": "identity", "psnr": 24.0},
+    *(
+        {"step": step, "stage": "unet", "loss": 1 / step, "seconds_per_step": 3.0}
+        | {"cpu_seconds_per_step": 6.0}
+        for step in (10, 20, 30, 40)
+    ),
+    {"step": 20, "stage": "validation", "psnr": 25.5},
+    {"step": 40, "stage": "validation", "psnr": 25.25},
+]
 
 
 def write_data_set(folder, count=10, split="test"):
@@ -76,4 +98,12 @@ def write_result(folder, model, psnr, **changes):
     ]
     write_jsonl(folder / "results.jsonl", rows)
     write_json(folder / "summary.json", summary)
+    return folder
+
+
+def write_run(folder, rows=LOG, **changes):
+    """A run folder of these rows; gives its path."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(CONFIG | changes))
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder

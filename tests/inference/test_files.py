@@ -14,6 +14,7 @@ from blurbench.errors import UserError
 from blurbench.images import encode, read_image
 from blurbench.inference import restoring
 from blurbench.inference.files import deblur_files
+from blurbench.inference.record import RECORD
 from blurbench.models.unet import UNet
 from blurbench.runs.load import load_checkpoint, load_run
 from blurbench.runs.trained import TrainedModel
@@ -74,13 +75,44 @@ def test_the_users_own_pictures_are_never_overwritten(finished: Path, tmp_path: 
     before = (tmp_path / "in" / "a.png").read_bytes()
     (tmp_path / "link").symlink_to(tmp_path / "in")
     for out in (tmp_path / "in", tmp_path / "link"):
-        with pytest.raises(UserError, match="overwrite"):
+        with pytest.raises(UserError, match="lies in the folder to restore"):
             deblur_files(tmp_path / "in", load_run(finished, "cpu"), out)
     with pytest.raises(UserError, match="overwrite"):
         deblur_files(
             tmp_path / "in" / "a.png", load_run(finished, "cpu"), tmp_path / "in" / "a.png"
         )
     assert (tmp_path / "in" / "a.png").read_bytes() == before
+
+
+def test_what_others_wrote_is_never_overwritten_and_our_own_is(
+    finished: Path, tmp_path: Path
+) -> None:
+    model = load_run(finished, "cpu")
+    for name in "ab":
+        picture(tmp_path / "in" / f"{name}.png", 16, 16)
+    picture(tmp_path / "out" / "b.png", 8, 8)
+    before = (tmp_path / "out" / "b.png").read_bytes()
+    for source, out in (("in", "out"), ("in/b.png", "out"), ("in/b.png", "out/b.png")):
+        with pytest.raises(UserError, match=r"b\.png: is there, and not made by this; move it"):
+            deblur_files(tmp_path / source, model, tmp_path / out)
+    assert (tmp_path / "out" / "b.png").read_bytes() == before
+    assert not (tmp_path / "out" / "a.png").exists()
+    (tmp_path / "out" / "b.png").unlink()
+    deblur_files(tmp_path / "in", model, tmp_path / "out")
+    # As a kill leaves it: written, and its line torn off.
+    record = tmp_path / "out" / RECORD
+    record.write_bytes(b"".join(record.read_bytes().splitlines(keepends=True)[:-1]))
+    again = deblur_files(tmp_path / "in", model, tmp_path / "out", tta=True)
+    assert (len(again.made), again.failed) == (2, [])
+
+
+def test_pictures_are_not_restored_into_the_folder_they_lie_in(
+    finished: Path, tmp_path: Path
+) -> None:
+    picture(tmp_path / "in" / "a.bmp", 16, 16)
+    for out in ("in", "in/out"):
+        with pytest.raises(UserError, match=r"lies in the folder to restore; give an --out outs"):
+            deblur_files(tmp_path / "in", load_run(finished, "cpu"), tmp_path / out)
 
 
 def test_another_suffix_than_png_is_refused(finished: Path, tmp_path: Path) -> None:
@@ -224,7 +256,8 @@ def test_one_picture_is_restored_whenever_it_is_asked_for(
     for _ in range(2):
         deblur_files(tmp_path / "a.png", load_run(finished, "cpu"), tmp_path / "out")
     assert len(seen) == 2
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    # The record tells only that the picture is ours, to be overwritten.
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [RECORD, "a.png"]
 
 
 @pytest.mark.slow
