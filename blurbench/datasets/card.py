@@ -44,6 +44,7 @@ FOUND = {
     "unexpected": "not as expected: {}",
     "caption_files": "caption files: {}",
     "captioned": "pictures with captions: {}",
+    "objects": "objects: {}",
     "identities": "identities: {}",
     "clips": "clips: {}",
 }

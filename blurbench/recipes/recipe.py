@@ -82,6 +82,13 @@ class CaptionRules(RecipeTable):
     required: bool = False  # whether a source without any caption file is refused
 
 
+class ObjectRules(RecipeTable):
+    """Which things that a source tells are objects to `family = "layers"`."""
+
+    background: tuple[str, ...] = ()  # classes of COCO's list that are none, such as "bed"
+    crowds: bool = False  # whether what the list has as a crowd is one object, or none
+
+
 class Recognition(RecipeTable):
     """Identities with one probe, which is blurred, and sharp gallery images beside it."""
 
@@ -163,6 +170,7 @@ class Recipe(RecipeTable):
     differs: str = ""  # from the paper's data, and why
     labels: tuple[Literal["mask", "shot_type", "identity"], ...] = ()
     captions: CaptionRules | None = None
+    objects: ObjectRules | None = None
     recognition: Recognition | None = None
     pictures: str | None = None  # pattern of the source's ids that are used, such as "*/sharp/*"
     # Pictures that share a split where the source states none: each is alone, or its folder is one.
@@ -180,7 +188,7 @@ class Recipe(RecipeTable):
     sensor: Sensor | None = None
     noise: Noise = Noise()
 
-    SINCE: ClassVar[dict[str, Any]] = {"colour": "as-stored"}
+    SINCE: ClassVar[dict[str, Any]] = {"colour": "as-stored", "objects": None}
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
@@ -192,6 +200,8 @@ class Recipe(RecipeTable):
             raise ValueError('concert blurs take 8-bit pictures: sensor.light must be "encoded"')
         if self.cuts and (self.identity or self.region or not self.masks):
             raise ValueError('layers need labels = ["mask"], no identity and no region')
+        if self.objects and not self.cuts:
+            raise ValueError('objects are for family = "layers"')
         if self.recognition and "identity" not in self.labels:
             raise ValueError('recognition needs labels = ["identity"]')
         return self
@@ -245,6 +255,7 @@ TABLES: dict[str, type[RecipeTable]] = {
     "prepare": Prepare,
     "images": Images,
     "captions": CaptionRules,
+    "objects": ObjectRules,
     "recognition": Recognition,
     "region": Region,
     "target": Target,

@@ -18,6 +18,8 @@ from blurbench.sources.items import SPLITS, FileItem, PictureItem
 from blurbench.sources.labels.attach import WantedLabels
 from blurbench.sources.labels.files import LabelFiles
 from blurbench.sources.labels.identities import IDENTITY_FILE
+from blurbench.sources.labels.instances import lists_among
+from blurbench.sources.labels.mask_files import mask_folders
 from blurbench.sources.labels.masks import LAYOUTS, MaskLayout, find_layout, why_unlabelled
 from blurbench.stores.folder import Folder
 from blurbench.words import counted
@@ -43,6 +45,7 @@ class _Place:
     root: Path
     split: str | None
     layout: MaskLayout | None  # of the labels that lie beside the pictures
+    objects: tuple[str, str] | None = None  # folders of pictures and of masks of their objects
 
     @property
     def folder(self) -> Path:
@@ -51,8 +54,13 @@ class _Place:
     @property
     def inner(self) -> str:
         """Where the pictures are: only beside labels, whether these are asked for or not."""
-        parts = (self.split or "", self.layout.images if self.layout else "")
-        return "/".join(filter(None, parts))
+        images = self.objects[0] if self.objects else self.layout.images if self.layout else ""
+        return "/".join(filter(None, (self.split or "", images)))
+
+    @property
+    def masks(self) -> list[str]:
+        """Where masks of objects lie."""
+        return ["/".join(filter(None, (self.split, self.objects[1])))] if self.objects else []
 
     def items(
         self, names: Iterable[str], below: str, layout: MaskLayout | None, decoding: Decoding
@@ -81,7 +89,9 @@ def read_folder(
     UserError where face labels are wanted and not there, or a name is not UTF-8.
     """
     named: list[str | None] = [name for name in SPLITS if (root / name).is_dir()]
-    places = [_place(root, split, wanted.masks) for split in named or [None]]
+    places = [_place(root, split, wanted) for split in named or [None]]
+    files = _label_files(root, wanted, [each for place in places for each in place.masks])
+    faces = wanted.masks or (wanted.objects and not lists_among(files.names))
     found = find_files(root, IMAGE_SUFFIXES | UNREAD_SUFFIXES, [each.inner for each in places])
     searched, clips = [found], []
     if videos:
@@ -91,18 +101,21 @@ def read_folder(
     read = [name for name in found.names if _suffix(name) in IMAGE_SUFFIXES]
     pictures: list[PictureItem] = []
     for each in places:
-        layout = each.layout if wanted.masks else None
+        layout = each.layout if faces and not each.objects else None
         pictures += each.items(read, each.inner, layout, decoding)
     layouts = {each.layout.name if each.layout else "images" for each in places}
     description = {"kind": "folder", "layout": ", ".join(sorted(layouts)), **_left_out(searched)}
     description |= _misnamed(root)
-    return SourceContents(pictures, _label_files(root, wanted), description, clips)
+    return SourceContents(pictures, files, description, clips)
 
 
-def _place(root: Path, split: str | None, masks: bool) -> _Place:
+def _place(root: Path, split: str | None, wanted: WantedLabels) -> _Place:
     folder = root / (split or "")
     layout = find_layout(folder)
-    if masks and layout is None:
+    if wanted.objects:
+        there = mask_folders(path.name for path in folder.iterdir() if path.is_dir())
+        return _Place(root, split, layout, there)
+    if wanted.masks and layout is None:
         pairs = (f"{each.images}/ beside {each.labels}/ ({each.name})" for each in LAYOUTS)
         raise UserError(f"{folder}: no face labels here; understood are {', '.join(pairs)}")
     return _Place(root, split, layout)
@@ -139,10 +152,13 @@ def _suffix(name: str) -> str:
     return PurePosixPath(name).suffix.lower()
 
 
-def _label_files(root: Path, wanted: WantedLabels) -> LabelFiles:
-    names: set[str] = set()
-    if wanted.shots or wanted.captions:
+def _label_files(root: Path, wanted: WantedLabels, masks: Sequence[str]) -> LabelFiles:
+    names = set(find_files(root, IMAGE_SUFFIXES, masks).names if masks else ())
+    if wanted.shots or wanted.captions or wanted.objects:
         paths = [*root.iterdir(), *(root / "annotations").glob("*")]
+        names |= {path.relative_to(root).as_posix() for path in paths}
+    if wanted.objects:
+        paths = [path for split in SPLITS for path in (root / split).glob("*.json")]
         names |= {path.relative_to(root).as_posix() for path in paths}
     if wanted.identities:
         found = find_files(root, TEXTS).names

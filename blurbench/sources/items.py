@@ -11,14 +11,15 @@ from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import AS_STORED, BadImage, Decoding, decode_told, read_bytes
 from blurbench.sources.labels.masks import MaskLayout, read_mask
+from blurbench.sources.labels.objects import ObjectMasks
 from blurbench.stores.store import Store
 
 # Columns that a source gives to the rows of its images: captions, shot_type, identity, ...
 Labels = dict[str, Any]
 SPLITS = ("train", "val", "test")
 # Of a source's description: what its user must know, and what is missing of what was asked for.
-NOTES = ("linked", "again", "system", "misnamed", "unread")
-LACKS = ("broken", "closed", "captions_unread", "captions_lost")
+NOTES = ("linked", "again", "system", "misnamed", "unread", "objects_aside")
+LACKS = ("broken", "closed", "captions_unread", "captions_lost", "objects_lost")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Sharp:
     """One loaded source image."""
 
     image: np.ndarray  # (H, W, 3) uint8 RGB; uint16 where the recipe keeps 16 bits
-    mask: np.ndarray | None  # (H, W) uint8 labels 0..3: background, skin, parts, hair
+    # (H, W) uint8 labels: 0..3 background, skin, parts, hair; or 0 and its objects.
+    mask: np.ndarray | None
     sha256: str  # of the file's bytes; of the pixels where there is no file
     frames: np.ndarray | None = None  # (N, H, W, 3) uint8 RGB, `image` in the middle
     labels: Labels = field(default_factory=dict)  # columns of its rows
@@ -104,6 +106,7 @@ class FileItem:
     labels: Labels = field(default_factory=dict)
     problem: str | None = None  # why it cannot be used, known before it is read
     decoding: Decoding = AS_STORED
+    objects: ObjectMasks | None = None
 
     def load(self) -> Sharp:
         """Decode the file and its labels; errors name files relative to the root."""
@@ -125,6 +128,8 @@ class FileItem:
         mask = None
         if self.layout:
             mask = read_mask(self.layout, self.folder, self.path, image.shape[:2])
+        if self.objects:
+            mask = self.objects.draw(self.id, (image.shape[0], image.shape[1]))
         return Sharp(image, mask, sha256(data), labels=self.labels, told=told)
 
 
@@ -139,12 +144,15 @@ class StoredItem:
     labels: Labels = field(default_factory=dict)
     problem: str | None = None  # why it cannot be used, known before it is read
     decoding: Decoding = AS_STORED
+    objects: ObjectMasks | None = None
 
     def load(self) -> Sharp:
         """Fetch and decode it."""
         data = self._read()
         image, told = decode_told(data, self.id, self.decoding)
-        return Sharp(image, None, sha256(data), labels=self.labels, told=told)
+        size = image.shape[0], image.shape[1]
+        mask = self.objects.draw(self.id, size) if self.objects else None
+        return Sharp(image, mask, sha256(data), labels=self.labels, told=told)
 
     def file_hash(self) -> str:
         """Of the object's bytes."""

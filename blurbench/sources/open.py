@@ -26,6 +26,7 @@ from blurbench.sources.items import (
 )
 from blurbench.sources.labels.attach import WantedLabels, label, labels_hash
 from blurbench.sources.labels.files import LabelFiles
+from blurbench.sources.labels.mask_files import mask_folders
 from blurbench.sources.labels.masks import LAYOUTS
 from blurbench.stores.open import is_url, open_store
 
@@ -155,9 +156,8 @@ def _stored(spec: str, wanted: WantedLabels, decoding: Decoding) -> SourceConten
     folders: dict[str, str | None] = {**named} or {"": None}
     pictures: list[PictureItem] = []
     for folder, split in folders.items():
-        inner = folder + _images_folder(
-            [n.removeprefix(folder) for n in names if n.startswith(folder)]
-        )
+        inside = [n.removeprefix(folder) for n in names if n.startswith(folder)]
+        inner = folder + _images_folder(inside, wanted)
         pictures += [
             StoredItem(name, split, store, decoding=decoding)
             for name in names
@@ -171,9 +171,11 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in SYSTEM for part in name.split("/"))
 
 
-def _images_folder(names: Sequence[str]) -> str:
+def _images_folder(names: Sequence[str], wanted: WantedLabels) -> str:
     """Where the pictures are that have labels beside them, such as "images/"; "" for anywhere."""
     folders = {name.split("/")[0] for name in names if "/" in name}
+    if wanted.objects and (there := mask_folders(folders)):
+        return f"{there[0]}/"
     fitting = (each for each in LAYOUTS if {each.images, each.labels} <= folders)
     return next((f"{each.images}/" for each in fitting), "")
 

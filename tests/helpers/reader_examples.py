@@ -55,6 +55,22 @@ def picture(kind: str) -> list[bytes]:
     return files
 
 
+def instances() -> dict[str, Any]:
+    """An object of each kind of outline."""
+    runs = {"size": [18, 24], "counts": [40, 60, 332]}
+    outlines = [[[2.0, 2.0, 20.5, 2.0, 20.5, 15.0]], runs, {"size": [18, 24], "counts": "n0b1P;"}]
+    return {
+        "images": [
+            {"id": n, "file_name": name, "height": 18, "width": 24} for n, name in enumerate(IDS)
+        ],
+        "annotations": [
+            {"id": n, "image_id": n % 2, "category_id": 1, "iscrowd": 0, "segmentation": each}
+            for n, each in enumerate(outlines)
+        ],
+        "categories": [{"id": 1, "name": "dog"}],
+    }
+
+
 def exif() -> bytes:
     """A picture on its side."""
     found = Image.Exif()

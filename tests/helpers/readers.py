@@ -43,7 +43,7 @@ from blurbench.ranking.csv_files import read_csv
 from blurbench.ranking.results import read_result
 from blurbench.ranking.runs import list_runs
 from blurbench.recipes.existing import Existing
-from blurbench.recipes.recipe import load_any_recipe
+from blurbench.recipes.recipe import ObjectRules, load_any_recipe
 from blurbench.reproduce.confidences import confidence_table
 from blurbench.reproduce.sharing import holder
 from blurbench.reproduce.studies.records import read_record
@@ -55,6 +55,7 @@ from blurbench.sources.items import FileItem
 from blurbench.sources.labels.captions import read_captions
 from blurbench.sources.labels.files import LabelFiles
 from blurbench.sources.labels.identities import read_identities
+from blurbench.sources.labels.instances import read_objects
 from blurbench.sources.labels.shots import read_shots
 from blurbench.stores.folder import Folder
 from blurbench.training.checkpoint import (
@@ -151,6 +152,12 @@ def shots(data: bytes) -> object:
 
 def identities(data: bytes) -> object:
     return read_identities(label_files("identity_CelebA.txt", data), items(), "labels")
+
+
+def instances(data: bytes) -> object:
+    files = label_files("instances.json", data)
+    told = read_objects(files, items(), ObjectRules(), "labels").told
+    return [each.objects.draw(id, (18, 24)) for id, each in told.items() if each.objects]
 
 
 def pair_list(data: bytes) -> object:
@@ -348,6 +355,7 @@ READERS: tuple[Reader, ...] = (
     Reader("vocabulary", of_file("v.json", vocabulary.read), examples.vocabularies),
     Reader("words of a captioner", language, examples.languages),
     Reader("shots.csv", shots, lambda: examples.text("file,shot,clip", "000.png,CU,a")),
+    Reader("instances.json", instances, lambda: examples.document(examples.instances())),
     Reader("identities", identities, lambda: examples.text("000.png 7", "001.png 9")),
     Reader("list of pairs", pair_list, lambda: examples.text("sharp/a.png blur/a.png")),
     Reader("recipe", of_file("r.toml", load_any_recipe), examples.recipes),

@@ -10,7 +10,7 @@ from blurbench.sources.labels.attach import WantedLabels
 from blurbench_kernels import random
 
 KIND = "synthetic faces drawn by blurbench (no photographs, no persons)"
-HAS = frozenset({"face labels", "identities"})
+HAS = frozenset({"face labels", "objects", "identities"})
 
 SIZE = 256
 SPLIT_OF: dict[str, str] = {
@@ -22,12 +22,11 @@ PICTURES = 10  # of each face, where identities are wanted: a probe and nine oth
 
 def items(wanted: WantedLabels) -> list[BuiltinItem]:
     """Every face once; or ten pictures of each, such as "face/0007/03", where identities count."""
+    masked = wanted.masks or wanted.objects is not None
     if not wanted.identities:
-        return [
-            BuiltinItem(id, split, load, wanted.masks) for id, split in sorted(SPLIT_OF.items())
-        ]
+        return [BuiltinItem(id, split, load, masked) for id, split in sorted(SPLIT_OF.items())]
     return [
-        BuiltinItem(f"{id}/{n:02d}", split, load, wanted.masks, group=id, labels={"identity": id})
+        BuiltinItem(f"{id}/{n:02d}", split, load, masked, group=id, labels={"identity": id})
         for id, split in sorted(SPLIT_OF.items())
         for n in range(PICTURES)
     ]

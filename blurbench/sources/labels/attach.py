@@ -1,4 +1,4 @@
-"""Captions, shot types and identities put on the pictures of a source."""
+"""Captions, shot types, identities and objects put on the pictures of a source."""
 
 import json
 from collections.abc import Sequence
@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
-from blurbench.recipes.recipe import CaptionRules, Recipe
+from blurbench.recipes.recipe import CaptionRules, ObjectRules, Recipe
 from blurbench.sources.items import PictureItem, SourceItem
 from blurbench.sources.labels import captions as caption_files
 from blurbench.sources.labels.captions import read_captions
 from blurbench.sources.labels.files import KnownLabels, LabelFiles
 from blurbench.sources.labels.identities import read_identities
+from blurbench.sources.labels.instances import read_objects
+from blurbench.sources.labels.objects import identity_of
 from blurbench.sources.labels.shots import read_shots
 
 
@@ -19,23 +21,36 @@ from blurbench.sources.labels.shots import read_shots
 class WantedLabels:
     """What a recipe needs to know of each picture."""
 
-    masks: bool = False
+    masks: bool = False  # of face classes
     shots: bool = False
     identities: bool = False
     captions: CaptionRules | None = None
+    objects: ObjectRules | None = None  # where there are none, face classes serve
 
     @classmethod
     def by(cls, recipe: Recipe) -> "WantedLabels":
         """The labels that a recipe names."""
         labels = recipe.labels
-        return cls(recipe.masks, "shot_type" in labels, "identity" in labels, recipe.captions)
+        return cls(
+            recipe.masks and not recipe.cuts,
+            "shot_type" in labels,
+            "identity" in labels,
+            recipe.captions,
+            (recipe.objects or ObjectRules()) if recipe.cuts else None,
+        )
 
     @property
     def names(self) -> list[str]:
         """In words, those without which there is no data set."""
         captions = self.captions is not None and self.captions.required
-        kinds = {"face labels": self.masks, "shot types": self.shots, "identities": self.identities}
-        return [name for name, needed in {**kinds, "captions": captions}.items() if needed]
+        kinds = {
+            "face labels": self.masks,
+            "objects": self.objects is not None,
+            "shot types": self.shots,
+            "identities": self.identities,
+            "captions": captions,
+        }
+        return [name for name, needed in kinds.items() if needed]
 
 
 def label(
@@ -53,6 +68,10 @@ def label(
     if wanted.identities:
         told.append(read_identities(files, pictures, spec))
         words["identities"] = str(len({each.group for each in told[-1].values()} - {None}))
+    if wanted.objects:
+        objects = read_objects(files, pictures, wanted.objects, spec)
+        words |= objects.words
+        told += [objects.told] if objects.told else []
     if wanted.captions:
         captions = read_captions(files, [each.id for each in pictures], wanted.captions.count)
         strange = "; ".join(captions.strange)
@@ -69,14 +88,14 @@ def label(
             words["captions_lost"] = "; ".join(captions.lost)
     labelled = [_labelled(each, [known[each.id] for known in told]) for each in pictures]
     if told:
-        words |= labels_hash(labelled)
+        words |= labels_hash(labelled, identity_of([each.objects for each in labelled]))
     return labelled, words
 
 
-def labels_hash(items: Sequence[SourceItem]) -> dict[str, str]:
+def labels_hash(items: Sequence[SourceItem], more: bytes = b"") -> dict[str, str]:
     """Words on the labels of a source: other labels of the same pictures make another data set."""
     text = json.dumps([each.labels for each in items], sort_keys=True)
-    return {"labels_sha256": sha256(text.encode())}
+    return {"labels_sha256": sha256(text.encode() + more)}
 
 
 def _labelled(picture: PictureItem, told: Sequence[KnownLabels]) -> PictureItem:
@@ -88,5 +107,6 @@ def _labelled(picture: PictureItem, told: Sequence[KnownLabels]) -> PictureItem:
             split=each.split or picture.split,
             group=each.group or picture.group,
             problem=picture.problem or each.problem,
+            objects=each.objects or picture.objects,
         )
     return picture

@@ -8,6 +8,7 @@ from blurbench.errors import UserError
 from blurbench.names import match_names, spelled
 from blurbench.schemas.csv_rows import CsvRow, csv_rows
 from blurbench.sources.items import Labels
+from blurbench.sources.labels.objects import ObjectMasks
 from blurbench.stores.store import Store
 
 
@@ -34,6 +35,15 @@ class KnownLabels:
     split: str | None = None
     group: str | None = None
     problem: str | None = None  # why it cannot be used
+    objects: ObjectMasks | None = None
+
+
+@dataclass(frozen=True)
+class ObjectLabels:
+    """What is known of the objects of a source."""
+
+    told: dict[str, KnownLabels]  # of every picture, by its id
+    words: dict[str, str]  # where it is from; what is left out, by the keys of items.LACKS
 
 
 @dataclass(frozen=True)

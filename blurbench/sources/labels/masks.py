@@ -89,13 +89,19 @@ def read_mask(layout: MaskLayout, folder: Path, image: Path, size: tuple[int, in
     1024 px images and 512 px masks, so labels of the same shape are resized by nearest neighbour.
     """
     name = image.relative_to(folder / layout.images).with_suffix("")
-    labels = layout.read(folder / layout.labels, name)
+    return fitted(
+        layout.read(folder / layout.labels, name), str(folder / layout.labels / name), size
+    )
+
+
+def fitted(labels: np.ndarray, name: str, size: tuple[int, int]) -> np.ndarray:
+    """Labels in a picture's size, by nearest neighbour; BadImage names those of another shape."""
     height, width = labels.shape
     if (height, width) == size:
         return labels
     if abs(height * size[1] - width * size[0]) > max(size):
         shape = f"{width}x{height}, the image is {size[1]}x{size[0]}"
-        raise BadImage(f"{folder / layout.labels / name}: labels of another shape ({shape})")
+        raise BadImage(f"{name}: labels of another shape ({shape})")
     out: np.ndarray = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     return out
 
