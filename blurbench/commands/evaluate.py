@@ -25,6 +25,11 @@ from blurbench.commands.options import (
 @of_weights
 @click.option("--restored", type=FOLDER, help="Anybody's restored pictures, paired by name.")
 @click.option("--identity", is_flag=True, help="The blurred pictures themselves: the baseline.")
+@click.option(
+    "--classical",
+    type=click.Choice(["unsharp", "wiener"]),
+    help="Without training: an unsharp mask, or a Wiener filter that is told the true kernel.",
+)
 @click.option("--name", help="What the leaderboard calls it.")
 @click.option("--protocol", default="wang-rgb", show_default=True)
 @click.option("--metrics", help="By commas.  [default: psnr,ssim]")
@@ -52,6 +57,7 @@ def evaluate(
     preset: str,
     restored: Path | None,
     identity: bool,
+    classical: str | None,
     name: str | None,
     metrics: str | None,
     add: str | None,
@@ -63,9 +69,9 @@ def evaluate(
     """Score runs, restored pictures or the blurred ones against the sharp ones.
 
     --add computes more metrics for a result: of the pictures that it kept, or else of what
-    --checkpoint, --restored or --identity restores again.
+    --checkpoint, --restored, --classical or --identity restores again.
     """
-    sources = (len(runs) > 0) + (restored is not None) + identity
+    sources = (len(runs) > 0) + (restored is not None) + identity + (classical is not None)
     refuse_usage(sources, add=add, metrics=metrics, **options)
     if more and not runs:
         raise click.UsageError(f"{more[0]}: several runs go behind --checkpoint.")
@@ -74,6 +80,7 @@ def evaluate(
         raise click.UsageError("--name and --model go with one --checkpoint; NAME=RUN with many.")
     from blurbench.scoring import evaluate as evaluation
     from blurbench.scoring.add_metrics import add_metrics
+    from blurbench.scoring.classical import CLASSICAL
     from blurbench.scoring.photographs import open_data
     from blurbench.scoring.restorers import FolderRestorer, Identity, Restorer, trained
 
@@ -92,6 +99,8 @@ def evaluate(
     restore: Restorer | None = None
     if runs:
         restore = trained(runs[0], name or names[0], device, model, preset)
+    elif classical:
+        restore = CLASSICAL[classical](name)
     elif sources:
         restore = FolderRestorer(restored, name) if restored else Identity(name or "identity")
     given = {"restore": restore, "name": restore.name} if restore else {"name": name}
@@ -109,9 +118,12 @@ def refuse_usage(
     overwrite: bool,
     **_others: Any,
 ) -> None:
-    """UsageError for options that do not go together."""
+    """UsageError for options that do not go together, or say nothing."""
+    for option, given in (("--add", add), ("--metrics", metrics)):
+        if given is not None and not given.strip(" ,"):
+            raise click.UsageError(f"{option}: names no metric; `blurbench list metrics` has them.")
     if sources > 1 or not (sources or add):
-        raise click.UsageError("Give one of --checkpoint, --restored and --identity.")
+        raise click.UsageError("Give one of --checkpoint, --restored, --classical, --identity.")
     if add and metrics:
         raise click.UsageError("--add takes the place of --metrics.")
     if add and (save_restored or overwrite):

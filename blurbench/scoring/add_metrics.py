@@ -91,7 +91,8 @@ class _Again:
         """What gives the pictures that were scored; UserError where they were not kept."""
         if self.before.restored_by == "identity":
             return Identity(self.before.model)
-        source = "--restored FOLDER" if self.before.restored_by == "folder" else "--checkpoint RUN"
+        given = {"folder": "--restored FOLDER", "classical": "--classical NAME"}
+        source = given.get(self.before.restored_by, "--checkpoint RUN")
         if not (self.out / RESTORED).is_dir():
             why = "keeps no restored pictures (--save-restored does)"
         elif self.before.repeats > 1:
