@@ -31,7 +31,7 @@ from blurbench.datasets.format import pixel_hash
 from blurbench.datasets.pair import MadePair, make_pair
 from blurbench.engine import keep_freed_memory
 from blurbench.files import sha256
-from blurbench.images import decode, encode
+from blurbench.images import decode, encode, swap
 from blurbench.recipes.recipe import load_recipe
 from blurbench.sources.open import Sharp
 from blurbench_kernels import bank, convolution, motion_flow, random
@@ -147,10 +147,7 @@ def uniform_rows(repeats: int) -> Iterator[Row]:
 def pair_rows(repeats: int) -> Iterator[Row]:
     bgr = np.ascontiguousarray(photo()[..., ::-1])
     jpeg = bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1])
-    for mean, name, goal in (
-        (20, "lesssev-blurdata", "<= 1.35"),
-        (31, "sev-blurdata", "<= 1.7"),
-    ):
+    for mean, name, goal in ((20, "lesssev-blurdata", ""), (31, "sev-blurdata", "<= 1.2")):
         recipe = load_recipe(name)
 
         def make(seed: int, recipe=recipe) -> MadePair:
@@ -174,18 +171,23 @@ def pair_rows(repeats: int) -> Iterator[Row]:
             for pair in made:
                 decode(jpeg, "photo")
                 sha256(jpeg)
-                write(pair)
+                write(pair, encoded=by_opencv)
 
         keep_freed_memory()  # as synthesize does
         times = medians({ours: whole, peer: codec}, repeats)
         each = {name: time / DRAWS for name, time in times.items()}
-        yield Row(ours, each[ours], f"{peer}, hash", each[peer], "ms", goal)
+        yield Row(ours, each[ours], f"{peer} by OpenCV, hash", each[peer], "ms", goal)
 
 
-def write(pair: MadePair) -> None:
+def by_opencv(image: np.ndarray) -> bytes:
+    """A PNG file without the extra `png`."""
+    return bytes(cv2.imencode(".png", swap(image))[1])
+
+
+def write(pair: MadePair, encoded: Callable[[np.ndarray], bytes] = encode) -> None:
     """What becomes of a pair, but for the disk."""
     for image in pair.images.values():
-        sha256(encode(image))
+        sha256(encoded(image))
         pixel_hash(image)
 
 

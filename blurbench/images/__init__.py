@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -190,12 +191,24 @@ def encode(image: np.ndarray, suffix: str = ".png") -> bytes:
         # Method 0 is both smaller than PNG and ten times faster than method 4.
         Image.fromarray(image).save(buffer, "WEBP", lossless=True, method=0, exact=True)
         return buffer.getvalue()
+    if image.ndim == 3 and suffix == ".png" and (fast := _fast_png()):
+        return bytes(fast.from_ndarray(np.ascontiguousarray(image)))
     bgr = image if image.ndim == 2 else swap(image)
     # No compression flag on purpose: setting any doubles the time at equal size.
     ok, data = cv2.imencode(suffix, bgr)
     if not ok:
         raise ValueError(f"cannot encode as {suffix}")
     return bytes(data)
+
+
+@cache
+def _fast_png() -> Any:
+    """The package of the extra `png`, where it is installed: a seventh of OpenCV's time."""
+    try:
+        import fpng
+    except ImportError:
+        return None
+    return fpng
 
 
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:

@@ -274,7 +274,8 @@ def _settle(sums: np.ndarray) -> bool:
         # One flag for all: a branch for each value would block SIMD.
         far |= np.int64(abs(sums[i] - whole) > NEAR)
         sums[i] = whole
-    return far == 0
+    settled: bool = far == 0
+    return settled
 
 
 def _by_transforms(image: np.ndarray, kernel: np.ndarray, border: Border) -> np.ndarray | None:

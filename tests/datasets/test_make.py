@@ -94,6 +94,17 @@ def test_a_data_set_holds_what_the_contract_says(whole):
     assert len({tuple(row) for row in rows(whole.out).values()}) == 1
 
 
+def test_the_digest_does_not_see_who_encoded_the_files(whole, photos, tmp_path, monkeypatch):
+    fast = pytest.importorskip("fpng", reason="the extra blurbench[png] is not installed")
+    made = []
+    for name, package in (("fpng", fast), ("opencv", None)):
+        monkeypatch.setattr("blurbench.images._fast_png", lambda package=package: package)
+        made.append(synthesize(RECIPE, open_source(str(photos)), tmp_path / name))
+        assert verify(tmp_path / name) == []
+    assert {each.digest for each in made} == {whole.digest}
+    assert pictures(tmp_path / "fpng") != pictures(tmp_path / "opencv")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "how", [{"workers": Workers(2)}, {"shard_size": 1}, {"shard_size": 5}, {"image_format": "webp"}]

@@ -6,6 +6,8 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from blurbench import images
@@ -47,6 +49,42 @@ def test_encode_keeps_every_pixel(picture, suffix):
     np.testing.assert_array_equal(decode(encode(picture, suffix), "a"), picture)
     labels = picture[..., 0] % 4
     assert (decode(encode(labels, suffix), "a") == labels[..., None]).all()
+
+
+@pytest.fixture(params=["fpng", "OpenCV"])
+def _writer(request, monkeypatch):
+    """Both that write PNG files."""
+    if request.param == "fpng":
+        pytest.importorskip("fpng", reason="the extra blurbench[png] is not installed")
+    else:
+        monkeypatch.setattr(images, "_fast_png", lambda: None)
+
+
+@pytest.mark.usefixtures("_writer")
+@given(st.integers(0, 2**32 - 1))
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_every_reader_gets_the_pixels_that_were_written(seed):
+    random = np.random.default_rng(seed)
+    height, width = (int(side) for side in random.integers(1, 90, 2))
+    written = random.integers(0, 256, (height, width, 3), np.uint8)
+    if seed % 2:  # runs and matches
+        written = np.repeat(written, 5, axis=1)[:, ::-1]
+    data = encode(written)
+    np.testing.assert_array_equal(decode(data, "a"), written)
+    with Image.open(io.BytesIO(data)) as pillow:
+        assert pillow.mode == "RGB"
+        np.testing.assert_array_equal(np.array(pillow), written)
+    assert encode(written) == data
+
+
+@pytest.mark.usefixtures("_writer")
+def test_damage_of_a_written_file_is_seen(picture):
+    data = bytearray(encode(picture))
+    data[len(data) // 2] ^= 8
+    with pytest.raises(BadImage, match="damaged"):
+        decode(bytes(data), "a")
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "CMYK"])
