@@ -11,6 +11,7 @@ from blurbench.blurs.motion_flow import MotionFlow
 from blurbench.blurs.trajectory import Trajectory
 from blurbench.errors import UserError
 
+NO_BACKGROUND = "its objects leave no background to be seen"
 Moved = Literal["background", "objects", "both"]
 LayerMotion = Annotated[MotionFlow | Trajectory, Field(discriminator="family")]
 
@@ -51,7 +52,10 @@ class Layers(Family):
         rows, columns = (max(way.border[axis] for way in ways) for axis in (0, 1))
         least = (2 * rows + MIN_SIDE, 2 * columns + MIN_SIDE)
         need(scene.item_id, scene.image.shape[:2], least)
-        parts = layers.cut(scene.image, labels, self.fill)
+        try:
+            parts = layers.cut(scene.image, labels, self.fill)
+        except ValueError:  # what is left lies within the objects' own soft edges
+            raise UserError(f"{scene.item_id}: {NO_BACKGROUND}") from None
         return Blurred(
             layers.blur(parts, [each.way for each in ways]),
             (rows, columns),
@@ -73,7 +77,7 @@ class Layers(Family):
             told = f"no object fills {self.least:.3g} of it (blur.least)"
             raise UserError(f"{scene.item_id}: {told}")
         if sum(areas[n] for n in largest) == found.size:
-            raise UserError(f"{scene.item_id}: its objects leave no background to be seen")
+            raise UserError(f"{scene.item_id}: {NO_BACKGROUND}")
         labels = np.zeros(256, np.uint8)
         for place, n in enumerate(sorted(largest, key=self._depths(scene, found)), start=1):
             labels[n] = place

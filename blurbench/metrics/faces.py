@@ -19,17 +19,17 @@ def class_psnr(
     restored: np.ndarray, sharp: np.ndarray, protocol: Protocol, *, mask: np.ndarray, part: int
 ) -> float:
     """PSNR in dB of a class; `mask` (H, W) holds labels. NaN where the class is absent."""
-    return _on_black("psnr", restored, sharp, protocol, mask == part)
+    return on_black("psnr", restored, sharp, protocol, mask == part)
 
 
 def class_ssim(
     restored: np.ndarray, sharp: np.ndarray, protocol: Protocol, *, mask: np.ndarray, part: int
 ) -> float:
     """SSIM of a class; NaN where it is absent."""
-    return _on_black("ssim", restored, sharp, protocol, mask == part)
+    return on_black("ssim", restored, sharp, protocol, mask == part)
 
 
-def _on_black(
+def on_black(
     metric: str, restored: np.ndarray, sharp: np.ndarray, protocol: Protocol, inside: np.ndarray
 ) -> float:
     """The protocol's own `metric` of what is `inside` (H, W); NaN where nothing is."""

@@ -1,10 +1,15 @@
-"""Is the blurred region found? BRMR (Lin et al., ACM Multimedia 2019), section 4."""
+"""What is blurred, and what moved: the region found, the layers scored apart.
 
+The region: BRMR (Lin et al., ACM Multimedia 2019), section 4.
+"""
+
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from blurbench.metrics.protocols import Protocol
+from blurbench.metrics.faces import on_black
+from blurbench.metrics.protocols import PSNR_CEILING_DB, Protocol
 
 Box = Sequence[int]  # left, top, width, height, px
 
@@ -30,3 +35,16 @@ def detection_iou(
 ) -> float:
     """IoU of the true box and the one that `detector` finds in the (H, W, 3) blurred picture."""
     return box_iou(detector(blur), box)
+
+
+def layer_psnr(
+    restored: np.ndarray, sharp: np.ndarray, protocol: Protocol, *, mask: np.ndarray, objects: bool
+) -> float:
+    """PSNR in dB over the pixels of all objects, or of the background; `mask` (H, W) is 0 there.
+
+    By the protocol's own PSNR. NaN where the picture shows none.
+    """
+    inside = (mask > 0) == objects
+    # On black the errors are spread over the whole picture.
+    score = on_black("psnr", restored, sharp, protocol, inside)
+    return score if score >= PSNR_CEILING_DB else score + 10 * math.log10(inside.mean() or 1.0)

@@ -36,6 +36,13 @@ def by_class(function: str, title: str, unit: str, digits: int, part: int, **ext
     return Metric(where, name, True, unit, digits, needs=needs, options={"part": part})
 
 
+def by_layer(title: str, *, objects: bool) -> Metric:
+    """PSNR of what moves by itself, or of what is behind it."""
+    function = "blurbench.metrics.regions:layer_psnr"
+    options = {"objects": objects}
+    return Metric(function, title, True, "dB", 2, needs=("mask",), options=options)
+
+
 def top(count: int) -> Metric:
     """Whether a probe's own identity is among its nearest gallery pictures."""
     function = "blurbench.metrics.recognition:top"
@@ -69,6 +76,8 @@ METRICS: dict[str, Metric] = {
         digits=3,
         needs=("blur", "box", "detector"),
     ),
+    "psnr-objects": by_layer("PSNR, objects", objects=True),
+    "psnr-behind": by_layer("PSNR, behind the objects", objects=False),
     "lpips": pyiqa("LPIPS", higher_is_better=False, name="lpips"),
     "lpips-vgg": pyiqa("LPIPS (VGG)", higher_is_better=False, name="lpips-vgg"),
     "dists": pyiqa("DISTS", higher_is_better=False, name="dists"),

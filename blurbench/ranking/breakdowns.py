@@ -1,4 +1,4 @@
-"""Scores by length of the blur, and by what kind of blur or shot a picture is."""
+"""Scores by length of the blur, by what kind of blur or shot a picture is, and by what moved."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ TITLES = {
     "family": "kernel family",
     "shot_type": "shot type",
     "blur_type": "blur type",
+    "moved": "what moved",
 }
 
 

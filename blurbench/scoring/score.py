@@ -21,7 +21,12 @@ from blurbench.scoring.result_folder import ResultSummary, ScoredPicture, Skippe
 from blurbench.scoring.tools import MetricInputs
 
 # Labels that boards break down by -> their columns in metadata.jsonl, where a data set has them.
-GROUPS = {"family": "kernel_family", "shot_type": "shot_type", "blur_type": "blur_type"}
+GROUPS = {
+    "family": "kernel_family",
+    "shot_type": "shot_type",
+    "blur_type": "blur_type",
+    "moved": "moved",
+}
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,9 @@ def test_pictures_without_objects_or_background_are_failures():
         pair_of(np.zeros((96, 96), np.uint8))
     with pytest.raises(UserError, match=r"a\.png: its objects leave no background"):
         pair_of(np.ones((96, 96), np.uint8))
+    lines = np.indices((96, 96)).sum(axis=0) % 5 > 0  # a pixel wide is what is left
+    with pytest.raises(UserError, match=r"a\.png: its objects leave no background"):
+        pair_of(lines.astype(np.uint8))
 
 
 @pytest.mark.parametrize(

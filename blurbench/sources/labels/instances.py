@@ -178,7 +178,8 @@ def _images(name: str, held: _InstancesFile) -> dict[int | str, _Image]:
         image = {**image, "file_name": below + image["file_name"].removeprefix(below)}
         size = image["height"], image["width"]
         if min(size) < 1 or size[0] * size[1] > MOST_PIXELS:
-            raise UserError(f"{name}: {image['file_name']} cannot be {size[1]}x{size[0]} px; {MEND}")
+            told = f"{image['file_name']} cannot be {size[1]}x{size[0]} px"
+            raise UserError(f"{name}: {told}; {MEND}")
         if found.setdefault(image["id"], image)["file_name"] != image["file_name"]:
             one = found[image["id"]]["file_name"]
             raise UserError(
