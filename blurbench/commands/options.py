@@ -52,6 +52,18 @@ def parse_named(path: Path) -> tuple[str | None, Path]:
     return (name, Path(folder)) if name and folder and not path.exists() else (None, path)
 
 
+def parse_share(place: Path | str) -> tuple[Path | str, float | None]:
+    """PLACE=0.3 as both; a folder that is called so, and what ends in no number, has no share."""
+    before, _, told = str(place).rpartition("=")
+    try:
+        share = float(told)
+    except ValueError:
+        return place, None
+    if not before or (isinstance(place, Path) and place.exists()):
+        return place, None
+    return before if is_url(before) else Path(before), share
+
+
 def many_workers(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that spreads its work, which gets them as one `workers`."""
 

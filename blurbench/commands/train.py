@@ -2,12 +2,25 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from blurbench.commands.options import FOLDER, MINUTES, PLACE, YEAR, MinutesRange, parse_settings
+from blurbench.commands.options import (
+    FOLDER,
+    MINUTES,
+    PLACE,
+    YEAR,
+    MinutesRange,
+    parse_settings,
+    parse_share,
+)
+from blurbench.errors import UserError
 from blurbench.signals import prompt
+from blurbench.stores.open import is_url
+
+if TYPE_CHECKING:
+    from blurbench.training.data.opened import TrainingData
 
 
 @click.command()
@@ -15,7 +28,13 @@ from blurbench.signals import prompt
     "--model",
     help="A name from `blurbench list models`; with --init, default: that of its weights.",
 )
-@click.option("--data", type=PLACE, help="A data set made by synthesize: a folder, or a URL.")
+@click.option(
+    "--data",
+    type=PLACE,
+    multiple=True,
+    help="A data set made by synthesize: a folder, or a URL. Several, each as DIR or DIR=SHARE of"
+    " the samples, are learnt from together.",
+)
 @click.option("--recipe", help="Or blur on the fly: this recipe, with --source.")
 @click.option("--source", help="Folder of pictures, or builtin:NAME, for --recipe.")
 @click.option("--out", type=FOLDER, required=True, help="The run folder.")
@@ -52,7 +71,7 @@ from blurbench.signals import prompt
 @click.option("--plan", is_flag=True, help="Memory, parameters and time; write nothing.")
 def train(
     model: str | None,
-    data: Path | str | None,
+    data: tuple[Path | str, ...],
     recipe: str | None,
     source: str | None,
     out: Path,
@@ -69,8 +88,8 @@ def train(
     checkpoint_minutes: float,
     plan: bool,
 ) -> int:
-    """Train a model on a data set, or on pairs blurred anew in every epoch."""
-    if (data is None) == (recipe is None) or (recipe is None) != (source is None):
+    """Train a model on data sets, or on pairs blurred anew in every epoch."""
+    if (not data) == (recipe is None) or (recipe is None) != (source is None):
         raise click.UsageError("Give --data, or --recipe and --source.")
     from blurbench.runs.load import resolved
     from blurbench.training.train import train as run
@@ -83,7 +102,7 @@ def train(
     with prompt() if processes == 1 else nullcontext():
         done = run(
             model,
-            data or (recipe or "", source or ""),
+            named_data(data) if data else (recipe or "", source or ""),
             out,
             preset=preset,
             steps=steps,
@@ -100,6 +119,17 @@ def train(
         )
     click.echo(done)
     return 0
+
+
+def named_data(data: tuple[Path | str, ...]) -> "TrainingData":
+    """One data set as it is; of several each with its share, where it states one."""
+    from blurbench.training.data.opened import Weighted
+
+    if len(data) == 1 and (is_url(data[0]) or parse_share(data[0])[1] is None):
+        return data[0]
+    if len(data) == 1:
+        raise UserError(f"--data {data[0]}: a share is of one among several; leave it out")
+    return [Weighted(*parse_share(each)) for each in data]
 
 
 def model_of(

@@ -45,11 +45,22 @@ class SourcesOfRun(TypedDict):
 
 
 @closed
-class PairsOfRun(TypedDict):
-    """What a run was trained on."""
+class SetOfRun(TypedDict):
+    """One of several data sets that a run was trained on."""
 
     digest: str
     recipe: str
+    share: Share  # of the samples
+    pairs: Amount
+
+
+@closed
+class PairsOfRun(TypedDict):
+    """What a run was trained on."""
+
+    digest: str  # of several sets it stands for theirs and their shares
+    recipe: str
+    sets: NotRequired[list[SetOfRun]]  # where there are several
     captions: NotRequired[str]  # hash of what a model that learns from captions read
     sources: NotRequired[SourcesOfRun]
 
@@ -146,8 +157,13 @@ def _brief(value: Any) -> str:
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A run configuration with the fields of its tables as `config.FIELD` and `data.FIELD`."""
+    """A run configuration with the fields of its tables as `config.FIELD` and `data.FIELD`.
+
+    Those of several sets are `data.sets.0.FIELD` and so on.
+    """
     fields = {f"{table}.{name}": value for table in TABLES for name, value in config[table].items()}
+    for number, each in enumerate(fields.pop("data.sets", ())):
+        fields |= {f"data.sets.{number}.{name}": value for name, value in each.items()}
     return {name: value for name, value in config.items() if name not in TABLES} | fields
 
 

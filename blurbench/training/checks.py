@@ -17,6 +17,7 @@ from blurbench.memory import budget, in_words
 from blurbench.models.base import Model
 from blurbench.runs.memory import out_of_memory
 from blurbench.training.batches import SEVERAL_SIZES
+from blurbench.training.data.several import SeveralSets
 from blurbench.training.length import Length
 from blurbench.training.schedule import largest_crop
 
@@ -163,9 +164,11 @@ def check_compiler(model: Model) -> None:
 
 def check_labels(name: str, model: Model, pairs: Pairs) -> None:
     """Refuse a data set without the labels that the model learns from."""
+    sets = [each.pairs for each in pairs.sets] if isinstance(pairs, SeveralSets) else [pairs]
     for label in dict.fromkeys((*model.NEEDS, *model.restore_labels)):
-        if not pairs.has(label):
-            raise UserError(
-                f"{name} needs the {label} of every pair, and this data set (of recipe "
-                f"{pairs.recipe_name}) was made without {label}"
-            )
+        for each in sets:
+            if not each.has(label):
+                raise UserError(
+                    f"{name} needs the {label} of every pair, and this data set (of recipe "
+                    f"{each.recipe_name}) was made without {label}"
+                )

@@ -13,7 +13,7 @@ from typing import Any
 from blurbench.errors import TOLD, FaultElsewhere, UserError
 from blurbench.progress import tell
 from blurbench.signals import Terminated, stop_signals
-from blurbench.stores.open import Place
+from blurbench.training.data.opened import TrainingData
 from blurbench.training.processes import AGAIN
 
 RESTARTS = 3  # of all processes, from the newest checkpoint, after one of them was killed
@@ -91,14 +91,13 @@ def failure(out: Path, code: int, said: str) -> BaseException:
     return kind(said or f"{out}: a training process ended with exit code {code} (see --debug)")
 
 
-def child_arguments(
-    data: Place | tuple[str, str], overrides: dict[str, Any], **options: object
-) -> list[str]:
+def child_arguments(data: TrainingData, overrides: dict[str, Any], **options: object) -> list[str]:
     """The command line of `blurbench train` with these options; None is left out."""
-    if not isinstance(data, tuple):
-        words = ["--data", str(data)]
-    else:
+    if isinstance(data, tuple):
         words = ["--recipe", data[0], "--source", data[1]]
+    else:
+        sets = data if isinstance(data, list) else [data]
+        words = [word for each in sets for word in ("--data", str(each))]
     for name, value in options.items():
         if value is not None:
             words += [f"--{name}", str(value)]

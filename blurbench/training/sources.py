@@ -10,6 +10,7 @@ from blurbench.models.base import Model
 from blurbench.runs.folder import CLAIM, PairsOfRun, SourcesOfRun, read_config
 from blurbench.runs.seen import Seen, read_seen, seen_by, write_seen
 from blurbench.stores.folder import Folder
+from blurbench.training.data.several import SeveralSets
 
 
 def describe_pairs(
@@ -17,6 +18,8 @@ def describe_pairs(
 ) -> PairsOfRun:
     """What config.json tells of the data of a run; writes the sources that a new one will see."""
     told: PairsOfRun = {"digest": pairs.digest, "recipe": pairs.recipe_name}
+    if isinstance(pairs, SeveralSets):
+        told["sets"] = pairs.on_record
     # The digest is of pixels, masks among them: captions of the same pictures may change.
     if "captions" in (*model.NEEDS, *model.restore_labels):
         sentences = [each.captions() for each in (pairs, validation) if each is not None]

@@ -11,16 +11,13 @@ from typing import Any, Concatenate, ParamSpec
 import torch
 
 import blurbench
-from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.datasets.pairs import Pairs
-from blurbench.datasets.splits import held_out
 from blurbench.errors import UserError
 from blurbench.locks import locked
 from blurbench.models import PLUG_INS, build_from
 from blurbench.models.base import Model, parameter_count
 from blurbench.models.parts.released import fingerprint, load_released
 from blurbench.progress import tell
-from blurbench.recipes.recipe import load_recipe
 from blurbench.runs.devices import pick_device
 from blurbench.runs.folder import (
     LAST,
@@ -32,8 +29,6 @@ from blurbench.runs.folder import (
     start_run,
     weights_file,
 )
-from blurbench.sources.open import open_for
-from blurbench.stores.open import Place
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import Progress, checkpoints, load_progress
 from blurbench.training.checks import (
@@ -46,12 +41,14 @@ from blurbench.training.checks import (
     untrained,
 )
 from blurbench.training.cost import Cost, cost_of
+from blurbench.training.data.opened import TrainingData, open_pairs, told_of
 from blurbench.training.launch import child_arguments, launch
 from blurbench.training.length import Length, extend, length_of
 from blurbench.training.minutes import reckoned
 from blurbench.training.precision import processor, resolved
 from blurbench.training.processes import World, find_world, join, leave
 from blurbench.training.runner import Runner
+from blurbench.training.schedule import plan as planned
 from blurbench.training.schedule import stage_bounds
 from blurbench.training.sources import describe_pairs
 from blurbench.training.validation import told_score
@@ -99,7 +96,7 @@ def blaming(
 @blaming
 def train(
     name: str,
-    data: Place | tuple[str, str],
+    data: TrainingData,
     out: Path,
     *,
     preset: str = "paper",
@@ -117,7 +114,7 @@ def train(
 ) -> Trained:
     """Train model `name` on the train split of `data`; UserError for whatever does not fit.
 
-    `data` is a made data set, or (recipe, source) to blur on the fly, anew in every epoch.
+    `data`: a made set, several with shares, or (recipe, source) blurred anew in every epoch.
     `minutes` in place of `steps` are turned into steps; `hold_out` is a share of the training
     sources that judges in place of a val split. A checkpoint is written at the end of each stage,
     and every `checkpoint_seconds`. `plan`: only say what it would cost; nothing is written.
@@ -223,12 +220,27 @@ def settled(
     old: RunConfig | None,
     processes: int,
 ) -> tuple[Length, str]:
-    """How long a run is, and what that costs, in one line; UserError where that cannot be."""
+    """How long a run is, and what that costs and sees, in words; UserError where it cannot be."""
     if cost := priced(runner, processes, old):
         cost.refuse_over(name, preset, runner.model)
     length = length if minutes is None else in_minutes(runner, minutes, length, old)
     check_looks(runner.model, runner.validation, length)
-    return length, cost.told(name, preset, runner.model, length.steps) if cost else ""
+    done = steps_done(runner.folder)
+    lines = [cost.told(name, preset, runner.model, length.steps, done)] if cost else []
+    if not (is_done(runner, old) or runner.world.started):
+        lines += told_of(runner.pairs.pairs, runner.validation, samples_of(runner.model, length))
+    return length, "\n".join(lines)
+
+
+def steps_done(run: Path) -> int:
+    """How many steps a run has made that it need not make again."""
+    return int(found[-1].name) if (found := checkpoints(run)) else 0
+
+
+def samples_of(model: Model, length: Length) -> int:
+    """Training samples of all steps of a run, a pair seen twice counted twice."""
+    stretches = planned(model.config, model.stages(), length.steps, length.extended)
+    return sum(stretch.samples for stretch in stretches)
 
 
 def refuse_changed(out: Path, resume: bool, old: RunConfig | None) -> None:
@@ -301,35 +313,6 @@ def loaders(device: torch.device) -> int:
     """How many processes load batches."""
     # On the CPU the processors have the network to compute.
     return 0 if device.type == "cpu" else min(4, os.cpu_count() or 1)
-
-
-def open_pairs(
-    data: Place | tuple[str, str], seed: int, hold_out: float | None = None
-) -> tuple[Pairs, Pairs | None]:
-    """The train split, and the val split where there is one, or what is held out for it."""
-    pairs, validation = stored_pairs(data) if not isinstance(data, tuple) else fly(data, seed)
-    if hold_out is None:
-        return pairs, validation
-    if validation is not None:
-        raise UserError("--hold-out: this data has a val split, which judges; leave it out")
-    held = held_out(pairs.groups(), hold_out)
-    rest = [index for index in range(len(pairs)) if index not in held]
-    return pairs.only(rest), pairs.only(sorted(held))
-
-
-def stored_pairs(data: Place) -> tuple[Pairs, Pairs | None]:
-    """Of a made data set."""
-    stored = BlurDataset(data, "train")
-    return stored, stored.other("val") if "val" in stored.splits else None
-
-
-def fly(data: tuple[str, str], seed: int) -> tuple[Pairs, Pairs | None]:
-    """Of a recipe and a source, blurred anew in every epoch."""
-    recipe = load_recipe(data[0])
-    source = open_for(recipe, data[1])
-    pairs = OnTheFlyDataset(recipe, source, "train", seed)
-    has_val = "val" in pairs.splits
-    return pairs, OnTheFlyDataset(recipe, source, "val", seed) if has_val else None
 
 
 def make_ready(model: Model, pairs: Pairs, init: Path | None, length: Length) -> None:

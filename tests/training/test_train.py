@@ -24,8 +24,9 @@ from blurbench.sources.open import open_source
 from blurbench.training import train as training
 from blurbench.training.checkpoint import checkpoints
 from blurbench.training.checks import check_devices, untrained
+from blurbench.training.data.opened import open_pairs
 from blurbench.training.runner import Runner
-from blurbench.training.train import open_pairs, train
+from blurbench.training.train import train
 
 SMALL: dict[str, Any] = {"widths": (4, 8), "blocks": (1, 1), "batch_size": 2, "crop_size": 32}
 OPTIONS: dict[str, Any] = {"preset": "tiny", "steps": 2, "device": "cpu", "overrides": SMALL}

@@ -1,0 +1,1 @@
+"""What a training learns from: one set, several with their shares, or pairs blurred on the fly."""
