@@ -45,8 +45,9 @@ from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import trained
 from blurbench.sources.open import open_for
 from blurbench.training.batches import TrainingPairs, batches, stacked
-from blurbench.training.precision import processor
-from blurbench.training.runner import compiled, make_optimiser, set_modes, set_trainable
+from blurbench.training.checkpoint import make_optimiser
+from blurbench.training.precision import compiled, processor
+from blurbench.training.runner import set_modes, set_trainable
 from blurbench.training.schedule import largest_crop, plan, samples, stage_bounds
 from blurbench.training.train import train
 
@@ -307,8 +308,8 @@ def estimated(tera: float) -> Callable[[Training, str], float]:
     def seconds(training: Training, _stage: str) -> float:
         model = planned(training, PAPER).model.eval()
         side = largest_crop(model.config) or 128
-        operations = gmacs(model) * (side / 256) ** 2 * OPERATIONS
-        return operations / (tera * 1e3)
+        # At that size: captioners bring every picture to one of their own.
+        return gmacs(model, side, side) * OPERATIONS / (tera * 1e3)
 
     return seconds
 

@@ -16,7 +16,7 @@ import click
 from blurbench.cli import Mistaken, cli
 from blurbench.errors import UserError, debugging, hand_over, one_line, write_report
 from blurbench.files import GO_ON, CannotWrite
-from blurbench.signals import Terminated, terminable
+from blurbench.signals import KEPT, STOPPED, Terminated, end, terminable
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
@@ -31,7 +31,10 @@ def main() -> None:
         # A name that the terminal cannot show is no reason to fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code in STOPPED:
+        end(code)
+    sys.exit(code)
 
 
 def find_home() -> None:
@@ -87,7 +90,7 @@ def explain(error: BaseException, arguments: list[str]) -> int:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         ended = isinstance(error, Terminated)
         told = "terminated" if ended else "interrupted"
-        return complain(f"{told}; what was finished is kept", 143 if ended else 130)
+        return complain(f"{told}; {KEPT}", 143 if ended else 130)
     if isinstance(error, UserError | OSError):
         if debugging():
             traceback.print_exception(error)

@@ -7,8 +7,8 @@ import math
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -38,11 +38,32 @@ class Workers:
     count: int = 1  # 1 without a scheduler: this process
     scheduler: str | None = None  # address of a running one, such as "tcp://host:8786"
     apart: bool = False  # even one is a process of its own, with one thread, as each of several is
+    kept: "Kept | None" = field(default=None, compare=False)  # by `staying`
 
     @property
     def alone(self) -> bool:
         """Whether this process does the work."""
         return self.count == 1 and self.scheduler is None and not self.apart
+
+
+@dataclass
+class Kept:
+    """Processes of this machine that stay for several `run_shards`; the first starts them."""
+
+    stack: ExitStack
+    cluster: Any = None
+
+    def of(self, count: int) -> Any:
+        """The cluster, with so many workers if it is started now."""
+        self.cluster = self.cluster or self.stack.enter_context(_local(count))
+        return self.cluster
+
+
+@contextmanager
+def staying(workers: Workers) -> Iterator[Workers]:
+    """The same workers, of which those on this machine are started once at most."""
+    with ExitStack() as stack:
+        yield replace(workers, kept=Kept(stack))
 
 
 ALONE = Workers()
@@ -76,7 +97,7 @@ def run_shards(
         for shard in shards:
             yield Done(shard, function(shard))
         return
-    with _client(min(workers.count, len(shards)), workers.scheduler) as client:
+    with _client(workers, len(shards)) as client:
         yield from _run_on(client, function, shards)
 
 
@@ -209,23 +230,38 @@ def quiet_tracker() -> None:
 
 
 @contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
-    import dask
-    from distributed import Client, LocalCluster
+def _client(workers: Workers, shards: int) -> Iterator[Any]:
+    from distributed import Client
 
     # A Ctrl-C or a lost scheduler would otherwise print up to 70 lines of closed connections; what
     # matters of them is raised, or in `Done`. The client's logger has a level of its own.
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(SILENT)
     quiet_tracker()
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout=CONNECT_S)
-        except (OSError, ValueError) as error:
-            raise UserError(f"--scheduler {scheduler}: cannot be reached ({error})") from None
-        with client:
+    if workers.scheduler is None:
+        kept = workers.kept
+        with (
+            (
+                nullcontext(kept.of(workers.count)) if kept else _local(min(workers.count, shards))
+            ) as cluster,
+            Client(cluster) as client,
+        ):
             yield client
         return
+    try:
+        client = Client(workers.scheduler, timeout=CONNECT_S)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--scheduler {workers.scheduler}: cannot be reached ({error})") from None
+    with client:
+        yield client
+
+
+@contextmanager
+def _local(workers: int) -> Iterator[Any]:
+    """So many processes of this machine, as a Dask cluster."""
+    import dask
+    from distributed import LocalCluster
+
     settings = {
         # A worker has one core; Dask itself says so to OpenMP, MKL and OpenBLAS.
         "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
@@ -254,8 +290,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         with cluster:
             if stop.asked:
                 raise stop.interruption()
-            with Client(cluster) as client:
-                yield client
+            yield cluster
 
 
 def dask_setup(_worker: Any) -> None:

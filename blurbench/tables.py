@@ -1,11 +1,13 @@
-"""Tables on the terminal: rows in columns, as wide as it is."""
+"""Tables: on the terminal, as wide as it is; and as CSV that is safe in a spreadsheet."""
 
+import csv
 import io
 import shutil
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 GAP = 2  # spaces between two columns
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run as one
 
 
 def as_table(
@@ -48,3 +50,24 @@ def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
         place = max(range(len(whole)), key=lambda n: (whole[n] > longest[n], whole[n]))
         whole[place] -= 1
     return whole
+
+
+def csv_text(rows: Sequence[dict[str, Any]]) -> str:
+    """A line each, under every column that any of them has; one that does not apply is empty."""
+    text = io.StringIO()
+    columns = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def cell(value: Any) -> Any:
+    """Six digits of a float; text that a spreadsheet would run as a formula gets an apostrophe."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if not isinstance(value, str):
+        return value
+    # Python 3.11 writes a lone carriage return without quotes, and readers begin a row behind it.
+    text = value.replace("\r", "\n")
+    return f"'{text}" if value.startswith(FORMULA) else text

@@ -1,8 +1,11 @@
-"""Tables on the terminal."""
+"""Tables on the terminal, and as CSV."""
+
+import csv
+import io
 
 import pytest
 
-from blurbench.tables import as_table
+from blurbench.tables import as_table, csv_text
 
 ROWS = [
     {"name": "a-long-name", "count": "3", "note": "some words and then some more words"},
@@ -39,3 +42,10 @@ def test_words_break_only_where_they_do_not_fit_beside_each_other(monkeypatch):
     monkeypatch.setenv("COLUMNS", "12")
     lines = as_table([{"a": "abcdefghij", "b": "abcdefghij"}], heading=False).splitlines()
     assert lines == ["abcde  abcde", "fghij  fghij"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "=cmd|' /C'!A0"])
+def test_no_text_of_a_table_is_a_formula_of_a_spreadsheet(text):
+    table = io.StringIO(csv_text([{"model": text, "psnr": -1.5}]), newline="")
+    lines = list(csv.DictReader(table))
+    assert lines == [{"model": f"'{text}".replace("\r", "\n"), "psnr": "-1.5"}]

@@ -10,6 +10,7 @@ from typing import Any
 from blurbench.captions.files import by_image, read_captions, read_results
 from blurbench.captions.scores import CaptionScores, score
 from blurbench.errors import UserError
+from blurbench.tables import cell
 
 
 def score_files(results: Path, references: Path, **options: Any) -> CaptionScores:
@@ -47,5 +48,7 @@ def _as_csv(found: CaptionScores) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(found.rows[0])
     for row in found.rows:
-        writer.writerow("n/a" if value is None else value for value in row.values())
+        told = ("n/a" if value is None else value for value in row.values())
+        # Ids and captions are anybody's text; scores keep all their digits.
+        writer.writerow(cell(value) if isinstance(value, str) else value for value in told)
     return text.getvalue().rstrip("\n")

@@ -31,6 +31,7 @@ from blurbench.sources.labels.masks import CLASS_COUNT
 from blurbench.sources.open import Sharp, Source, in_order
 from blurbench.stores.open import Place, open_store
 from blurbench.stores.store import Store
+from blurbench.words import meant
 
 CACHE_BYTES = 2**30  # of prepared sharp images, in each process
 
@@ -61,10 +62,11 @@ class BlurDataset(Dataset[dict[str, Any]]):
         self.description = description
         self.splits = tuple(in_order(description.counts))
         if split not in self.splits:
-            known = ", ".join(self.splits) or "none"
+            known, near = ", ".join(self.splits) or "none", meant(split, self.splits)
             # What is scored has an option for it, with "test" as its default; a training has none.
             mend = f"; give --split {self.splits[-1]}" if split == "test" and self.splits else ""
-            raise UserError(f"{self.store.where()}: no split {split!r}; there are: {known}{mend}")
+            where = self.store.where()
+            raise UserError(f"{where}: no split {split!r}{near}; there are: {known}{mend}")
         self.split = split
         self.pictures = pictures_of(self.store, description, split)
         self.digest = description.digest

@@ -18,7 +18,7 @@ from blurbench.datasets.journal import SetRequest
 from blurbench.datasets.pair import MadePair, make_pair, prepare
 from blurbench.datasets.records import failed_entry, made_entry
 from blurbench.datasets.shard_record import ShardRecord, recording
-from blurbench.datasets.splits import PairTask, empty_splits, list_tasks, shortfall
+from blurbench.datasets.splits import PairTask, empty_splits, list_tasks, shortfall, unused_count
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError, one_line
 from blurbench.files import sha256
@@ -135,6 +135,7 @@ def _told(recipe: Recipe, source: Source, tasks: Sequence[PairTask], limit: int 
     if recipe.recognition and (nobody := [each for each in source.items if each.problem]):
         unknown = f"{counted(len(nobody), 'picture')} of nobody known, left out"
         lacks = [*lacks, f"{unknown} (first: {nobody[0].id}: {nobody[0].problem})"]
+    short.append(unused_count(recipe, source))
     return Told([*filter(None, short), *source.notes], lacks)
 
 

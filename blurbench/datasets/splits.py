@@ -139,6 +139,17 @@ def empty_splits(
     return f"no pair for {' and '.join(empty)}: {sources} fell to {', '.join(sorted(made))}; {mend}"
 
 
+def unused_count(recipe: Recipe, source: Source) -> str:
+    """That `splits.by = "count"` counts nothing, for the source states every split; else empty."""
+    if recipe.splits.by != "count" or not all(item.split for item in source.items):
+        return ""
+    there = ", ".join(name for name in SPLITS if any(i.split == name for i in source.items))
+    return (
+        f'splits.by = "count" counts nothing: {source.spec} states the split of every picture'
+        f" ({there}); leave it out, or give a folder without those"
+    )
+
+
 def _refuse_shared(recipe: Recipe, spec: str, items: Iterable[Chosen]) -> None:
     """UserError where folders or lists put images of one group into two splits."""
     first: dict[str, Chosen] = {}

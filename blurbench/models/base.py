@@ -74,6 +74,9 @@ class ModelConfig(BaseModel):
     )
     sample_at: tuple[int, ...] = Field((), description="steps to keep sample pictures of")
     tensorboard: bool = Field(False, description="also write TensorBoard events")
+    tracker: Literal["wandb", "trackio"] | None = Field(
+        None, description="also report to this package, which is not installed with blurbench"
+    )
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:

@@ -1,14 +1,8 @@
-"""CSV files: scores from elsewhere as results, and tables as text that is safe in a spreadsheet.
+"""CSV files from elsewhere as results: scores by picture, or another leaderboard.csv."""
 
-From elsewhere come scores by picture, or another leaderboard.csv.
-"""
-
-import csv
-import io
 import math
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from blurbench.errors import UserError
 from blurbench.files import read_regular
@@ -17,6 +11,7 @@ from blurbench.ranking.results import BoardKey, Result, sort_scores
 from blurbench.ranking.statistics import Estimate
 from blurbench.schemas.csv_rows import CsvRow, csv_rows
 from blurbench.scoring.result_folder import LARGEST, ResultSummary, ScoredData
+from blurbench.tables import FORMULA
 from blurbench.words import counted
 
 SHORTEST_DIGEST = 8  # digits, as many as the name of a board has
@@ -183,27 +178,3 @@ def _number(text: str, where: str) -> float:
     if not (math.isfinite(value) and abs(value) < LARGEST):
         raise UserError(f"{where}: {text!r} is not a finite number")
     return value
-
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run as one
-
-
-def csv_text(rows: Sequence[dict[str, Any]]) -> str:
-    """A line each, under every column that any of them has; one that does not apply is empty."""
-    text = io.StringIO()
-    columns = dict.fromkeys(name for row in rows for name in row)
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
-
-
-def cell(value: Any) -> Any:
-    """Six digits of a float; text that a spreadsheet would run as a formula gets an apostrophe."""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if not isinstance(value, str):
-        return value
-    # Python 3.11 writes a lone carriage return without quotes, and readers begin a row behind it.
-    text = value.replace("\r", "\n")
-    return f"'{text}" if value.startswith(FORMULA) else text

@@ -7,7 +7,7 @@ from blurbench.errors import UserError
 from blurbench.metrics import find_metric
 from blurbench.ranking.boards import Board, Entry, best_means
 from blurbench.ranking.page.render import compact, costs
-from blurbench.words import counted
+from blurbench.words import counted, meant
 
 # Columns beside metrics: title, and the unit in which `costs` gives it.
 COSTS = {"params": "Parameters", "gmacs_256": "GMACs", "milliseconds": "ms"}
@@ -33,8 +33,11 @@ def latex(boards: Sequence[Board], columns: Sequence[str] = (), intervals: bool 
     """
     known = {metric for board in boards for metric in board.metrics}
     if unknown := [name for name in columns if name not in known | COSTS.keys()]:
-        there = ", ".join([*sorted(known), *COSTS])
-        raise UserError(f"--columns {unknown[0]}: no such column; there are {there}")
+        there = [*sorted(known), *COSTS]
+        raise UserError(
+            f"--columns {unknown[0]}: no such column{meant(unknown[0], there)}; there are"
+            f" {', '.join(there)}"
+        )
     return "\n".join(_table(board, columns or board.metrics, intervals) for board in boards)
 
 

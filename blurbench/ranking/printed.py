@@ -8,6 +8,7 @@ from pathlib import Path
 
 from blurbench.errors import UserError
 from blurbench.files import shipped
+from blurbench.words import meant
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def tables() -> dict[str, PrintedTable]:
 def table(name: str) -> PrintedTable:
     """One table; UserError for a name that is none."""
     if name not in tables():
-        raise UserError(f"no table {name!r}; there are {', '.join(tables())}")
+        near = meant(name, tables())
+        raise UserError(f"no table {name!r}{near}; there are {', '.join(tables())}")
     return tables()[name]
 
 

@@ -10,11 +10,11 @@ from blurbench.files import open_regular, write_text
 from blurbench.locks import locked
 from blurbench.out_folder import refuse_overwriting
 from blurbench.ranking.boards import Board, Entry, make_boards
-from blurbench.ranking.csv_files import csv_text
 from blurbench.ranking.page import pictures
 from blurbench.ranking.page.duel import duel
 from blurbench.ranking.page.render import costs, printed_values, render_page
 from blurbench.scoring.result_folder import Leaks
+from blurbench.tables import csv_text
 from blurbench.words import counted
 
 CSV, PAGE = "leaderboard.csv", "leaderboard.html"

@@ -12,7 +12,6 @@ from blurbench import __version__
 from blurbench.captions.scores import COLUMNS
 from blurbench.files import write_text
 from blurbench.metrics import METRICS, PROTOCOLS, Protocol
-from blurbench.ranking.csv_files import csv_text
 from blurbench.ranking.page.jinja import joined, templates
 from blurbench.ranking.printed import Printed, PrintedTable, table
 from blurbench.reproduce.build import Builder
@@ -22,6 +21,7 @@ from blurbench.reproduce.scales import BUDGETS, schedule_of
 from blurbench.reproduce.stand_ins import STAND_INS
 from blurbench.reproduce.suites import CONFIDENCE, SUITES, Scoring, Training
 from blurbench.runs.folder import CONFIG, read_config
+from blurbench.tables import csv_text
 
 STYLES = ("leaderboard.css", "reproduce.css")
 TITLES = {"seconds": "Seconds", "iterations": "Iterations", "psnr-gain": "PSNR gain"} | {

@@ -11,7 +11,7 @@ from typing import Any
 from blurbench.datasets.format import Row
 from blurbench.datasets.pair import READ
 from blurbench.datasets.pairs import ScoredSplit
-from blurbench.engine import ALONE, Workers
+from blurbench.engine import ALONE, Workers, staying
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images.header import Peculiarities
@@ -99,12 +99,14 @@ def evaluate_runs(
     *,
     names: Sequence[str | None] = (),
     score: Callable[..., Evaluation] | None = None,
+    workers: Workers = ALONE,
     **options: Any,
 ) -> Iterator[Evaluation | NotEvaluated]:
     """`evaluate` for several runs, one after the other, into `out`/NAME.
 
-    names: a run's, and its folder's where it has none. score: in place of `evaluate`. One that
-    cannot be loaded or scored costs the others nothing; where none can, UserError.
+    names: a run's, and its folder's where it has none. score: in place of `evaluate`. workers: they
+    stay for all. One that cannot be loaded or scored costs the others nothing; where none can,
+    UserError.
     """
     given = names or [None] * len(runs)
     folders = [name or run.resolve().name for run, name in zip(runs, given, strict=True)]
@@ -113,16 +115,17 @@ def evaluate_runs(
     if len(set(folders)) < len(folders):
         raise UserError("two --checkpoint folders have the same name; give them as NAME=RUN")
     refused = []
-    for run, folder in zip(runs, folders, strict=True):
-        try:
-            restore = trained(run, folder, device)
-            done: Evaluation | NotEvaluated = (score or evaluate)(
-                data, out / folder, restore=restore, name=folder, **options
-            )
-        except UserError as error:
-            done = NotEvaluated(run, str(error))
-            refused.append(done)
-        yield done
+    with staying(workers) as same:
+        for run, folder in zip(runs, folders, strict=True):
+            try:
+                restore = trained(run, folder, device)
+                done: Evaluation | NotEvaluated = (score or evaluate)(
+                    data, out / folder, restore=restore, name=folder, workers=same, **options
+                )
+            except UserError as error:
+                done = NotEvaluated(run, str(error))
+                refused.append(done)
+            yield done
     if len(refused) == len(runs):
         raise UserError("none of the runs could be evaluated")
 

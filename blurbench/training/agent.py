@@ -11,7 +11,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from blurbench.errors import debugging
-from blurbench.training.launch import STOPPED
+from blurbench.signals import STOPPED, end
 from blurbench.training.processes import AGAIN
 
 
@@ -38,4 +38,4 @@ def together(codes: list[int]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main(sys.argv[1:]))

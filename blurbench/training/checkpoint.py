@@ -2,7 +2,8 @@
 
 import errno
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from threading import Lock
@@ -11,15 +12,17 @@ from typing import Annotated
 import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import Adam, AdamW, Optimizer
 
 from blurbench.errors import UserError, one_line
 from blurbench.files import parse_json, read_regular, sha256, sync, write_json, writing
+from blurbench.models.base import Stage, Update
 from blurbench.models.parts.weights import differences, load_tensors, not_finite, save_tensors
 from blurbench.progress import tell
 from blurbench.runs.folder import CHECKPOINTS
 from blurbench.schemas import parse_as
 from blurbench.schemas.seals import refuse_broken, sealed
+from blurbench.training.processes import Deserted
 
 KEEP = 2  # the one before, too, should the newest be damaged
 # The files of one, below RUN/checkpoints/STEP.
@@ -66,6 +69,23 @@ class Checkpoint:
     optimisers: dict[str, Tensor]
 
 
+def make_optimisers(stage: Stage) -> dict[str, Optimizer]:
+    """Those of a stage, which know nothing yet."""
+    return {update.name: make_optimiser(update) for update in stage.updates}
+
+
+def make_optimiser(update: Update) -> Optimizer:
+    """Adam or AdamW over the parameters of one update, each once."""
+    parameters = {id(p): p for module in update.modules for p in module.parameters()}
+    kind = AdamW if update.decoupled else Adam
+    return kind(
+        list(parameters.values()),
+        lr=update.lr,
+        betas=update.betas,
+        weight_decay=update.weight_decay,
+    )
+
+
 def optimiser_tensors(optimisers: dict[str, Optimizer]) -> dict[str, Tensor]:
     """The state of several optimisers as flat names: update/parameter index/entry."""
     return {
@@ -110,9 +130,20 @@ def save_checkpoint(
     optimisers: dict[str, Optimizer],
 ) -> None:
     """Write RUN/checkpoints/STEP whole or not at all, and keep the newest two."""
-    held = Checkpoint(run, progress, model.state_dict(), averaged, optimiser_tensors(optimisers))
+    state = standing(run, progress, model, averaged, optimisers)
     with WRITING:
-        _save(held)
+        _save(state)
+
+
+def standing(
+    run: Path,
+    progress: Progress,
+    model: nn.Module,
+    averaged: dict[str, Tensor] | None,
+    optimisers: dict[str, Optimizer],
+) -> Checkpoint:
+    """All that a run holds now; the tensors are its own, and no copies."""
+    return Checkpoint(run, progress, model.state_dict(), averaged, optimiser_tensors(optimisers))
 
 
 def _save(held: Checkpoint) -> None:
@@ -146,24 +177,36 @@ def _write(folder: Path, held: Checkpoint) -> None:
 
 
 class Rescue:
-    """Where a run stood before a long step, for a stop that does not wait for its end."""
+    """Where a run stood, for a stop that does not wait for the end of a step."""
 
     def __init__(self) -> None:
         """Nothing yet."""
         self.held: Checkpoint | None = None
+        self.resting: Callable[[], Checkpoint] | None = None
 
-    def hold(
-        self,
-        run: Path,
-        progress: Progress,
-        model: nn.Module,
-        averaged: dict[str, Tensor] | None,
-        optimisers: dict[str, Optimizer],
-    ) -> None:
+    def rest(self, state: Callable[[], Checkpoint]) -> None:
+        """Until `wake`, nothing is changed: `state` may be kept as it is, without a copy."""
+        self.resting = state
+
+    def wake(self) -> None:
+        """A step begins, once nobody writes what it changes."""
+        with WRITING:
+            self.resting = None
+
+    def hold(self, now: Checkpoint) -> None:
         """Copy all that the step will change."""
-        average = None if averaged is None else _copied(averaged)
-        tensors = _copied(model.state_dict()), average, _copied(optimiser_tensors(optimisers))
-        self.held = Checkpoint(run, replace(progress), *tensors)
+        average = None if now.averaged is None else _copied(now.averaged)
+        tensors = _copied(now.model), average, _copied(now.optimisers)
+        self.held = Checkpoint(now.folder, replace(now.progress), *tensors)
+
+    @contextmanager
+    def unless_deserted(self) -> Iterator[None]:
+        """Keep it, too, where another process is gone in the middle of a step."""
+        try:
+            yield
+        except Deserted:
+            self.keep()
+            raise
 
     def keep(self) -> None:
         """Write it, unless what was written is newer; waits for what is being written.
@@ -171,7 +214,7 @@ class Rescue:
         Nothing is written where a number is NaN or infinite, which the loop looks for less often.
         """
         with WRITING:
-            if held := self.held:
+            if held := self.resting() if self.resting else self.held:
                 newest = max([int(each.name) for each in checkpoints(held.folder)], default=0)
                 tensors = (held.model, held.averaged or {}, held.optimisers)
                 if held.progress.step > newest and not any(map(not_finite, tensors)):

@@ -91,13 +91,15 @@ class Cost:
         )
         return spent / planned * steps
 
-    def told(self, name: str, preset: str, model: Model, steps: int) -> str:
-        """One line, before the first step."""
-        part, total = self.largest, self.seconds(steps)
+    def told(self, name: str, preset: str, model: Model, steps: int, done: int = 0) -> str:
+        """One line, before the first step, or before those that are not done yet."""
+        part, left = self.largest, steps - done
+        total = self.seconds(left)
+        which = f"{left:,} steps" + (f" that are left of {steps:,}," if done else "")
         line = (
             f"{name}, preset {preset}: {self.parameters:,} parameters; a step of"
             f" {pictures(part.stretch)} takes {in_words(self.needed(part))} of memory,"
-            f" {in_words(self.free)} are free; {steps:,} steps of {lasting(total / steps)} take"
+            f" {in_words(self.free)} are free; {which} of {lasting(total / max(left, 1))} take"
             f" {lasting(total)}"
         )
         faster = [each for each in FASTER if each in model.PRESETS]

@@ -1,8 +1,10 @@
-"""Which processor trains, and what `precision=auto` means on it."""
+"""Which processor trains, what `precision=auto` means on it, and `compile`."""
+
+from dataclasses import replace
 
 import torch
 
-from blurbench.models.base import ModelConfig
+from blurbench.models.base import ModelConfig, Stage, Update
 
 # Units that multiply bfloat16, by what torch.cpu asks the processor. Without one of them bfloat16
 # is emulated, and takes longer than float32. A PyTorch that cannot tell (2.4, and on ARM) trains in
@@ -32,3 +34,14 @@ def processor(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     unit = bf16_unit(device)
     return f"cpu {torch.backends.cpu.get_cpu_capability()}" + (f" {unit}" if unit else "")
+
+
+def compiled(stage: Stage) -> Stage:
+    """A stage whose losses are compiled, with the networks that they call."""
+
+    # The losses and not the modules: they call parts of a model, not only whole modules.
+    def ready(update: Update) -> Update:
+        # Dropout and other draws stay those of a plain run.
+        return replace(update, loss=torch.compile(update.loss, options={"fallback_random": True}))
+
+    return replace(stage, updates=tuple(map(ready, stage.updates)))

@@ -4,12 +4,12 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from blurbench.datasets.pairs import Pairs
 from blurbench.errors import UserError
@@ -29,12 +29,15 @@ from blurbench.training.checkpoint import (
     Rescue,
     check_optimisers,
     checkpoints,
+    make_optimisers,
     newest_whole,
     optimiser_tensors,
     restore_optimisers,
     save_checkpoint,
+    standing,
 )
 from blurbench.training.log import RunLog
+from blurbench.training.precision import compiled
 from blurbench.training.processes import (
     World,
     add_up,
@@ -53,6 +56,7 @@ from blurbench.training.validation import (
 )
 
 LONG = 0.5  # s; a step that takes longer may be given up: what it changes is copied before
+HELD_EVERY = 5.0  # s; so much of quick steps may be lost with one that suddenly takes long
 LOOKS, LOOK_EVERY = 10, 25  # validations and sample pictures in the last stage: most, steps apart
 
 
@@ -82,7 +86,8 @@ class Runner:
         if self.world.first:
             # Without a checkpoint all is written again, step 0 too.
             step = self.at.step if begun else -1
-            self.log = RunLog(self.folder, step, self.model.config.tensorboard)
+            config = self.model.config
+            self.log = RunLog(self.folder, step, config.tensorboard, config.tracker)
             self._judge_blurred()
         self.log_every = min(50, max(1, self.steps // 100))
         bounds = stage_bounds(self.stages, self.steps, self.extended)
@@ -91,7 +96,8 @@ class Runner:
             self.stop, self.advance = stop, advance
             for stage, (first, last) in zip(self.stages, bounds, strict=True):
                 if self.at.step < last and not self.at.stopped:
-                    self._run_stage(stage, first, last, final=last == self.steps)
+                    with self.rescue.unless_deserted():
+                        self._run_stage(stage, first, last, final=last == self.steps)
         self._save_weights(LAST, averaged=False)
         # No process may end before the last checkpoint is there.
         wait_for_all()
@@ -161,12 +167,12 @@ class Runner:
         if self.at.step > first:
             restore_optimisers(optimisers, self.resumed)
         self.counted, self.took = 0, 0.0
-        self.saved_at = self.logged_at = time.monotonic()
+        self.saved_at = self.logged_at = self.held_at = time.monotonic()
         self.cpu_at, began = time.process_time(), time.monotonic()
         look_every = max(LOOK_EVERY, (last - first) // LOOKS)
-        for batch in self.stream(self.at.step, last):
+        for batch in self._drawn(optimisers, last):
             # Before each look, too, at which the model holds its averaged weights.
-            if self.took > LONG or (self.at.step + 1 - first) % look_every == 0:
+            if self._may_be_given_up() or (self.at.step + 1 - first) % look_every == 0:
                 self._hold(optimisers)
             self.step(stage, optimisers, batch, (self.at.step - first) / (last - first))
             self.took, began = time.monotonic() - began, time.monotonic()
@@ -338,9 +344,26 @@ class Runner:
             weights = self.averaged if averaged and self.averaged else self.model.state_dict()
             save_tensors(self.folder / name, weights)
 
+    def _drawn(self, optimisers: dict[str, Optimizer], last: int) -> Iterator[Batch]:
+        """The batches that are left; while one is drawn, all that is there is whole."""
+        for batch in self.stream(self.at.step, last):
+            self.rescue.wake()
+            yield batch
+            if self.world.first:
+                self.rescue.rest(lambda: self._standing(optimisers))
+
+    def _standing(self, optimisers: dict[str, Optimizer]) -> Checkpoint:
+        return standing(self.folder, self.at, self.model, self.averaged, optimisers)
+
+    def _may_be_given_up(self) -> bool:
+        """Whether the next step, by the last, may take too long for a stop to wait for it."""
+        on_cpu = self.device.type == "cpu"  # on a GPU the copy would take memory that is short
+        return self.took > LONG or (on_cpu and time.monotonic() - self.held_at > HELD_EVERY)
+
     def _hold(self, optimisers: dict[str, Optimizer]) -> None:
+        self.held_at = time.monotonic()
         if self.world.first:
-            self.rescue.hold(self.folder, self.at, self.model, self.averaged, optimisers)
+            self.rescue.hold(self._standing(optimisers))
 
     def _keep(self, optimisers: dict[str, Optimizer]) -> None:
         self.saved_at, cpu = time.monotonic(), time.process_time()
@@ -366,31 +389,3 @@ def set_trainable(stage: Stage, update: Update) -> None:
             module.requires_grad_(False)
     for module in update.modules:
         module.requires_grad_(True)
-
-
-def make_optimisers(stage: Stage) -> dict[str, Optimizer]:
-    """Those of a stage, which know nothing yet."""
-    return {update.name: make_optimiser(update) for update in stage.updates}
-
-
-def make_optimiser(update: Update) -> Optimizer:
-    """Adam or AdamW over the parameters of one update, each once."""
-    parameters = {id(p): p for module in update.modules for p in module.parameters()}
-    kind = AdamW if update.decoupled else Adam
-    return kind(
-        list(parameters.values()),
-        lr=update.lr,
-        betas=update.betas,
-        weight_decay=update.weight_decay,
-    )
-
-
-def compiled(stage: Stage) -> Stage:
-    """A stage whose losses are compiled, with the networks that they call."""
-
-    # The losses and not the modules: they call parts of a model, not only whole modules.
-    def ready(update: Update) -> Update:
-        # Dropout and other draws stay those of a plain run.
-        return replace(update, loss=torch.compile(update.loss, options={"fallback_random": True}))
-
-    return replace(stage, updates=tuple(map(ready, stage.updates)))

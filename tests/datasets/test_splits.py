@@ -19,6 +19,7 @@ from blurbench.datasets.splits import (
     place_of,
     shortfall,
     split_of,
+    unused_count,
 )
 from blurbench.errors import UserError
 from blurbench.sources.open import FileItem, Sharp, Source, open_source
@@ -180,6 +181,16 @@ def test_splits_that_nothing_fell_into_are_told_with_the_mend():
     assert told(BY_COUNT, few).endswith("fell to test, train; add pictures")
     assert told(RECIPE, stated(("a.png", "train", None))) == ""
     assert told(tiny_data.flow_recipe(splits={"train": 0.0, "val": 0.0, "test": 1.0}), few) == ""
+
+
+def test_counts_that_the_source_leaves_no_use_for_are_told():
+    folders = stated(("a.png", "train", None), ("b.png", "test", None))
+    assert unused_count(BY_COUNT, folders) == (
+        'splits.by = "count" counts nothing: in states the split of every picture (train, test);'
+        " leave it out, or give a folder without those"
+    )
+    assert unused_count(RECIPE, folders) == ""
+    assert unused_count(BY_COUNT, stated(("a.png", "train", None), ("b.png", None, None))) == ""
 
 
 def test_a_group_in_two_splits_is_refused():

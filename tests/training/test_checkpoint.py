@@ -23,6 +23,7 @@ from blurbench.training.checkpoint import (
     optimiser_tensors,
     restore_optimisers,
     save_checkpoint,
+    standing,
 )
 from blurbench.training.launch import child_arguments
 
@@ -258,7 +259,7 @@ def test_a_rescue_keeps_what_is_newer_and_finite(tmp_path: Path) -> None:
         (5, 2.0, [3, 5]),
     ):
         nn.init.constant_(model.weight, value)
-        rescue.hold(tmp_path, Progress(step), model, None, {})
+        rescue.hold(standing(tmp_path, Progress(step), model, None, {}))
         nn.init.zeros_(model.weight)  # what the step does is no part of it
         rescue.keep()
         assert [int(each.name) for each in checkpoints(tmp_path)] == kept

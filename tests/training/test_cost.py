@@ -95,6 +95,8 @@ def test_the_line_says_how_long_and_what_is_faster() -> None:
     assert "1,000,000 parameters; a step of 64 crops of 256 px takes 154.7 GB of memory" in line
     assert "10,000 steps of 64 s take 7.4 days without a GPU" in line
     assert line.endswith("--preset tiny or small")
+    left = found.told("unet", "paper", model, 10_000, done=9_000)
+    assert "; 1,000 steps that are left of 10,000, of 64 s take 18 hours" in left
     assert "--preset" not in found.told("unet", "tiny", model, 10_000)
     assert "--preset" not in found.told("unet", "paper", model, 100)
 

@@ -21,6 +21,7 @@ from blurbench.sources.open import in_order
 from blurbench.stores.folder import Folder
 from blurbench.stores.open import Place, lies_in, open_store
 from blurbench.stores.store import Store
+from blurbench.words import meant
 
 KINDS: dict[str, Callable[[ExportJob, list[ExportPair], ExportRun], None]] = {
     "webdataset": tars.write,
@@ -69,7 +70,8 @@ def export(
     data set, or where a picture is not the one that was made.
     """
     if kind not in KINDS:
-        raise UserError(f"--to {kind}: no such format; there are {', '.join(KINDS)}")
+        near = meant(kind, KINDS)
+        raise UserError(f"--to {kind}: no such format{near}; there are {', '.join(KINDS)}")
     if kind == "lmdb":
         databases.require()
     store = open_store(data).absolute()

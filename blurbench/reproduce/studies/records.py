@@ -13,11 +13,11 @@ from pydantic import Field
 
 from blurbench.errors import UserError
 from blurbench.files import read_json, read_regular, write_json, write_text
-from blurbench.ranking.csv_files import csv_text
 from blurbench.ranking.statistics import Scores, Sources
 from blurbench.schemas import read_as
 from blurbench.schemas.csv_rows import csv_rows
 from blurbench.scoring.result_folder import JsonObject, ScoredPicture
+from blurbench.tables import csv_text
 
 # The last one is written last: where it lies, the others are whole.
 CONFIG, SCORES, RUN = "config.json", "scores.csv", "run.json"

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from blurbench.ranking.csv_files import csv_text
 from blurbench.reproduce.studies.effects import ANY, Answer, Effect, Finished, answers
 from blurbench.reproduce.studies.octaves import reach
 from blurbench.reproduce.studies.records import Recorded
 from blurbench.reproduce.studies.results import results
 from blurbench.reproduce.studies.study import IDENTITY, PREPARED, Contrast, Study
+from blurbench.tables import csv_text
 
 MEAN = "mean"  # of all seeds
 NUMBERS = (

@@ -14,7 +14,7 @@ from blurbench.errors import UserError
 from blurbench.files import parse_json
 from blurbench.schemas import value_as
 from blurbench.sources.labels.files import KnownLabels, LabelFiles, match, read_table
-from blurbench.words import counted
+from blurbench.words import counted, meant
 
 FOLDERS = (".", "annotations")  # COCO's own name
 TABLE, TABLES = "captions.csv", ("captions.csv", "captions.tsv")
@@ -237,7 +237,8 @@ def _of_table(files: LabelFiles, name: str) -> Iterator[Sentence]:
 
 def _split(name: str, where: str) -> str:
     if name not in SPLIT_OF:
-        raise UserError(f"{where}: no split {name!r}; there are {', '.join(SPLIT_OF)}")
+        near = meant(name, SPLIT_OF)
+        raise UserError(f"{where}: no split {name!r}{near}; there are {', '.join(SPLIT_OF)}")
     return SPLIT_OF[name]
 
 

@@ -197,6 +197,7 @@ def test_minutes_begin_no_run_that_would_end_after_them(begun):
     studied = begin(STUDY, begun, None, seeds=2, tell=lines.append).perform(minutes=0.9)
     assert studied.missing == ["fast/2", "taught/2"]
     assert any(line.startswith("fast/2: not begun, it takes about ") for line in lines)
+    assert [line.split(":")[0] for line in studied.failed] == ["no run was made"]
     assert begin(STUDY, begun, None, seeds=2).perform(minutes=2.5).missing == []
 
 
