@@ -1,6 +1,5 @@
 """`blurbench train`: from a model's name and a data set to a run."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from blurbench.commands.options import (
     parse_settings,
     parse_share,
 )
-from blurbench.errors import UserError
+from blurbench.errors import UserError, hand_over
 from blurbench.signals import prompt
 from blurbench.stores.open import is_url
 
@@ -91,15 +90,15 @@ def train(
     """Train a model on data sets, or on pairs blurred anew in every epoch."""
     if (not data) == (recipe is None) or (recipe is None) != (source is None):
         raise click.UsageError("Give --data, or --recipe and --source.")
-    from blurbench.runs.load import resolved
-    from blurbench.training.train import train as run
+    # Around the imports, too: on a cold disk those of PyTorch take seconds.
+    with prompt(hand_over):
+        from blurbench.runs.load import resolved
+        from blurbench.training.train import train as run
 
-    changed = parse_settings(settings)
-    init = init and resolved(init)
-    if model is None:
-        model, preset, changed = model_of(init, preset, changed)
-    # Of several processes each does so by itself; they are to be waited for.
-    with prompt() if processes == 1 else nullcontext():
+        changed = parse_settings(settings)
+        init = init and resolved(init)
+        if model is None:
+            model, preset, changed = model_of(init, preset, changed)
         done = run(
             model,
             named_data(data) if data else (recipe or "", source or ""),

@@ -12,12 +12,12 @@ from typing import Any
 
 from blurbench.errors import TOLD, FaultElsewhere, UserError
 from blurbench.progress import tell
-from blurbench.signals import Terminated, stop_signals
+from blurbench.signals import STOPPED, Terminated, stop_signals, unhurried
 from blurbench.training.data.opened import TrainingData
 from blurbench.training.processes import AGAIN
 
 RESTARTS = 3  # of all processes, from the newest checkpoint, after one of them was killed
-FAULT, STOPPED = 70, (130, 143)  # exit codes: of what nobody foresaw, of Ctrl-C and SIGTERM
+FAULT = 70  # exit code of what nobody foresaw
 
 
 def launch(processes: int, out: Path, arguments: list[str]) -> None:
@@ -58,7 +58,7 @@ def run_once(processes: int, program: Sequence[str]) -> tuple[int, str]:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        with stop_signals() as stop, agent:
+        with stop_signals() as stop, unhurried(), agent:
             while agent.poll() is None and not stop.asked:
                 time.sleep(0.1)
             if stop.asked:
