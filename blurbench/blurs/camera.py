@@ -1,8 +1,9 @@
 """A camera path before a plane."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from blurbench.blurs.base import (
@@ -10,6 +11,7 @@ from blurbench.blurs.base import (
     Blurred,
     Family,
     Fraction,
+    Moving,
     Range,
     Scene,
     Target,
@@ -32,6 +34,24 @@ class Camera(Family):
 
     def blur(self, scene: Scene) -> Blurred:
         """Average the picture over the poses of a drawn path."""
+        from blurbench_kernels import camera
+
+        poses, border, drawn = self._drawn(scene)
+        lengths = camera.lengths(poses, *scene.image.shape[:2])
+        return Blurred(camera.blur(scene.image, poses), border, drawn, lengths, self.family)
+
+    def over_time(self, scene: Scene, inside: np.ndarray) -> Moving:
+        """The same path in time; a target is the length of the pixels `inside` (H, W)."""
+        from blurbench_kernels import poses as ways
+
+        poses, border, drawn = self._drawn(scene, inside)
+        way = ways.along_poses(poses, *inside.shape)
+        return Moving(way, border, drawn, ways.lengths_inside(poses, inside))
+
+    def _drawn(
+        self, scene: Scene, inside: np.ndarray | None = None
+    ) -> tuple[np.ndarray, tuple[int, int], dict[str, Any]]:
+        """The poses of a drawn path, the border that they touch, and what was drawn."""
         from blurbench_kernels import bank, camera
 
         height, width = scene.image.shape[:2]
@@ -48,9 +68,9 @@ class Camera(Family):
             rotation=math.radians(self.rotation),
         )
         if self.target:
-            path = camera.scale_to(
-                path, self.target.draw(random, width), height, width, focal, tilt
-            )
+            length = self.target.draw(random, width)
+            path = camera.scale_to(path, length, height, width, focal, tilt)
+            path = path if inside is None else _nearer(path, length, inside, focal, tilt)
         try:
             poses = camera.homographies(path, height, width, focal, tilt)
         except ValueError as error:
@@ -59,5 +79,15 @@ class Camera(Family):
         drawn = {"anxiety": anxiety, "tilt": tilt, "focal": focal, "path": bank.digest(path)}
         border = camera.border(poses, height, width)
         need(scene.item_id, (height, width), (2 * border[0] + MIN_SIDE, 2 * border[1] + MIN_SIDE))
-        lengths = camera.lengths(poses, height, width)
-        return Blurred(camera.blur(scene.image, poses), border, drawn, lengths, self.family)
+        return poses, border, drawn
+
+
+def _nearer(
+    path: np.ndarray, length: float, inside: np.ndarray, focal: float, tilt: tuple[float, float]
+) -> np.ndarray:
+    """A path whose mean length `inside` is that asked of the whole picture."""
+    from blurbench_kernels import camera, poses
+
+    mean, _ = poses.lengths_inside(camera.homographies(path, *inside.shape, focal, tilt), inside)
+    # Six digits: the last ones of a mean depend on the CPU.
+    return path * round(length / mean, 6)

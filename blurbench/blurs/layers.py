@@ -7,13 +7,14 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from blurbench.blurs.base import MIN_SIDE, Blurred, Family, Fraction, Moving, Scene, need, one_of
+from blurbench.blurs.camera import Camera
 from blurbench.blurs.motion_flow import MotionFlow
 from blurbench.blurs.trajectory import Trajectory
 from blurbench.errors import UserError
 
 NO_BACKGROUND = "its objects leave no background to be seen"
 Moved = Literal["background", "objects", "both"]
-LayerMotion = Annotated[MotionFlow | Trajectory, Field(discriminator="family")]
+LayerMotion = Annotated[MotionFlow | Camera | Trajectory, Field(discriminator="family")]
 
 
 class Layers(Family):
@@ -40,6 +41,9 @@ class Layers(Family):
                 raise ValueError(f"{name}: a trajectory of layers needs a target and no count")
             if isinstance(part, MotionFlow) and part.severity_reading == "noise":
                 raise ValueError(f'{name}: severity_reading = "noise" moves nothing')
+            # Rows that see other times than those beside them have no one order of layers.
+            if isinstance(part, Camera) and getattr(part, "readout", 0):
+                raise ValueError(f"{name}: layers have no rolling shutter: readout must be 0")
         return self
 
     def blur(self, scene: Scene) -> Blurred:

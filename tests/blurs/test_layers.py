@@ -7,6 +7,7 @@ import pytest
 import tiny_data
 
 from blurbench.blurs.base import Scene
+from blurbench.blurs.camera import Camera
 from blurbench.blurs.motion_flow import MotionFlow
 from blurbench.blurs.trajectory import Trajectory
 from blurbench.datasets.pair import make_pair
@@ -24,6 +25,12 @@ SHAKE = {
     "family": "trajectory",
     "anxiety": [0.003, 0.01],
     "steps": 200,
+    "target": {"bins": [[5.0, 9.0]]},
+}
+PATH = {
+    "family": "camera",
+    "anxiety": [0.0, 0.005],
+    "rotation": 4.0,
     "target": {"bins": [[5.0, 9.0]]},
 }
 LAYERS = {"family": "layers", "background": FLOW, "objects": SHAKE}
@@ -88,6 +95,24 @@ def test_a_part_over_time_is_the_family(part):
     np.testing.assert_allclose(layers.blur([whole], [moving.way]), blurred.image, atol=1e-10)
     assert (moving.border, moving.severity) == (blurred.border, blurred.severity)
     assert moving.drawn.items() <= blurred.drawn.items()
+
+
+def test_a_camera_over_time_is_the_family_but_for_blocks():
+    # A target is a mean over the layer's own pixels here, there over a grid of the picture's.
+    family = Camera.model_validate_json(json.dumps({**PATH, "target": None}))
+    image = tiny_data.picture(0, 96, 90).astype(float)
+    scenes = [Scene("a.png", image, None, random.stream(5), 0, ()) for _ in range(2)]
+    blurred, moving = family.blur(scenes[0]), family.over_time(scenes[1], np.ones((96, 90), bool))
+    alone = layers.blur([layers.Layer(image, np.ones((96, 90)))], [moving.way])
+    assert np.abs(alone - blurred.image).mean() < 0.5
+    assert moving.severity == pytest.approx(blurred.severity, rel=0.1)
+
+
+def test_cameras_move_each_layer_as_far_as_asked():
+    pair = pair_of(background=PATH, objects=PATH)
+    assert all(4.9 <= mean <= 9.1 for mean in pair.row["layer_severity_mean_px"])
+    flows = pair_of(objects=FLOW)
+    assert pair_of(background=PATH, objects=FLOW).row["boxes"] == flows.row["boxes"]
 
 
 def test_joined_labels_are_one_object():
