@@ -6,13 +6,13 @@ from typing import Any
 import click
 
 from blurbench import __version__
+from blurbench.commands.board import board
 from blurbench.commands.captions import captions
 from blurbench.commands.deblur import deblur
 from blurbench.commands.demo import demo
 from blurbench.commands.doctor import doctor
 from blurbench.commands.evaluate import evaluate
-from blurbench.commands.export import export
-from blurbench.commands.export_model import export_model
+from blurbench.commands.export import export, export_model
 from blurbench.commands.kernels import kernels
 from blurbench.commands.leaderboard import leaderboard
 from blurbench.commands.list import list_command
@@ -35,6 +35,7 @@ COMMANDS = (
     runs,
     evaluate,
     leaderboard,
+    board,
     deblur,
     export_model,
     captions,

@@ -1,7 +1,7 @@
 """Results -> boards: what may be compared with what, and how it ranks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blurbench.errors import UserError
@@ -67,18 +67,25 @@ class Board:
         return f"{self.recipe}-{self.split}-{self.digest[:8]}-{self.protocol}"
 
 
-def make_boards(paths: Sequence[Path], names: Mapping[Path, str] | None = None) -> list[Board]:
+def make_boards(
+    paths: Sequence[Path],
+    names: Mapping[Path, str] | None = None,
+    checked: Mapping[Path, str] | None = None,
+) -> list[Board]:
     """Group RESULT folders, those below folders, and CSV files into boards, in a fixed order.
 
-    names: what to call some of them. UserError for what cannot be read, and for two results of one
-    name on one board, unless they are runs that differ by their seed: nobody could tell which is
-    which.
+    names: what to call some of them; checked: what is known of some. UserError for what cannot be
+    read, and for two results of one name on one board, unless they are runs that differ by their
+    seed: nobody could tell which is which.
     """
     files = [path for path in paths if path.suffix.lower() == ".csv" and not path.is_dir()]
-    names = names or {}
+    names, checked = names or {}, checked or {}
     _refuse_many(names, files)
     folders = [found for path in paths if path not in files for found in find_results(path)]
-    results = [read_result(each, names.get(each)) for each in dict.fromkeys(folders)]
+    results = [
+        replace(read_result(each, names.get(each)), checked=checked.get(each, ""))
+        for each in dict.fromkeys(folders)
+    ]
     everything = [*results, *(one for path in files for one in read_csv(path, results))]
     groups: dict[BoardKey, list[Result]] = {}
     for result in everything:

@@ -69,6 +69,7 @@ def mean_of(runs: Sequence[Result]) -> Result:
         first.groups,
         first.sources,
         unranked=next((run.unranked for run in runs if run.unranked), ""),
+        checked=" and ".join(sorted({run.checked for run in runs if run.checked})),
         runs=tuple(runs),
     )
 

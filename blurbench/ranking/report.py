@@ -49,17 +49,19 @@ def leaderboard(
     out: Path,
     compare: tuple[str, str] | None = None,
     names: Mapping[Path, str] | None = None,
+    checked: Mapping[Path, str] | None = None,
 ) -> Leaderboard:
     """Rank RESULT folders, those below folders, and CSV files.
 
-    `compare` adds the duel of two models; `names` is what to call some RESULT folders.
+    `compare` adds the duel of two models; `names` is what to call some RESULT folders; `checked`
+    what is known of them, such as "re-run".
 
     Raises UserError for what is no finished result, two results of one name on one board, and
     models to compare that share no board.
     """
     if compare and compare[0] == compare[1]:
         raise UserError(f"--compare {compare[0]} {compare[1]}: name two different models")
-    boards = make_boards(results, names)
+    boards = make_boards(results, names, checked)
     refuse_overwriting([out / CSV, out / PAGE], is_board, results)
     # Another one here at the same time would remove the pictures of this one.
     with locked(out):
@@ -116,6 +118,7 @@ def _csv_row(board: Board, entry: Entry) -> dict[str, Any]:
         "taken_from": entry.result.origin,
         # No column where nothing was looked for: as in boards of 0.1.0.
         **({"seen_in_training": seen_in_training(summary.leaks)} if summary.leaks else {}),
+        **({"checked": entry.result.checked} if entry.result.checked else {}),
         "run_hash": made_by.run_hash,
         "digest": board.digest,
         "board": board.name,

@@ -46,6 +46,7 @@ class Result:
     sources: dict[str, str] = field(default_factory=dict)  # picture id -> what it was blurred from
     origin: str = ""  # the file it was taken from, where that is no RESULT folder
     unranked: str = ""  # why it has no rank whatever its scores
+    checked: str = ""  # what is known of it: re-run, re-scored or self-reported
     quoted: dict[str, Estimate] = field(default_factory=dict)  # where there are no scores
     runs: tuple["Result", ...] = ()  # of several seeds, of which this is the mean
 

@@ -24,6 +24,7 @@ def render_page(
     """The page of some boards, each with its slider and its comparison, if any."""
     environment = templates()
     environment.filters.update(compact=compact, p_value=p_value, place_class=place_class)
+    environment.filters.update(what_checked=what_checked)
     functions: list[Callable[..., Any]] = [
         best_places,
         costs,
@@ -96,6 +97,16 @@ def leaders(board: Board) -> list[Entry]:
 def best_places(board: Board) -> dict[str, dict[str, int]]:
     """By metric, the places of the models' means from 0."""
     return {name: best_means(board, name) for name in board.metrics}
+
+
+def what_checked(mark: str) -> str:
+    """What a mark of `blurbench board verify` means; of several seeds that of each."""
+    means = {
+        "re-run": "restored again by its weights, or by a method without any, and scored again",
+        "re-scored": "its restored pictures were scored again",
+        "self-reported": "nobody has computed these numbers again",
+    }
+    return "; ".join(means.get(each, each) for each in mark.split(" and "))
 
 
 def place_class(place: int) -> str:

@@ -1,0 +1,126 @@
+"""What lies in the folder of a board: rows with their entry.json, and what was found out of them.
+
+BOARD/results/DATA/NAME/ is a RESULT folder without pictures, with entry.json and, of a trained
+model, the config.json of its run. BOARD/checks.json is written by `verify` alone.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from blurbench.errors import UserError
+from blurbench.files import read_regular, sha256, write_json
+from blurbench.ranking.results import find_results
+from blurbench.runs.folder import CONFIG
+from blurbench.schemas import read_as
+from blurbench.scoring.result_folder import PICTURES, SUMMARY, JsonObject, ResultSummary
+
+RESULTS, ENTRY, CHECKS = "results", "entry.json", "checks.json"
+ADD_AGAIN = "write it with `blurbench board add`"
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+CheckMark = Literal["re-run", "re-scored", "self-reported"]
+
+
+class Closed(JsonObject):
+    """A JSON object without fields that nobody asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Reference(Closed):
+    """Files that a row stands on, by what they are; and where, if anybody may have them."""
+
+    sha256: Sha256  # of the file; of a folder that of its names and their SHA-256
+    # Below the row's folder, or an http(s) address; empty where its author keeps it.
+    place: str = Field("", max_length=2000)
+
+    @property
+    def is_url(self) -> bool:
+        """Whether it is fetched."""
+        return self.place.startswith(("https://", "http://"))
+
+
+class BoardEntry(Closed):
+    """entry.json: what stands behind a row."""
+
+    format: Literal["blurbench board entry 1"] = "blurbench board entry 1"
+    restored: Reference | None = None  # pictures: a folder, or a .zip
+    weights: Reference | None = None  # .safetensors
+
+
+class RowCheck(Closed):
+    """What `verify` found out of a row."""
+
+    mark: CheckMark
+    row: Sha256  # of the files that were looked at: with others the mark is none
+    why: str = ""  # it is no better
+    compared: list[str] = Field([])  # metrics that were computed again
+    left_out: dict[str, str] = Field({})  # metrics that could not be, and why
+
+
+class BoardChecks(Closed):
+    """checks.json."""
+
+    format: Literal["blurbench board checks 1"] = "blurbench board checks 1"
+    rows: dict[str, RowCheck] = Field({})  # by folder, relative to the board
+
+
+def rows_of(board: Path) -> list[Path]:
+    """The folders of the rows, sorted; UserError where this is no board, or leads elsewhere."""
+    if not (board / RESULTS).is_dir():
+        raise UserError(f"{board}: no board, for it has no folder {RESULTS}; {ADD_AGAIN}")
+    found = find_results(board / RESULTS)
+    for folder in found:
+        for path in (folder, *folder.iterdir()):
+            if path.is_symlink() or not path.resolve().is_relative_to(board.resolve()):
+                raise UserError(f"{path}: leads out of the board; put the file itself there")
+    return found
+
+
+def read_entry(folder: Path) -> BoardEntry:
+    """entry.json of a row; UserError where it is missing or damaged."""
+    return read_as(BoardEntry, folder / ENTRY, ADD_AGAIN)
+
+
+def row_hash(folder: Path) -> str:
+    """SHA-256 of what a row says: its entry, its settings, its summary and its scores."""
+    files = [folder / name for name in (ENTRY, CONFIG, SUMMARY, PICTURES)]
+    told = (f"{path.name} {sha256(read_regular(path))}" for path in files if path.is_file())
+    return sha256("\n".join(told).encode())
+
+
+def place_of(summary: ResultSummary) -> Path:
+    """Where a row goes, relative to the board."""
+    data = summary.data
+    named = slug(f"{data.recipe}-{data.split}-{data.digest[:8]}-{summary.protocol}")
+    return Path(RESULTS) / named / slug(summary.model)
+
+
+def slug(name: str) -> str:
+    """A name as a folder: letters, digits and single dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "row"
+
+
+def read_checks(board: Path) -> dict[str, RowCheck]:
+    """What is known of the rows that are as they were then; UserError where the file is damaged."""
+    if not (board / CHECKS).is_file():
+        return {}
+    checks = read_as(BoardChecks, board / CHECKS, "delete it, and run `blurbench board verify`")
+    there = {name_of(board, folder): folder for folder in rows_of(board)}
+    return {
+        name: check
+        for name, check in checks.rows.items()
+        if name in there and check.row == row_hash(there[name])
+    }
+
+
+def write_checks(board: Path, rows: dict[str, RowCheck]) -> None:
+    """Whole or not at all, sorted."""
+    write_json(board / CHECKS, BoardChecks(rows=dict(sorted(rows.items()))).model_dump())
+
+
+def name_of(board: Path, folder: Path) -> str:
+    """A row as checks.json calls it."""
+    return folder.relative_to(board).as_posix()
