@@ -42,7 +42,7 @@ from blurbench.commands.options import (
     "--using",
     multiple=True,
     metavar="TOOL=VALUE",
-    help="A network that some --metrics need: segmenter, detector, features, embedding.",
+    help="A network that some --metrics need: segmenter, detector, features, embedding, faces.",
 )
 @click.option("--save-restored", is_flag=True, help="Keep what was restored, in --out.")
 @click.option("--overwrite", is_flag=True, help="Score again what changed since --out was made.")

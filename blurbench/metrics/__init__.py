@@ -10,7 +10,7 @@ import numpy as np
 from blurbench.errors import UserError, one_line
 from blurbench.metrics.levels import graded
 from blurbench.metrics.protocols import PROTOCOLS, NoScore, Protocol
-from blurbench.metrics.table import METRICS, PYIQA, Metric
+from blurbench.metrics.table import LITE0, METRICS, PYIQA, Metric
 from blurbench.plugins import PlugIns
 from blurbench.words import meant
 
@@ -77,6 +77,10 @@ def make_ready(name: str) -> None:
         from blurbench.metrics.perceptual import load
 
         load(metric.options["name"])
+    elif metric.function == LITE0:
+        from blurbench.metrics.networks import lite0
+
+        lite0.load()
     elif name not in METRICS:
         function_of(name, metric)
 

@@ -45,17 +45,19 @@ def load_features(spec: str) -> Features:
     """The features that `spec` names; UserError where it names none.
 
     "pixels"; a network (.pt2) that torch.export saved, such as OpenFace or FaceNet, which takes
-    (1, 3, H, W) in [0, 1]; or a state dict of VGG16's 13 convolutions, such as VGG-Face's,
-    whose pool5 is taken.
+    (1, 3, H, W) in [0, 1]; dlib's face recogniser as face-api holds it (.bin); or a state dict of
+    VGG16's 13 convolutions, such as VGG-Face's, whose pool5 is taken.
     """
     if spec == "pixels":
         return pixels
     path = named(Path(spec))
     if not path.is_file():
-        told = f"{spec}: no such file; give 'pixels', a .pt2 network, VGG16 weights"
+        told = f"{spec}: no such file; give 'pixels', a .pt2 network, dlib's .bin, VGG16 weights"
         raise UserError(f"{told}, or a name of `blurbench weights list`")
     if path.suffix == ".pt2":
         return exported(path)
+    if path.suffix == ".bin":
+        return dlib_face(path)
     return vgg_face(path)
 
 
@@ -72,6 +74,14 @@ def exported(path: Path) -> Features:
     except Exception as error:
         raise UserError(f"{path}: not a network of torch.export ({reason(error)})") from None
     return lambda image: run(network, batch(resized(image, size)) / 255)
+
+
+def dlib_face(path: Path) -> Features:
+    """128 numbers of a face that fills the picture, which is resized to a square."""
+    from blurbench.metrics.networks.dlib_face import SIDE, load_dlib_face
+
+    network = load_dlib_face(path)
+    return lambda image: run(network, batch(resized(image, (SIDE, SIDE))) / 255)
 
 
 def input_size(program: Any) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ from typing import Any
 from blurbench.metrics.classes import FACE_CLASSES
 
 PYIQA = "blurbench.metrics.perceptual:score"
+LITE0 = "blurbench.metrics.networks.lite0:distance"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,12 @@ def top(count: int) -> Metric:
     return Metric(function, f"Top-{count}", True, digits=3, needs=needs, options={"count": count})
 
 
+def between_faces(function: str, title: str, *tools: str) -> Metric:
+    """How far a restored face is from the sharp one, for a network that recognises people."""
+    where = f"blurbench.metrics.recognition:{function}"
+    return Metric(where, title, higher_is_better=False, digits=3, needs=tools)
+
+
 METRICS: dict[str, Metric] = {
     "psnr": Metric("blurbench.metrics.distortion:psnr", "PSNR", True, "dB", 2),
     "ssim": Metric("blurbench.metrics.distortion:ssim", "SSIM", True),
@@ -69,6 +76,10 @@ METRICS: dict[str, Metric] = {
     "top-1": top(1),
     "top-3": top(3),
     "top-5": top(5),
+    "face-distance": between_faces("face_distance", "Face distance", "embedding"),
+    "found-face-distance": between_faces(
+        "found_face_distance", "Face distance, faces found", "embedding", "faces"
+    ),
     "region-iou": Metric(
         "blurbench.metrics.regions:detection_iou",
         "IoU of the blurred region",
@@ -78,6 +89,7 @@ METRICS: dict[str, Metric] = {
     ),
     "psnr-objects": by_layer("PSNR, objects", objects=True),
     "psnr-behind": by_layer("PSNR, behind the objects", objects=False),
+    "lite0": Metric(LITE0, "Lite0 distance", higher_is_better=False),
     "lpips": pyiqa("LPIPS", higher_is_better=False, name="lpips"),
     "lpips-vgg": pyiqa("LPIPS (VGG)", higher_is_better=False, name="lpips-vgg"),
     "dists": pyiqa("DISTS", higher_is_better=False, name="dists"),

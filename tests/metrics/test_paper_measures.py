@@ -209,3 +209,29 @@ def test_what_is_no_network_is_told(tmp_path):
         (tmp_path / name).write_bytes(b"no")
         with pytest.raises(UserError, match=name):
             load_features(str(tmp_path / name))
+
+
+def test_the_distance_of_two_faces_is_that_of_their_vectors(pair):
+    wanted = np.linalg.norm(pixels(pair[0]) - pixels(pair[1]))
+    assert compute("face-distance", *pair, embedding=pixels) == pytest.approx(wanted)
+    assert compute("face-distance", pair[1], pair[1], embedding=pixels) == 0
+
+
+def test_faces_are_cut_out_of_both_pictures_where_the_sharp_one_has_them(pair):
+    seen = []
+
+    def faces(image):
+        seen.append(image)
+        return [(4, 5, 8, 10), (-3, 12, 10, 10)]
+
+    found = compute("found-face-distance", *pair, embedding=pixels, faces=faces)
+    assert seen[0] is pair[1]
+    wanted = []
+    for left, top in ((2, 4), (-4, 11)):  # a square of 12 px around each
+        cuts = []
+        for image in pair:
+            wide = np.pad(image, ((20, 20), (20, 20), (0, 0)), "edge")
+            cuts.append(wide[top + 20 : top + 32, left + 20 : left + 32])
+        wanted.append(np.linalg.norm(pixels(cuts[0]) - pixels(cuts[1])))
+    assert found == pytest.approx(np.mean(wanted))
+    assert math.isnan(compute("found-face-distance", *pair, embedding=pixels, faces=lambda _: []))

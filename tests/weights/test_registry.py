@@ -11,7 +11,7 @@ from blurbench.cli import cli
 from blurbench.errors import UserError
 from blurbench.metrics import METRICS
 from blurbench.metrics.needs import files_of, lacking
-from blurbench.metrics.table import PYIQA
+from blurbench.metrics.table import LITE0, PYIQA
 from blurbench.models import MODELS, build, model_class
 from blurbench.models.base import Model
 from blurbench.weights.entries import Page, Url
@@ -45,8 +45,8 @@ def test_an_entry_is_whole(name):
     assert len(entry.sha256) == 64 if entry.tried else len(entry.sha256) in (0, 8)
 
 
-def test_every_metric_of_pyiqa_is_told_of():
-    theirs = {name for name, metric in METRICS.items() if metric.function == PYIQA}
+def test_every_metric_that_reads_a_file_is_told_of():
+    theirs = {name for name, metric in METRICS.items() if metric.function in (PYIQA, LITE0)}
     assert theirs == OF_METRICS.keys() | BARE
     assert {name for names in OF_METRICS.values() for name in names} <= OUTSIDE.keys()
 

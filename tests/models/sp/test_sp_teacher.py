@@ -6,10 +6,10 @@ from torchvision import models
 
 from blurbench.errors import UserError
 from blurbench.models import build
-from blurbench.models.parts import efficientnet
 from blurbench.models.parts.vgg import MEAN, STD
 from blurbench.models.sp.config import CHANNELS, SPConfig
 from blurbench.models.sp.teacher import fill, load_classes, load_features, seeded
+from blurbench.weights import efficientnet
 from blurbench.weights.places import Needed
 
 RESNET18 = (64, 128, 256)

@@ -10,9 +10,9 @@ from skimage import data
 from torch import Tensor
 from torch.nn import functional as F
 
-from blurbench.models.parts import efficientnet
-from blurbench.models.parts.efficientnet import by_order, published, untrained
 from blurbench.models.parts.vgg import MEAN, STD
+from blurbench.weights import efficientnet
+from blurbench.weights.efficientnet import by_order, published, untrained
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Trained networks that metrics look through; their files come from outside, and are named."""
