@@ -60,7 +60,7 @@ class RunLog:
         """
         with writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        place = VAL.get(row["stage"], "train/")
+        place = VAL.get(row.get("stage", ""), "train/")
         scalars = {place + name: v for name, v in row.items() if isinstance(v, float)}
         if self.writer:
             for name, value in scalars.items():

@@ -1,12 +1,16 @@
 """The log of a run that goes on: what was torn or damaged is left out, the rest stays."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from blurbench.files import read_jsonl
+from blurbench.errors import UserError
+from blurbench.files import read_jsonl, write_json
 from blurbench.images import decode, encode
 from blurbench.training.log import RunLog
 
@@ -41,6 +45,45 @@ def test_tensorboard_gets_scalars_by_place_and_the_samples(tmp_path: Path) -> No
     (shown,) = events.Images("val/blur, restored, sharp")
     assert (shown.step, shown.height, shown.width) == (2, 8, 24)
     assert (decode(shown.encoded_image_string, "shown") == picture).all()
+
+
+def test_a_tracker_gets_the_same_by_its_own_functions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A stand-in: wandb 0.31 and trackio 0.43 were seen to take the same, offline.
+    told: list[Any] = []
+
+    def init(**given: Any) -> SimpleNamespace:
+        told.append(given)
+        return SimpleNamespace(log=lambda values, step: told.append((step, values)))
+
+    package = SimpleNamespace(init=init, Image=lambda path: Path(path).name)
+    monkeypatch.setitem(sys.modules, "wandb", package)
+    write_json(tmp_path / "config.json", {"model": "unet"})
+    log = RunLog(tmp_path, 0, tensorboard=False, tracker="wandb")
+    log.add({"step": 2, "stage": "unet", "loss": 0.5})
+    log.add({"step": 2, "stage": "validation", "psnr": 21.0})
+    log.show(2, tmp_path / "000000002.png")
+    begun, *rest = told
+    assert begun["name"] == tmp_path.name
+    assert begun["config"] == {"model": "unet"}
+    assert rest == [
+        (2, {"train/loss": 0.5}),
+        (2, {"val/psnr": 21.0}),
+        (2, {"val/blur, restored, sharp": "000000002.png"}),
+    ]
+    # What goes on is the same run there.
+    RunLog(tmp_path, 2, tensorboard=False, tracker="wandb")
+    assert told[-1]["id"] == begun["id"]
+    assert told[-1]["resume"] == "allow"
+
+
+def test_a_tracker_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "trackio", None)
+    with pytest.raises(UserError, match=r"tracker=trackio: .*pip install trackio, then --resume$"):
+        RunLog(tmp_path, 0, tensorboard=False, tracker="trackio")
 
 
 @pytest.mark.parametrize(
