@@ -1,4 +1,4 @@
-"""`blurbench kernels`: look at a recipe's blur; write its kernels to a file."""
+"""`blurbench kernels`: look at a recipe's blur; write kernels to a file; find those of pairs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from blurbench.commands.options import FOLDER
+from blurbench.commands.options import FOLDER, PLACE, many_workers
+from blurbench.engine import Workers
 
 
 @click.group()
 def kernels() -> None:
-    """Look at a recipe's blur; write its kernels to a file."""
+    """Look at a recipe's blur; write its kernels to a file; find those of pairs."""
 
 
 def of_recipe(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,3 +60,34 @@ def bank(
     told = write_bank(loaded, out, count, seed, size, split=split, format=file_format)
     click.echo(told)
     return 0
+
+
+@kernels.command()
+@click.argument("pairs", type=PLACE)
+@click.option("--out", type=FOLDER, required=True)
+@click.option(
+    "--size",
+    type=click.IntRange(5, 127),
+    default=41,
+    show_default=True,
+    help="Side of the window for a kernel and for how far the pictures are apart, px, odd.",
+)
+@click.option(
+    "--patch",
+    type=click.IntRange(32),
+    default=128,
+    show_default=True,
+    help="Side of the patches that have a kernel each, about, px.",
+)
+@click.option("--limit", type=click.IntRange(1), help="Use the first N pairs in hash order.")
+@many_workers
+def estimate(
+    pairs: Path | str, out: Path, size: int, patch: int, limit: int | None, workers: Workers
+) -> int:
+    """The kernels between sharp and blurred pictures of PAIRS, a folder or a data set."""
+    from blurbench.estimates.patches import Search
+    from blurbench.estimates.run import estimate_kernels
+
+    found = estimate_kernels(pairs, out, Search(size, patch), limit, workers)
+    click.echo(found)
+    return 0 if found.complete else 1

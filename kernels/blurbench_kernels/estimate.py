@@ -100,7 +100,8 @@ def texture(image: np.ndarray) -> float:
     scale = down.size * channels(image) ** 2
     products = ((down, down), (right, right), (down, right))
     yy, xx, xy = (float((one * other).sum()) / scale for one, other in products)
-    return max((xx + yy - math.sqrt((xx - yy) ** 2 + 4 * xy * xy)) / 2, 0.0)
+    least: float = (xx + yy - math.sqrt((xx - yy) ** 2 + 4 * xy * xy)) / 2
+    return max(least, 0.0)
 
 
 def _halves(sharp: np.ndarray, blur: np.ndarray, size: int) -> list[Equations]:
@@ -117,7 +118,7 @@ def equations(sharp: np.ndarray, blur: np.ndarray, size: int) -> Equations:
     """Of `gradients` (2, H + size - 1, W + size - 1) around (2, H, W), whole numbers."""
     sharp, blur = np.ascontiguousarray(sharp), np.ascontiguousarray(blur)
     gram, right = np.zeros((size * size, size * size)), np.zeros((size, size))
-    _fill_gram(sharp, *blur.shape[1:], size, gram)
+    _fill_gram(sharp, blur.shape[1], blur.shape[2], size, gram)
     _fill_right(sharp, blur, right)
     return Equations(gram, right.ravel(), float((blur**2).sum()))
 
@@ -198,7 +199,8 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
     product, *squares = (
         math.fsum((a * b).flat) for a, b in ((one, other), (one, one), (other, other))
     )
-    return product / math.sqrt(math.prod(squares)) if min(squares) > 0 else 0.0
+    length = math.sqrt(squares[0] * squares[1])
+    return product / length if length > 0 else 0.0
 
 
 def solve(equations: Equations, ridge: float, start: np.ndarray | None = None) -> np.ndarray:

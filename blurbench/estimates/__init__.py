@@ -1,0 +1,1 @@
+"""Kernels of pairs that exist, patch by patch: a bank, and how far each kernel can be trusted."""
