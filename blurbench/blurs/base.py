@@ -87,6 +87,7 @@ class Scene:
     bank: tuple[str | int, ...]  # names the kernels that pairs share: recipe, seed, split
     light: Light = lambda picture: picture  # what is blurred of a picture, as `image` was made
     mask: np.ndarray | None = None  # (H, W) uint8 labels, where the recipe asks for them
+    times: np.ndarray | None = None  # (N,) s, when the frames of a video are shown
 
     def pick(self, order: Order, count: int) -> int:
         """Which of `count` kernels the pair gets."""

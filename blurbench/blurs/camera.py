@@ -1,7 +1,7 @@
 """A camera path before a plane."""
 
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -31,21 +31,28 @@ class Camera(Family):
     focal: float = Field(1.0, gt=0, le=20)  # parts of the image's width
     tilt: float = Field(0.0, ge=0, le=45)  # of the plane, largest, degrees
     target: Target | None = None
+    # Rolling shutter: time from the first row's exposure to the last row's, in exposures. The path
+    # is then that of the camera from the first row's begin to the last row's end.
+    readout: float = Field(0.0, ge=0, le=16)
+
+    SINCE: ClassVar[dict[str, Any]] = {"readout": 0.0}
 
     def blur(self, scene: Scene) -> Blurred:
         """Average the picture over the poses of a drawn path."""
         from blurbench_kernels import camera
 
         poses, border, drawn = self._drawn(scene)
-        lengths = camera.lengths(poses, *scene.image.shape[:2])
-        return Blurred(camera.blur(scene.image, poses), border, drawn, lengths, self.family)
+        height, width = scene.image.shape[:2]
+        lengths = camera.lengths(poses, height, width, self.readout)
+        image = camera.blur(scene.image, poses, self.readout)
+        return Blurred(image, border, drawn, lengths, self.family)
 
     def over_time(self, scene: Scene, inside: np.ndarray) -> Moving:
         """The same path in time; a target is the length of the pixels `inside` (H, W)."""
         from blurbench_kernels import poses as ways
 
         poses, border, drawn = self._drawn(scene, inside)
-        way = ways.along_poses(poses, *inside.shape)
+        way = ways.along_poses(poses, inside.shape[0], inside.shape[1])
         return Moving(way, border, drawn, ways.lengths_inside(poses, inside))
 
     def _drawn(
@@ -69,7 +76,7 @@ class Camera(Family):
         )
         if self.target:
             length = self.target.draw(random, width)
-            path = camera.scale_to(path, length, height, width, focal, tilt)
+            path = camera.scale_to(path, length, height, width, focal, tilt, self.readout)
             path = path if inside is None else _nearer(path, length, inside, focal, tilt)
         try:
             poses = camera.homographies(path, height, width, focal, tilt)
@@ -88,6 +95,8 @@ def _nearer(
     """A path whose mean length `inside` is that asked of the whole picture."""
     from blurbench_kernels import camera, poses
 
-    mean, _ = poses.lengths_inside(camera.homographies(path, *inside.shape, focal, tilt), inside)
+    height, width = inside.shape
+    found = camera.homographies(path, height, width, focal, tilt)
+    mean, _ = poses.lengths_inside(found, inside)
     # Six digits: the last ones of a mean depend on the CPU.
     return path * round(length / mean, 6)

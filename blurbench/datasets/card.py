@@ -56,12 +56,14 @@ SIDE = 240  # px of a picture on the sheet, the square in its middle
 
 def write_card(store: Store, description: Description) -> None:
     """Write the card of a data set whose pictures and rows are written."""
-    shown, lengths = _survey(store, description)
+    shown, lengths, ghosts = _survey(store, description)
     text = [*_head(description), *_prose(description), *_counts(description)]
     if lengths:
         label = "mean blur length of a pair, px"
         store.write(SEVERITY, encode(histogram(lengths, label)))
         text += _severity(lengths)
+    if ghosts:
+        text += _ghosts(ghosts)
     if shown:
         store.write(PAIRS, encode(_pairs(store, description, shown)))
         text += ["## Pairs", "", f"{_rows_of(shown)}.", "", f"![pairs]({PAIRS})", ""]
@@ -70,10 +72,13 @@ def write_card(store: Store, description: Description) -> None:
     store.write(README, told.encode())
 
 
-def _survey(store: Store, description: Description) -> tuple[list[tuple[str, Row]], list[float]]:
-    """Some pairs spread over the set, the test split first, and the severity of every pair."""
+def _survey(
+    store: Store, description: Description
+) -> tuple[list[tuple[str, Row]], list[float], list[dict[str, float]]]:
+    """Some pairs spread over the set, the test split first; of every pair severity and ghosts."""
     shown: list[tuple[str, Row]] = []
     lengths: list[float] = []
+    ghosts: list[dict[str, float]] = []
     splits = in_order(description.counts)[::-1]
     for place, split in enumerate(splits):
         room = SHOWN - len(shown)
@@ -86,7 +91,9 @@ def _survey(store: Store, description: Description) -> tuple[list[tuple[str, Row
                 shown.append((split, row))
             if "severity_mean_px" in row:
                 lengths.append(float(row["severity_mean_px"]))
-    return shown, lengths
+            if '"ghosting"' in row.get("parameters", ""):
+                ghosts.append(json.loads(row["parameters"]))
+    return shown, lengths, ghosts
 
 
 def _head(description: Description) -> Iterator[str]:
@@ -155,6 +162,18 @@ def _severity(lengths: list[float]) -> Iterator[str]:
     yield f"Mean blur length of a pair: {values.mean():.1f} px on average, median {middle:.1f} px,"
     yield f"nine pairs in ten from {low:.1f} to {high:.1f} px."
     yield from ("", f"![severity]({SEVERITY})", "")
+
+
+def _ghosts(pairs: list[dict[str, float]]) -> Iterator[str]:
+    """Of averaged frames: what moves farther than a pixel between two is seen several times."""
+    shares = np.array([pair["ghosting"] for pair in pairs])
+    steps = np.array([pair["step_px"] for pair in pairs])
+    yield from ("## Ghosts", "")
+    yield f"From one averaged frame to the next {100 * shares.mean():.1f} % of the pixels move"
+    yield f"farther than 1 px, {100 * shares.max():.1f} % in the worst pair: these are seen several"
+    yield f"times. 99 % move less than {np.median(steps):.1f} px in the median pair,"
+    yield f"{steps.max():.1f} px in the worst."
+    yield ""
 
 
 def _recipe(description: Description) -> Iterator[str]:

@@ -109,7 +109,8 @@ def _blur(recipe: Recipe, key: PairKey, sharp: Sharp, exposed: np.ndarray, light
     random = stream(*key, "kernel")
     bank = (key.recipe, key.seed, key.split)
     mask = sharp.mask if recipe.masks else None
-    scene = Scene(key.source_id, exposed, sharp.frames, random, key.replica, bank, light, mask)
+    names = (key.source_id, exposed, sharp.frames, random, key.replica, bank)
+    scene = Scene(*names, light, mask, sharp.times)
     blurred = recipe.blur.blur(scene)
     # A family of another package: its set would be whole and verified, and no pair of it one.
     if blurred.image.shape != exposed.shape:

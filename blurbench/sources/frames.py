@@ -13,7 +13,7 @@ from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import BadImage
 from blurbench.sources.items import Labels, PictureItem, Sharp, SourceItem, refuse_problem
-from blurbench.sources.video import coding_of, count_frames, read_window
+from blurbench.sources.video import coding_of, count_frames, read_stamps, read_window
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"})
 NUMBER = re.compile(r"\d+(?=\D*$)")  # the last of a file's name
@@ -70,12 +70,14 @@ class VideoItem:
         """Decode all frames; the hash is that of their pixels."""
         try:
             read = read_window(self.path, self.start, self.count, self.id)
+            stamps = read_stamps(self.path, self.start, self.count, self.id)
         except UserError as error:
             raise BadImage(str(error)) from None
         if len(read) < self.count:
             raise BadImage(f"{self.id}: {self.group} ends before frame {self.start + self.count}")
         frames = np.stack(read)
-        return Sharp(frames[self.count // 2], None, sha256(frames.tobytes()), frames, self.labels)
+        hashed, middle = sha256(frames.tobytes()), frames[self.count // 2]
+        return Sharp(middle, None, hashed, frames, self.labels, times=np.array(stamps))
 
     def file_hash(self) -> None:
         """It is of several frames' pixels."""

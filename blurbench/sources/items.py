@@ -33,6 +33,7 @@ class Sharp:
     frames: np.ndarray | None = None  # (N, H, W, 3) uint8 RGB, `image` in the middle
     labels: Labels = field(default_factory=dict)  # columns of its rows
     told: tuple[str, ...] = ()  # what is to be told of its file: keys of images.header.TOLD
+    times: np.ndarray | None = None  # (N,) s, when the frames of a video are shown
 
 
 class SourceItem(Protocol):

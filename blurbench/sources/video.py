@@ -70,6 +70,13 @@ def read_window(path: Path, start: int, count: int, name: str) -> list[np.ndarra
     return window
 
 
+def read_stamps(path: Path, start: int, count: int, name: str) -> list[float]:
+    """When `count` frames are shown, s, from `start` on. After `read_window` it costs nothing."""
+    while (stamps := guarded(_stamps, str(path), start, count, name=name)) is None:
+        pass
+    return stamps
+
+
 class Video:
     """A video read onwards, never by a seek: those go to the wrong frame in some files."""
 
@@ -82,15 +89,31 @@ class Video:
         self._capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG)
         self._next = 0
         self._kept: dict[int, np.ndarray] = {}
+        self._shown: list[float] = []  # ms, of all frames so far
+
+    def _grab(self) -> bool:
+        if not self._capture.grab():
+            return False
+        self._shown.append(self._capture.get(cv2.CAP_PROP_POS_MSEC))
+        self._next += 1
+        return True
 
     def count(self, seconds: float = TURN_S) -> int | None:
         """Number of frames; None where `seconds` did not suffice: asked again it goes on."""
         until = time.monotonic() + seconds
-        while self._capture.grab():
-            self._next += 1
+        while self._grab():
             if time.monotonic() > until:
                 return None
         return self._next
+
+    def stamps(self, start: int, count: int, seconds: float = TURN_S) -> list[float] | None:
+        """`read_stamps`; None as of `count`."""
+        until = time.monotonic() + seconds
+        while self._next < start + count and self._grab():
+            if time.monotonic() > until:
+                return None
+        # In whole microseconds: a container's own units are coarser.
+        return [round(each * 1000) / 1e6 for each in self._shown[start : start + count]]
 
     def window(self, start: int, count: int, seconds: float = TURN_S) -> list[np.ndarray] | None:
         """`read_window`; None as of `count`."""
@@ -100,11 +123,10 @@ class Video:
             self._rewind()
         # Windows may overlap: what this one shares with the last is not decoded again.
         self._kept = {index: self._kept[index] for index in wanted if index in self._kept}
-        while self._next < wanted.stop and self._capture.grab():
-            if self._next >= start:
+        while self._next < wanted.stop and self._grab():
+            if self._next > start:
                 bgr = self._capture.retrieve()[1]
-                self._kept[self._next] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-            self._next += 1
+                self._kept[self._next - 1] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
             if self._next < wanted.stop and time.monotonic() > until:
                 return None
         return list(self._kept.values())
@@ -127,3 +149,7 @@ def _count(path: str) -> int | None:
 
 def _window(path: str, start: int, count: int) -> list[np.ndarray] | None:
     return _current(path).window(start, count)
+
+
+def _stamps(path: str, start: int, count: int) -> list[float] | None:
+    return _current(path).stamps(start, count)

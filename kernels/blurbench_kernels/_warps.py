@@ -60,10 +60,14 @@ def mean_of_warps(
     stride: int,
     margin: int,
     homographies: np.ndarray,
+    begins: np.ndarray,
+    count: int,
     to_uint8: bool,
     out: np.ndarray,
 ) -> None:
     """Write to out (H, W, C) the mean over homographies (N, 3, 3) of where they see its pixels.
+
+    A row sees `count` of them, from the one named in begins (H,) on.
 
     planes (C, n): the channels, flat, with `margin` px around them, in rows of `stride`; what is
     seen lies in them, right and lower neighbour too. `to_uint8` rounds half away from zero.
@@ -74,7 +78,7 @@ def mean_of_warps(
     for y in range(height):
         # A row through all poses before the next: no more than a row of sums is held in float64.
         total[:] = 0.0
-        for k in range(len(homographies)):
+        for k in range(begins[y], begins[y] + count):
             _place_row(homographies[k], y, margin, stride, offset, right, down)
             start = 0
             while start < width:
@@ -88,4 +92,4 @@ def mean_of_warps(
                     above, below = plane[first:last], plane[first + stride : last + stride]
                     _add_run(above, below, right[start:end], down[start:end], total[c, start:end])
                 start = end
-        _store(total, len(homographies), to_uint8, out[y])
+        _store(total, count, to_uint8, out[y])

@@ -171,13 +171,25 @@ def _longest_step(tracks: np.ndarray) -> float:
     return math.sqrt(longest)
 
 
+def exposed(poses: int, places: np.ndarray, readout: float) -> tuple[np.ndarray, int]:
+    """Which poses the rows of a rolling shutter see: the first of each, and how many.
+
+    places: of rows, from 0, the first, to 1, the last, whose exposure begins `readout` exposures
+    after the first row's. Together they see all poses. ValueError below 0.
+    """
+    if not 0 <= readout < math.inf:
+        raise ValueError(f"readout: expected a number of exposures of 0 or more, got {readout}")
+    count = max(1, round(poses / (1 + readout)))
+    return np.rint(places * (poses - count)).astype(np.int64), count
+
+
 @jit
-def _extents(tracks: np.ndarray) -> tuple[float, float]:
+def _extents(tracks: np.ndarray, first: np.ndarray, count: int) -> tuple[float, float]:
     total, longest = 0.0, 0.0
     for i in range(tracks.shape[0]):
         extent = 0.0
-        for k in range(tracks.shape[2]):
-            for j in range(k):
+        for k in range(first[i], first[i] + count):
+            for j in range(first[i], k):
                 dx = tracks[i, 0, k] - tracks[i, 0, j]
                 dy = tracks[i, 1, k] - tracks[i, 1, j]
                 extent = max(extent, dx * dx + dy * dy)
@@ -186,12 +198,17 @@ def _extents(tracks: np.ndarray) -> tuple[float, float]:
     return total / tracks.shape[0], longest
 
 
-def lengths(homographies: np.ndarray, height: int, width: int) -> tuple[float, float]:
+def lengths(
+    homographies: np.ndarray, height: int, width: int, readout: float = 0.0
+) -> tuple[float, float]:
     """(mean, max) blur length, px: a pixel's is the largest distance of two points of its track.
 
     Over a grid of pixels at most 32 px apart, the borders among them; lengths change slowly.
+    readout as of `exposed`.
     """
-    return _extents(_tracks(homographies, *_nodes(height, width)))
+    x, y = _nodes(height, width)
+    first, count = exposed(len(homographies), y / max(height - 1, 1), readout)
+    return _extents(_tracks(homographies, x, y), first, count)
 
 
 def scale_to(
@@ -201,6 +218,7 @@ def scale_to(
     width: int,
     focal: float,
     tilt: tuple[float, float] = (0.0, 0.0),
+    readout: float = 0.0,
 ) -> np.ndarray:
     """Scale a path until the mean of `lengths` of its `homographies` is `target` px, within 1 %.
 
@@ -210,7 +228,8 @@ def scale_to(
         raise ValueError(f"target: expected a length in px above 0, got {target}")
 
     def scaled(path: np.ndarray) -> np.ndarray:
-        mean = lengths(homographies(path, height, width, focal, tilt), height, width)[0]
+        poses = homographies(path, height, width, focal, tilt)
+        mean = lengths(poses, height, width, readout)[0]
         if mean == 0:
             raise ValueError(
                 f"path: it does not move, so no scale gives it a length of {target} px"
@@ -241,12 +260,13 @@ def border(homographies: np.ndarray, height: int, width: int) -> tuple[int, int]
         rows, cols = higher, wider
 
 
-def blur(image: np.ndarray, homographies: np.ndarray) -> np.ndarray:
+def blur(image: np.ndarray, homographies: np.ndarray, readout: float = 0.0) -> np.ndarray:
     """Each pixel of (H, W[, C]) as the mean of what the poses (N, 3, 3) see there, bilinearly.
 
-    Beyond the border the image repeats its edge. Sums in float64; the dtype stays: float32,
-    float64, or uint8 (rounded half away from zero). ValueError for another dtype, for no poses, or
-    for poses that leave the image by more than its longer side or put it behind the camera.
+    With a readout each row sees those of its own exposure (`exposed`). Beyond the border the image
+    repeats its edge. Sums in float64; the dtype stays: float32, float64, or uint8 (rounded half
+    away from zero). ValueError for another dtype, for no poses, or for poses that leave the image
+    by more than its longer side or put it behind the camera.
     """
     if image.dtype not in (np.uint8, np.float32, np.float64):
         raise ValueError(f"image: expected uint8, float32 or float64, got {image.dtype}")
@@ -271,5 +291,7 @@ def blur(image: np.ndarray, homographies: np.ndarray) -> np.ndarray:
     planes = [pad(np.ascontiguousarray(c), margin, "replicate").reshape(-1) for c in channels]
     out = np.empty(pixels.shape, image.dtype)
     poses = np.ascontiguousarray(homographies, np.float64)
-    mean_of_warps(np.stack(planes), stride, margin, poses, image.dtype == np.uint8, out)
+    first, count = exposed(len(poses), np.arange(height) / max(height - 1, 1), readout)
+    to_uint8 = image.dtype == np.uint8
+    mean_of_warps(np.stack(planes), stride, margin, poses, first, count, to_uint8, out)
     return out.reshape(image.shape)

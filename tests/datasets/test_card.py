@@ -1,7 +1,7 @@
 import pytest
 import tiny_data
 
-from blurbench.datasets.card import INKS, _caption, write_card
+from blurbench.datasets.card import INKS, _caption, _ghosts, write_card
 from blurbench.datasets.format import Description, read_description
 from blurbench.datasets.make import synthesize
 from blurbench.datasets.verify import verify
@@ -126,3 +126,9 @@ def test_averaged_frames_are_counted_in_the_caption():
     row = {"kernel_family": "frame_average", "parameters": '{"frames": 9}'}
     assert _caption("test", row) == "test: frame average, 9 frames"
     assert _caption("test", {"kernel_family": "line", "parameters": "{}"}) == "test: line"
+
+
+def test_ghosts_are_told():
+    text = " ".join(_ghosts([{"ghosting": 0.5, "step_px": 3.0}, {"ghosting": 0.1, "step_px": 1.0}]))
+    assert "30.0 % of the pixels move farther than 1 px, 50.0 % in the worst pair" in text
+    assert "99 % move less than 2.0 px in the median pair, 3.0 px in the worst" in text

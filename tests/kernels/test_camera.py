@@ -132,6 +132,33 @@ def test_blur_is_the_mean_of_the_warps(seed, height, width, amplitude):
     np.testing.assert_allclose(camera.blur(image, warps), expected, rtol=0, atol=1e-9)
 
 
+@given(SEEDS, st.sampled_from([0.0, 0.4, 2.0]))
+@settings(max_examples=6, deadline=None)
+def test_rows_of_a_rolling_shutter_see_their_own_poses(seed, readout):
+    image = np.random.default_rng(seed).uniform(0, 255, (7, 9))
+    warps = shaken(seed, 0.02, 12, 7, 9)
+    count = round(12 / (1 + readout))
+    rolled = camera.blur(image, warps, readout)
+    for y in range(7):
+        first = round(y / 6 * (12 - count))
+        expected = naive.camera_blur(image, warps[first : first + count])[y]
+        np.testing.assert_allclose(rolled[y], expected, atol=1e-9)
+    assert (camera.blur(np.full((7, 9), 0.25), warps, readout) == 0.25).all()
+
+
+def test_a_rolling_shutter_bends_and_its_lengths_are_those_of_one_exposure():
+    slid = camera.homographies(path_of(tx=np.linspace(-0.2, 0.2, 41)), 40, 56, 50, poses=41)
+    mean, longest = camera.lengths(slid, 40, 56, 3.0)
+    assert mean == pytest.approx(20 * 9 / 40, abs=1e-6)  # 10 of 41 poses
+    assert longest == pytest.approx(mean)
+    line = np.zeros((40, 56))
+    line[:, 28] = 1
+    centres = camera.blur(line, slid, 3.0) @ np.arange(56)
+    np.testing.assert_allclose(np.diff(centres[[0, -1]]), -20 * 31 / 40, atol=1e-6)
+    with pytest.raises(ValueError, match="readout"):
+        camera.blur(line, slid, -1.0)
+
+
 def test_a_resting_camera_changes_nothing():
     image = np.random.default_rng(0).integers(0, 256, (9, 14, 3), np.uint8)
     warps = camera.homographies(np.zeros((7, 6)), 9, 14, 14, TILT)

@@ -1,7 +1,9 @@
 import hashlib
+import json
 import os
 import pickle
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,6 +13,7 @@ import tiny_data
 from engine_jobs import crash
 
 from blurbench.datasets.make import synthesize
+from blurbench.datasets.pair import make_pair
 from blurbench.datasets.splits import choose, list_tasks
 from blurbench.errors import UserError
 from blurbench.images import BadImage
@@ -137,6 +140,41 @@ def test_windows_of_videos_are_exact_in_any_order(tmp_path, name, codec):
         np.testing.assert_array_equal(sharp.frames, expected)
         np.testing.assert_array_equal(sharp.image, expected[2])
         assert sharp.sha256 == hashlib.sha256(expected.tobytes()).hexdigest()
+
+
+def restamp(path: Path, stamps: list[int]) -> None:
+    """Write other times, ms, into a Matroska file of one cluster at 1000 frames a second."""
+    data = path.read_bytes()
+    for number in range(len(stamps) - 1, 0, -1):
+        old, new = (b"\x81" + value.to_bytes(2, "big") for value in (number, stamps[number]))
+        assert data.count(old + b"\0") == 1
+        data = data.replace(old + b"\0", new + b"\0")
+    path.write_bytes(data)
+
+
+def test_frames_of_a_video_are_where_its_time_stamps_are(tmp_path):
+    path = tmp_path / "in" / "a.mkv"
+    path.parent.mkdir()
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"FFV1"), 1000, (64, 48))
+    for number in range(7):
+        writer.write(np.full((48, 64, 3), 20 * number, np.uint8))
+    writer.release()
+    restamp(path, [0, 10, 20, 30, 60, 70, 80])  # two frames were dropped after the fourth
+    blur = {"family": "frame_average", "frames": [7], "timing": "stamps", "exposure": 0.04}
+    recipe = tiny_data.flow_recipe(blur=blur, crop={}, images={}, noise__sigma=0.0)
+    (item,) = open_for(recipe, str(tmp_path / "in")).items
+    sharp = item.load()
+    np.testing.assert_allclose(sharp.times, [0, 0.01, 0.02, 0.03, 0.06, 0.07, 0.08])
+    pair = make_pair(recipe, 0, item.id, "train", 0, sharp)
+    # From 10 to 50 ms: 5 of the second frame, 10 of the third, 20 of the fourth, 5 of the fifth.
+    expected = np.average(sharp.frames[1:5, 0, 0, 0], weights=[5, 10, 20, 5])
+    assert abs(float(pair.blur[20, 20, 0]) - expected) <= 0.5
+    assert json.loads(pair.row["parameters"])["exposure_s"] == pytest.approx(0.04)
+    longer = tiny_data.flow_recipe(blur={**blur, "exposure": 0.2}, crop={})
+    with pytest.raises(UserError, match=r"a\.mkv/000003: its frames do not cover"):
+        make_pair(longer, 0, item.id, "train", 0, sharp)
+    with pytest.raises(UserError, match="have no time stamps that rise"):
+        make_pair(recipe, 0, item.id, "train", 0, replace(sharp, times=None))
 
 
 def test_video_in_order_decodes_every_frame_once(tmp_path, monkeypatch):
