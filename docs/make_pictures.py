@@ -71,6 +71,41 @@ def clips(folder: Path) -> None:
             _save(folder / "test" / name / f"{n:04d}.png", photo[:side, left : left + side])
 
 
+# Drawn by hand along a cup, a spoon, a rocket and a cat: x, y, x, y, ..., px, as COCO has it.
+# fmt: off
+THINGS: dict[str, list[list[int]]] = {
+    "coffee": [
+        [174, 85, 186, 55, 215, 32, 250, 20, 290, 17, 330, 22, 370, 40, 395, 65, 404, 95, 402, 130,
+         392, 175, 370, 220, 340, 250, 300, 275, 265, 280, 248, 272, 238, 297, 215, 308, 200, 300,
+         197, 280, 208, 248, 222, 232, 200, 205, 183, 165, 175, 125],
+        [327, 275, 335, 256, 360, 246, 385, 245, 402, 260, 406, 285, 395, 310, 372, 325, 348, 323,
+         332, 306],
+    ],
+    "rocket": [
+        [310, 185, 311, 150, 315, 135, 320, 126, 327, 133, 333, 150, 334, 178, 337, 190, 336, 370,
+         332, 405, 308, 405, 306, 370, 308, 200],
+    ],
+    "chelsea": [
+        [95, 0, 60, 5, 38, 50, 34, 105, 40, 150, 20, 190, 0, 230, 0, 299, 270, 299, 300, 275, 312,
+         250, 330, 215, 350, 175, 362, 110, 372, 60, 400, 8, 398, 0],
+    ],
+}
+# fmt: on
+
+
+def things(folder: Path) -> None:
+    """Photographs with the outlines of what is to move, in COCO's layout."""
+    images, annotations = [], []
+    for name, outlines in THINGS.items():
+        photo, file = getattr(data, name)(), f"test/{name}.png"
+        _save(folder / file, photo)
+        height, width = photo.shape[:2]
+        images.append({"id": name, "file_name": file, "height": height, "width": width})
+        annotations += [{"image_id": name, "segmentation": [each]} for each in outlines]
+    document = json.dumps({"images": images, "annotations": annotations})
+    (folder / "instances.json").write_text(document, encoding="utf-8")
+
+
 def people(folder: Path) -> None:
     """Ten drawn pictures of each of a few drawn people, a folder each."""
     for person in range(PEOPLE):
@@ -111,6 +146,8 @@ SETS = {
     "concert-partial": Shown("concert-partial", stills, sheets=SHEETS[:1]),
     "frame-average": Shown("frame-average", clips),
     "realistic": Shown("realistic", photographs, _each(60)),
+    "realistic-raw": Shown("realistic-raw", photographs, _each(4), sheets=SHEETS[:1]),
+    "sev-objects": Shown("sev-objects", things, _each(3), sheets=SHEETS[:1]),
     "severity-ladder": Shown("severity-ladder", photographs, _each(60)),
 }
 
