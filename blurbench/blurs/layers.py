@@ -42,7 +42,7 @@ class Layers(Family):
             if isinstance(part, MotionFlow) and part.severity_reading == "noise":
                 raise ValueError(f'{name}: severity_reading = "noise" moves nothing')
             # Rows that see other times than those beside them have no one order of layers.
-            if isinstance(part, Camera) and getattr(part, "readout", False):
+            if isinstance(part, Camera) and part.readout:
                 raise ValueError(f"{name}: layers have no rolling shutter: readout must be 0")
         return self
 

@@ -146,6 +146,7 @@ def test_pictures_without_objects_or_background_are_failures():
         ({"objects": {**SHAKE, "target": None, "sizes": [7]}}, "needs a target"),
         ({"background": {**FLOW, "target": None, "severity_reading": "noise"}}, "moves nothing"),
         ({"objects": {"family": "disk", "radius": [2.0, 3.0]}}, "disk"),
+        ({"objects": {**PATH, "readout": 0.5}}, "objects: layers have no rolling shutter"),
         ({"count": 4}, "less than or equal to 3"),
     ],
 )

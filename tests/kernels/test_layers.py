@@ -73,6 +73,10 @@ def test_layers_that_move_alike_are_one_picture(seed):
     alike = layers.blur(layers.cut(image, labels), [layers.along_flow(u, v)] * 3)
     # At the seam too: the mean over all pixels would hide it.
     np.testing.assert_allclose(alike, motion_flow.blur(image, u, v), atol=1e-10)
+    kernel = bank.trajectory_kernel(random.stream(seed), 9)
+    way = layers.along_kernels(np.array([0.5, 0.5])[:, None, None] * kernel, *SIZE)
+    alike = layers.blur(layers.cut(image, labels), [way] * 3)
+    np.testing.assert_allclose(alike, convolution.convolve(image, kernel), atol=1e-10)
 
 
 @given(SEEDS)
