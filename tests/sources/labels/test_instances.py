@@ -260,3 +260,17 @@ def test_of_more_objects_than_labels_the_largest_are_kept():
     assert labels.max() == 255
     assert (labels[0] == 0).sum() == 45
     assert all((labels[0, n] > 0) or (1 + n % 40 <= 6) for n in range(300))
+
+
+def test_lists_and_masks_behind_a_url(tmp_path):
+    spec = write(tmp_path / "a", [told(1, SQUARE), told(2, SQUARE, image=1)])
+    mask_file(tmp_path / "b", "JPEGImages/1.jpg", tiny_data.picture(1, *SIZE))
+    mask_file(tmp_path / "b", "SegmentationObject/1.png", plane((8, 10, 8, 10)))
+    for root, ids in (
+        (spec, ["images/a.jpg", "images/b.jpg"]),
+        (tmp_path / "b", ["JPEGImages/1.jpg"]),
+    ):
+        source = open_for(recipe(), f"file://{root}")
+        assert [item.id for item in source.items] == ids
+        for item in source.items:
+            np.testing.assert_array_equal(item.load().mask, plane((8, 10, 8, 10)))
