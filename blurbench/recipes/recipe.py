@@ -7,14 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from blurbench.blurs.base import MIN_SIDE, Fraction, RecipeTable, Target, ordered
+from blurbench.blurs.base import MIN_SIDE, Fraction, RecipeTable, Target
 from blurbench.blurs.registry import PLUG_INS, UNKNOWN, Blur, family_class, parts_of
 from blurbench.errors import UserError
 from blurbench.files import load_json, read_regular, shipped
 from blurbench.recipes.existing import Existing, PairPaths
+from blurbench.recipes.sensor import Raw, Sensor
 from blurbench.schemas import fault
 from blurbench.words import meant
 
@@ -27,9 +28,6 @@ AnyRecipe = TypeVar("AnyRecipe", bound=RecipeTable)
 
 
 Side = Annotated[int, Field(ge=1, le=16384)]
-Gain = Annotated[float, Field(ge=0, le=100)]
-Gains = Annotated[tuple[Gain, Gain], AfterValidator(ordered)]
-Quality = Annotated[int, Field(ge=1, le=100)]
 
 
 class Replicas(RecipeTable):
@@ -128,33 +126,6 @@ class Noise(RecipeTable):
     def of_unit(self) -> float:
         """Sigma of the [0, 1] range."""
         return self.sigma / 2 if self.range == "symmetric" else self.sigma
-
-
-class Sensor(RecipeTable):
-    """What light and camera do around the blur (blurbench_kernels.sensor)."""
-
-    light: Literal["encoded", "linear"] = "linear"  # which values are blurred
-    curve: Literal["srgb", "gamma-2.2"] = "srgb"  # that takes a picture to linear light
-    highlights: Gains | None = None  # light that clipping took, added where it clips
-    threshold: Fraction = 0.98  # linear light from which a channel counts as clipped
-    shot_noise: Fraction = 0.0  # the light of one electron, of the [0, 1] range
-    read_noise: Fraction = 0.0  # standard deviation, of the [0, 1] range
-    noise_factor: Gains = (1.0, 1.0)  # both noises are times a factor of their own from here
-    # Camera response, polynomial c0 + c1 x + ..., of sharp and blur alike; none: the curve.
-    response: tuple[float, ...] | None = None
-    jpeg: Annotated[tuple[Quality, Quality], AfterValidator(ordered)] | None = None  # of the blur
-    depth: Literal[8, 16] = 8  # bits of a source that has 16 which are kept into linear light
-
-    SINCE: ClassVar[dict[str, Any]] = {"depth": 8}
-
-    @model_validator(mode="after")
-    def _linear(self) -> "Sensor":
-        linear = (self.highlights, self.shot_noise, self.read_noise, self.response)
-        if self.light == "encoded" and any(linear):
-            raise ValueError('highlights, noise and response need light = "linear"')
-        if self.light == "encoded" and self.depth == 16:
-            raise ValueError('depth = 16 needs light = "linear"')
-        return self
 
 
 class Recipe(RecipeTable):
@@ -261,6 +232,7 @@ TABLES: dict[str, type[RecipeTable]] = {
     "target": Target,
     "crop": Crop,
     "sensor": Sensor,
+    "raw": Raw,
     "noise": Noise,
     "pairs": PairPaths,
 }

@@ -1,15 +1,20 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 import tiny_data
 from skimage.metrics import peak_signal_noise_ratio
 
 from blurbench.datasets import sensor as sensing
+from blurbench.datasets.make import synthesize
 from blurbench.datasets.pair import make_pair
+from blurbench.engine import Workers
 from blurbench.images import jpeg
-from blurbench.recipes.recipe import Noise, Sensor
-from blurbench.sources.open import Sharp
+from blurbench.recipes.recipe import Noise
+from blurbench.recipes.sensor import Raw, Sensor
+from blurbench.sources.open import Sharp, open_source
+from blurbench_kernels.sensor import CAMERAS, PATTERNS
 
 KEY = ("tiny", 0, "train", "a.png", 0)
 PICTURE = tiny_data.picture(0)
@@ -126,3 +131,82 @@ def test_rows_state_every_draw():
         assert first[name] != second[name]
     assert 60 <= first["jpeg"] <= 90
     assert 0.5e-3 <= first["shot_noise"] <= 1.5e-3
+
+
+def raw_sensor(**raw) -> Sensor:
+    return Sensor(raw=Raw(**raw))
+
+
+SMOOTH = cv2.GaussianBlur(PICTURE, (0, 0), 6)
+
+
+@pytest.mark.parametrize("camera", ["mixed", "a7r", tuple(CAMERAS["e-m10"])])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_mosaic_without_noise_keeps_a_smooth_picture(camera, pattern):
+    sensor = raw_sensor(camera=camera, pattern=pattern)
+    found = developed(sensor, light_of(sensor, SMOOTH))
+    difference = found[2:-2, 2:-2].astype(int) - SMOOTH[2:-2, 2:-2]
+    assert abs(difference).max() <= 4
+    assert abs(difference.mean(axis=(0, 1))).max() < 0.2
+    np.testing.assert_array_equal(sensing.develop_sharp(sensor, PICTURE), PICTURE)
+
+
+def test_colours_beyond_a_cameras_gamut_stay():
+    blue = np.zeros((40, 40, 3), np.uint8)
+    blue[..., 2] = 255
+    sensor = raw_sensor(camera="nexus-6p")  # sees blue as less than no red
+    assert abs(developed(sensor, light_of(sensor, blue)).astype(int) - blue).max() <= 1
+
+
+def test_what_clips_is_white_and_free_of_noise():
+    sensor = Sensor(highlights=(1.75, 1.75), shot_noise=1e-3, read_noise=1e-3, raw=Raw())
+    white = np.full((40, 40, 3), 255, np.uint8)
+    np.testing.assert_array_equal(developed(sensor, light_of(sensor, white)), white)
+
+
+def test_noise_on_a_mosaic_is_shared_by_neighbours_and_white_on_pixels():
+    grey = np.full((120, 120, 3), 90, np.uint8)
+
+    def beside(sensor: Sensor) -> float:
+        noise = developed(sensor, light_of(sensor, grey))[..., 0].astype(float) - 90
+        return float(np.corrcoef(noise[:, 1:].reshape(-1), noise[:, :-1].reshape(-1))[0, 1])
+
+    assert abs(beside(Sensor(shot_noise=1e-2))) < 0.05
+    assert beside(Sensor(shot_noise=1e-2, raw=Raw(camera="a7r"))) > 0.15
+
+
+def test_each_part_of_a_mosaic_has_a_stream_of_its_own():
+    def drawn(n: int, **raw):
+        return sensing.draw(Sensor(raw=Raw(**raw)), (*KEY[:4], n))
+
+    whole = [drawn(n, noise="sidd") for n in range(40)]
+    assert {each.raw.pattern for each in whole} == set(PATTERNS)
+    for name in ("shot_noise", "read_noise"):
+        assert len({getattr(each, name) for each in whole}) == 40
+    assert len({each.raw.camera for each in whole}) == 40
+    assert all(1.9 <= each.raw.red <= 2.4 and 1.5 <= each.raw.blue <= 1.9 for each in whole)
+    fixed = drawn(3, noise="sidd", pattern="RGGB", camera="a7r")
+    assert fixed.raw.camera == CAMERAS["a7r"]
+    assert (fixed.raw.red, fixed.raw.blue) == (whole[3].raw.red, whole[3].raw.blue)
+    assert (fixed.shot_noise, fixed.read_noise) == (whole[3].shot_noise, whole[3].read_noise)
+
+
+def test_rows_state_what_a_mosaic_drew():
+    recipe = tiny_data.flow_recipe(sensor={"raw": {"noise": "dnd"}})
+    row = make_pair(recipe, *_key(), Sharp(PICTURE, None, "")).row
+    stated = json.loads(row["parameters"])
+    assert set(stated["raw"]) == {"pattern", "red", "blue", "camera"}
+    assert 1e-4 <= stated["shot_noise"] <= 1.2e-2
+    assert stated["read_noise"] > 0
+
+
+@pytest.mark.slow
+def test_one_digest_for_one_and_two_workers(photos, tmp_path):
+    recipe = tiny_data.flow_recipe(sensor={"raw": {"noise": "dnd"}, "jpeg": [85, 98]})
+    digests = {
+        synthesize(
+            recipe, open_source(str(photos)), tmp_path / str(count), workers=Workers(count)
+        ).digest
+        for count in (1, 2)
+    }
+    assert len(digests) == 1

@@ -132,3 +132,134 @@ def test_bad_curves_and_boosts_are_refused():
             sensor.power(image, exponent)
     with pytest.raises(ValueError, match="gain"):
         sensor.boost_highlights(image, 0.9, -1.0)
+
+
+# Malvar, He and Cutler (2004), figure 2, in eighths: what a pixel is given of its neighbours.
+GREEN = [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]]
+BESIDE = [
+    [0, 0, 0.5, 0, 0],
+    [0, -1, 0, -1, 0],
+    [-1, 4, 5, 4, -1],
+    [0, -1, 0, -1, 0],
+    [0, 0, 0.5, 0, 0],
+]
+ACROSS = [
+    [0, 0, -1.5, 0, 0],
+    [0, 2, 0, 2, 0],
+    [-1.5, 0, 6, 0, -1.5],
+    [0, 2, 0, 2, 0],
+    [0, 0, -1.5, 0, 0],
+]
+
+
+def demosaicked(raw, pattern, y, x, channel):
+    """One colour of one pixel, by the figure."""
+    colours = [["RGB".index(pattern[2 * row + column]) for column in (0, 1)] for row in (0, 1)]
+    own = colours[y % 2][x % 2]
+    if own == channel:
+        return raw[y, x]
+    filters = GREEN if channel == 1 else ACROSS
+    if own == 1:
+        filters = BESIDE if channel in colours[y % 2] else np.transpose(BESIDE)
+    total = 0.0
+    for row in range(-2, 3):
+        for column in range(-2, 3):
+            place = naive.mirrored(y + row, raw.shape[0]), naive.mirrored(x + column, raw.shape[1])
+            total += filters[row + 2][column + 2] * raw[place]
+    return total / 8
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(sensor.PATTERNS))
+@settings(max_examples=20, deadline=None)
+def test_demosaicking_is_the_figure(seed, pattern):
+    random = np.random.default_rng(seed)
+    raw = random.normal(size=random.integers(3, 9, 2))
+    found = sensor.demosaic(raw, pattern)
+    expected = [demosaicked(raw, pattern, *place) for place in np.ndindex(found.shape)]
+    np.testing.assert_allclose(found.reshape(-1), expected, atol=1e-12)
+
+
+def test_a_mosaic_lets_one_colour_through():
+    image = np.arange(4 * 6 * 3, dtype=float).reshape(4, 6, 3)
+    for pattern in sensor.PATTERNS:
+        raw = sensor.mosaic(image, pattern)
+        for y, x in np.ndindex(raw.shape):
+            assert raw[y, x] == image[y, x, "RGB".index(pattern[y % 2 * 2 + x % 2])]
+        restored = sensor.demosaic(raw, pattern)
+        np.testing.assert_array_equal(sensor.mosaic(restored, pattern), raw)
+
+
+@given(st.tuples(*[st.floats(0, 1)] * 3), st.sampled_from(sensor.PATTERNS))
+@settings(max_examples=20, deadline=None)
+def test_one_colour_stays_that_colour(colour, pattern):
+    image = np.broadcast_to(colour, (7, 8, 3))
+    restored = sensor.demosaic(sensor.mosaic(image, pattern), pattern)
+    np.testing.assert_allclose(restored, image, atol=1e-12)
+
+
+def test_a_grey_ramp_comes_back_away_from_the_border():
+    y, x = np.mgrid[:12, :14]
+    image = np.repeat((0.03 * x - 0.02 * y + 0.5)[..., None], 3, axis=2)
+    restored = sensor.demosaic(sensor.mosaic(image, "GRBG"), "GRBG")
+    np.testing.assert_allclose(restored[2:-2, 2:-2], image[2:-2, 2:-2], atol=1e-12)
+
+
+def test_noise_of_a_mosaic_is_shared_by_neighbours():
+    grey = np.full((200, 200, 3), 0.4)
+    raw = sensor.gaussian_noise(sensor.mosaic(grey, "RGGB"), 0.01, random.stream("raw"))
+    red = sensor.demosaic(raw, "RGGB")[..., 0] - 0.4
+    white = sensor.gaussian_noise(grey, 0.01, random.stream("white"))[..., 0] - 0.4
+
+    def beside(noise):
+        return np.corrcoef(noise[:, :-1].reshape(-1), noise[:, 1:].reshape(-1))[0, 1]
+
+    assert abs(beside(white)) < 0.03
+    assert beside(red) > 0.2
+
+
+@pytest.mark.parametrize("shape", [(2, 8), (8, 2), (8, 8, 3)])
+def test_what_is_no_raw_picture_is_refused(shape):
+    with pytest.raises(ValueError, match="raw"):
+        sensor.demosaic(np.zeros(shape), "RGGB")
+    with pytest.raises(ValueError, match="pattern"):
+        sensor.mosaic(np.zeros((8, 8, 3)), "RGBG")
+
+
+@pytest.mark.parametrize("camera", sensor.CAMERAS.values(), ids=sensor.CAMERAS)
+def test_colours_go_to_a_camera_and_back_and_white_stays_white(camera):
+    there, back = sensor.colour_matrices(camera)
+    image = np.random.default_rng(0).random((5, 6, 3))
+    seen = sensor.recolour(image, there)
+    np.testing.assert_allclose(seen, image @ there.T, atol=1e-12)
+    np.testing.assert_allclose(sensor.recolour(seen, back), image, atol=1e-5)
+    np.testing.assert_allclose(sensor.recolour(np.ones((1, 1, 3)), there), 1, atol=2e-6)
+    assert (np.round(there, 6) == there).all()
+    # The definition: sRGB to XYZ (skimage's), XYZ to the camera, up to one gain a colour.
+    gains = rgb2xyz(sensor.linear_to_srgb(image)) @ np.reshape(camera, (3, 3)).T / seen
+    np.testing.assert_allclose(gains, np.broadcast_to(gains[0, 0], gains.shape), rtol=1e-3)
+
+
+def test_a_mixed_camera_lies_between():
+    assert sensor.mixed_camera([0, 2, 0, 0]) == sensor.CAMERAS["a7r"]
+    halves = np.add(sensor.CAMERAS["nexus-6p"], sensor.CAMERAS["e-m10"]) / 2
+    np.testing.assert_allclose(sensor.mixed_camera([0.5, 0, 0.5, 0]), halves, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [[1.0] * 8, [0.0] * 9, [1.0] * 9, [np.nan] * 9])
+def test_a_matrix_without_inverse_is_refused(bad):
+    with pytest.raises(ValueError, match="colour matrix"):
+        sensor.colour_matrices(bad)
+
+
+@pytest.mark.parametrize("name", ["dnd", "sidd"])
+def test_noise_levels_are_those_of_their_paper(name):
+    levels = sensor.NOISE_LEVELS[name]
+    drawn = np.array([sensor.draw_noise_levels(random.stream(n), levels) for n in range(2000)])
+    shot, read = np.log(drawn).T / np.log(levels.base)
+    low, high = np.log(levels.shot) / np.log(levels.base)
+    assert shot.min() >= low
+    assert shot.max() <= high
+    assert shot.mean() == pytest.approx((low + high) / 2, abs=0.03 * (high - low))
+    rest = 2 * read - levels.slope * shot  # log of the variance
+    assert rest.mean() == pytest.approx(levels.offset, abs=0.03)
+    assert rest.std() == pytest.approx(levels.spread, rel=0.1)
