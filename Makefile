@@ -67,7 +67,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -c 'import cv2'
 	touch $@
 
-# Ranks the results in leaderboard/published again; RETRAIN=1 makes them, too.
+# Ranks the results in leaderboard/published again; RETRAIN=1 makes those of the demo, too.
 published: $(VENV)/.installed
 	$(BIN)/python leaderboard/published/build.py $(if $(RETRAIN),retrain)
 

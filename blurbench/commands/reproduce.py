@@ -1,4 +1,4 @@
-"""`blurbench reproduce`: the papers' tables made again, and studies of one question each."""
+"""`blurbench reproduce`: the papers' tables made again, studies of one question, open boards."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -8,6 +8,7 @@ import click
 
 from blurbench.commands.options import FOLDER, MINUTES, many_workers, same_command
 from blurbench.engine import Workers
+from blurbench.reproduce.boards.open_board import PREFIX as BOARD
 from blurbench.reproduce.studies.study import PREFIX
 
 
@@ -36,7 +37,7 @@ def reproduce(
     plan: bool,
     workers: Workers,
 ) -> int:
-    """Make a paper's TABLE again, or run a study.
+    """Make a paper's TABLE again, run a study, or make the rows of an open board.
 
     Printed and measured side by side. Without a TABLE: what there is. A second call with the same
     --out goes on; several at a time share the work.
@@ -53,6 +54,10 @@ def reproduce(
         if scale != "demo":
             raise click.UsageError("--scale is of tables; a study has one of its own.")
         return study(table, out, data_root, device, seeds, minutes, plan, workers)
+    if table.startswith(BOARD):
+        if scale != "demo" or seeds or device or not workers.alone:
+            raise click.UsageError("A board takes --data-root, --out, --minutes and --plan alone.")
+        return open_board(table, out, data_root, minutes, plan)
     if scale == "paper" and data_root is None:
         raise click.UsageError("--scale paper needs --data-root.")
     if scale == "demo" and data_root is not None:
@@ -111,5 +116,23 @@ def study(
         return 0
     with with_others(out, workers):
         done = course.perform(minutes)
+    click.echo(done)
+    return 1 if done.failed else 0
+
+
+def open_board(
+    name: str, out: Path, data_root: Path | None, minutes: float | None, plan: bool
+) -> int:
+    """Make the rows that are missing of an open board, or tell what they would take."""
+    from blurbench.reproduce.boards.suites import find_board
+
+    found = find_board(name)
+    from blurbench.reproduce.boards.perform import Poster
+
+    poster = Poster(found, out, data_root, tell=click.echo)
+    if plan:
+        click.echo(poster.plan())
+        return 0
+    done = poster.perform(minutes)
     click.echo(done)
     return 1 if done.failed else 0

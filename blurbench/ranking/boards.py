@@ -21,6 +21,8 @@ from blurbench.ranking.statistics import (
     means_of_sources,
 )
 
+TO_LOOK_AT = "pictures to look at; the board's scores are of others, which may not be shown"
+
 
 @dataclass(frozen=True)
 class Score:
@@ -71,12 +73,14 @@ def make_boards(
     paths: Sequence[Path],
     names: Mapping[Path, str] | None = None,
     checked: Mapping[Path, str] | None = None,
+    shown: Sequence[Path] = (),
 ) -> list[Board]:
     """Group RESULT folders, those below folders, and CSV files into boards, in a fixed order.
 
-    names: what to call some of them; checked: what is known of some. UserError for what cannot be
-    read, and for two results of one name on one board, unless they are runs that differ by their
-    seed: nobody could tell which is which.
+    names: what to call some of them; checked: what is known of some; shown: those that are there to
+    be looked at, not ranked, after all others. UserError for what cannot be read, and for two
+    results of one name on one board, unless they are runs that differ by their seed: nobody could
+    tell which is which.
     """
     files = [path for path in paths if path.suffix.lower() == ".csv" and not path.is_dir()]
     names, checked = names or {}, checked or {}
@@ -86,11 +90,14 @@ def make_boards(
         replace(read_result(each, names.get(each)), checked=checked.get(each, ""))
         for each in dict.fromkeys(folders)
     ]
+    results = [replace(one, unranked=TO_LOOK_AT) if one.folder in shown else one for one in results]
     everything = [*results, *(one for path in files for one in read_csv(path, results))]
     groups: dict[BoardKey, list[Result]] = {}
     for result in everything:
         groups.setdefault(result.key, []).append(result)
-    return [_board(key, merge_seeds(groups[key])) for key in sorted(groups)]
+    last = {result.key for result in results if result.unranked == TO_LOOK_AT}
+    order = sorted(groups, key=lambda key: (key in last, key))
+    return [_board(key, merge_seeds(groups[key])) for key in order]
 
 
 def _refuse_many(names: Mapping[Path, str], files: Sequence[Path]) -> None:

@@ -50,18 +50,19 @@ def leaderboard(
     compare: tuple[str, str] | None = None,
     names: Mapping[Path, str] | None = None,
     checked: Mapping[Path, str] | None = None,
+    shown: Sequence[Path] = (),
 ) -> Leaderboard:
     """Rank RESULT folders, those below folders, and CSV files.
 
     `compare` adds the duel of two models; `names` is what to call some RESULT folders; `checked`
-    what is known of them, such as "re-run".
+    what is known of them, such as "re-run"; those in `shown` are not ranked, and come last.
 
     Raises UserError for what is no finished result, two results of one name on one board, and
     models to compare that share no board.
     """
     if compare and compare[0] == compare[1]:
         raise UserError(f"--compare {compare[0]} {compare[1]}: name two different models")
-    boards = make_boards(results, names, checked)
+    boards = make_boards(results, names, checked, shown)
     refuse_overwriting([out / CSV, out / PAGE], is_board, results)
     # Another one here at the same time would remove the pictures of this one.
     with locked(out):

@@ -1,7 +1,6 @@
 """The boards in leaderboard/published are what their results come to, to the byte."""
 
 import importlib.util
-import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -9,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = {".csv", ".html", ".webp"}
+PICTURES = {".png", ".jpg", ".webp"}
 
 
 def published() -> ModuleType:
@@ -23,7 +23,7 @@ def published() -> ModuleType:
 
 
 def boards(folder: Path) -> dict[str, bytes]:
-    files = [path for name in ("demo", "tables") for path in (folder / name).rglob("*")]
+    files = [path for name in ("demo", "boards") for path in (folder / name).rglob("*")]
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in files
@@ -34,13 +34,16 @@ def boards(folder: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 def test_boards_are_ranked_again_to_the_byte(tmp_path: Path) -> None:
     build = published()
-    for name, patterns in (("demo", build.DEMO_FILES), ("tables", build.SCORES + build.SETTINGS)):
+    for name, patterns in (("demo", build.DEMO_FILES), ("boards", build.BOARD_FILES)):
         build.replace(build.HERE / name, tmp_path / name, patterns)
-    assert not boards(tmp_path)
+    made = {name for name in boards(tmp_path) if not name.endswith("pictures.csv")}
+    assert not made
     build.rank(tmp_path)
     again, there = boards(tmp_path), boards(build.HERE)
     assert again.keys() == there.keys()
     assert [name for name in there if again[name] != there[name]] == []
-    shutil.rmtree(tmp_path / "tables" / "results" / "s3e-1")
-    build.rank(tmp_path)
-    assert b"measured" not in (tmp_path / "tables" / "s3e-1.csv").read_bytes().split(b"\n")[1]
+
+
+def test_pictures_that_are_scored_and_not_shown_are_not_there() -> None:
+    scored = (published().HERE / "boards").glob("*/results/**/*")
+    assert [path.name for path in scored if path.suffix in PICTURES] == []

@@ -18,6 +18,7 @@ from blurbench.schemas import read_as
 from blurbench.scoring.result_folder import PICTURES, SUMMARY, JsonObject, ResultSummary
 
 RESULTS, ENTRY, CHECKS = "results", "entry.json", "checks.json"
+SHOWN = "shown"  # RESULT folders on pictures to look at, which are not ranked
 ADD_AGAIN = "write it with `blurbench board add`"
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 CheckMark = Literal["re-run", "re-scored", "self-reported"]

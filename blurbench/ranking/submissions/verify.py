@@ -12,8 +12,9 @@ from blurbench.errors import UserError, one_line
 from blurbench.files import TEMPORARY, read_regular
 from blurbench.metrics import find_metric, make_ready
 from blurbench.ranking.report import Leaderboard, leaderboard
-from blurbench.ranking.results import Result, read_result
+from blurbench.ranking.results import Result, find_results, read_result
 from blurbench.ranking.submissions.entry import (
+    SHOWN,
     BoardEntry,
     CheckMark,
     RowCheck,
@@ -110,11 +111,15 @@ def verify(
 
 
 def rank(board: Path) -> Leaderboard:
-    """leaderboard.csv and leaderboard.html of all rows, with what is known of each."""
+    """leaderboard.csv and leaderboard.html of all rows, with what is known of each.
+
+    Below them, not ranked, the pictures that the board has to look at.
+    """
     checks, folders = read_checks(board), rows_of(board)
     marks = {each: checks.get(name_of(board, each)) for each in folders}
     told: dict[Path, str] = {each: found.mark if found else SELF for each, found in marks.items()}
-    return leaderboard(folders, board, checked=told)
+    shown = find_results(board / SHOWN) if (board / SHOWN).is_dir() else []
+    return leaderboard([*folders, *shown], board, checked=told, shown=shown)
 
 
 def _opened(

@@ -1,0 +1,255 @@
+"""`blurbench reproduce board-NAME`: the missing rows of an open board, and its page.
+
+OUT is the folder of a board as `blurbench board` has it, meant for a repository: results/, shown/,
+pictures.csv and the page. OUT/work, data sets and runs, keeps itself out of git.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from blurbench.datasets.dataset import BlurDataset
+from blurbench.datasets.format import DATASET
+from blurbench.datasets.make import synthesize
+from blurbench.errors import UserError, one_line
+from blurbench.files import write_text
+from blurbench.ranking.submissions.add import Behind, add
+from blurbench.ranking.submissions.entry import ENTRY, RESULTS, SHOWN, slug
+from blurbench.ranking.submissions.verify import rank
+from blurbench.reproduce.boards.open_board import BoardData, BoardRow, OpenBoard
+from blurbench.runs.devices import one_thread
+from blurbench.runs.folder import weights_file
+from blurbench.scoring.classical import CLASSICAL
+from blurbench.scoring.evaluate import evaluate
+from blurbench.scoring.restorers import Identity, Restorer, trained
+from blurbench.scoring.result_folder import SUMMARY, read_summary
+from blurbench.sources.open import open_for
+from blurbench.tables import as_table, csv_text
+from blurbench.training.train import train
+
+WORK, PICTURES = "work", "pictures.csv"
+TEST = "test"
+Seeded = tuple[BoardRow, int]
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What an open board has come to."""
+
+    folder: Path
+    missing: list[str]  # rows that are left
+    failed: dict[str, str]  # rows that could not be made, and why
+
+    def __str__(self) -> str:
+        """What is not there, then where the board is."""
+        lines = [f"not made: {name}: {why}" for name, why in self.failed.items()]
+        lines += [f"missing: {', '.join(self.missing)}"] if self.missing else []
+        return "\n".join([*lines, str(self.folder / "leaderboard.html")])
+
+
+@dataclass
+class Poster:
+    """One open board in one folder."""
+
+    board: OpenBoard
+    out: Path
+    root: Path | None  # of the user's data; None: built-in stand-ins
+    tell: Callable[[str], object] = print
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def work(self) -> Path:
+        """What may be lost: data sets and runs."""
+        return self.out / WORK
+
+    def perform(self, minutes: float | None = None) -> Posted:
+        """Make the rows that are missing, in the order of their worth; a second call goes on.
+
+        Each row is on the board before the next begins. `minutes`, CPU time: no row is begun that
+        would end after them. One that lacks a file is told, and costs the others nothing.
+        """
+        one_thread()
+        begun = time.process_time()
+        write_text(self.work / ".gitignore", "*\n")
+        self.make_data()
+        while left := self.missing():
+            row, seed = left[0]
+            if minutes and (time.process_time() - begun) / 60 + row.minutes > minutes:
+                self.tell(
+                    f"{title(row, seed)}: not begun, it takes about {row.minutes:.0f} minutes"
+                )
+                break
+            self._try(row, seed)
+        return Posted(self.out, [title(*each) for each in self.missing()], self.failed)
+
+    def _try(self, row: BoardRow, seed: int) -> None:
+        name = title(row, seed)
+        self.tell(f"\n{self.board.name}: {name} ({row.what})")
+        try:
+            self.make(row, seed)
+        except (UserError, ValueError, RuntimeError) as error:
+            self.failed[name] = one_line(error)
+            self.tell(f"not made: {self.failed[name]}")
+        else:
+            self.tell(str(rank(self.out)))
+
+    def make(self, row: BoardRow, seed: int) -> None:
+        """Train a row, score it on each data set, and put it on the board."""
+        weights = self.weights(row, seed)
+        for data in self.board.scored:
+            result = self.score(row, seed, weights, data, self.work / "results" / data.name)
+            # Those that ship or are public anybody has; a run's are named by their SHA-256.
+            own = row.steps or (row.weights and not row.model)
+            add(result, self.out, Behind(weights=weights if own else None))
+        for data in self.board.shown:
+            self.score(row, seed, weights, data, self.out / SHOWN / data.name)
+
+    def score(
+        self, row: BoardRow, seed: int, weights: Path | None, data: BoardData, into: Path
+    ) -> Path:
+        """The RESULT folder of a row on one data set; UserError where a picture has no scores."""
+        name = title(row, seed)
+        done = evaluate(
+            self.split(data),
+            into / slug(name),
+            restore=self.restorer(row, weights, name),
+            name=name,
+            metrics=self.board.metrics,
+        )
+        if done.failed:
+            raise UserError(f"{done}")
+        self.tell(str(done))
+        return into / slug(name)
+
+    def restorer(self, row: BoardRow, weights: Path | None, name: str) -> Restorer:
+        """What restores."""
+        if row.classical:
+            return CLASSICAL[row.classical](name)
+        if weights is None:
+            return Identity(name)
+        public = row.model if row.weights and row.model else None
+        return trained(weights, name, "cpu", public, row.preset)
+
+    def weights(self, row: BoardRow, seed: int) -> Path | None:
+        """A run, trained if need be, or a file below the data root; None where there are none."""
+        if row.shipped:
+            return Path(row.shipped)
+        if row.weights:
+            return self.file(row.weights)
+        if not row.steps:
+            return None
+        folder = self.work / "runs" / slug(title(row, seed))
+        files = {name: str(self.file(path)) for name, path in row.files.items()}
+        done = train(
+            row.model,
+            self.data_folder(self.board.trained_on),
+            folder,
+            preset=row.preset,
+            steps=row.steps,
+            seed=seed,
+            device="cpu",
+            overrides={**row.settings, **files},
+            resume=True,
+        )
+        self.tell(str(done))
+        return folder
+
+    def file(self, name: str) -> Path:
+        """A file or folder below the data root; UserError where it is not there."""
+        if self.root is None or not weights_file(self.root / name).is_file():
+            where = "--data-root" if self.root is None else self.root
+            raise UserError(f"{name}: is not below {where}; docs/open-boards.md tells what it is")
+        return self.root / name
+
+    def data_folder(self, data: BoardData) -> Path:
+        """Of one of the data sets."""
+        return self.work / "data" / data.name
+
+    def make_data(self) -> None:
+        """The data sets that are not there, and the names and hashes of those that are scored."""
+        for data in self.board.data:
+            folder, recipe = self.data_folder(data), data.blurred_by(self.root is None)
+            if (folder / DATASET).is_file():
+                continue
+            source = str(self.root / data.folder) if self.root and data.folder else data.stand_in
+            self.tell(f"Blurring {source} by the recipe {recipe.name}")
+            self.tell(str(synthesize(recipe, open_for(recipe, source), folder)))
+        write_text(self.out / PICTURES, csv_text(list(self.pictures())))
+
+    def split(self, data: BoardData) -> BlurDataset:
+        """The test pictures of a data set, without those that are not to be shown."""
+        whole = self.opened[data.name]
+        kept = [i for i, row in enumerate(whole.rows) if not data.hides(str(row["source_id"]))]
+        return whole.only(kept)
+
+    @cached_property
+    def opened(self) -> dict[str, BlurDataset]:
+        """The test split of each data set."""
+        return {data.name: BlurDataset(self.data_folder(data), TEST) for data in self.board.data}
+
+    def pictures(self) -> Iterator[dict[str, str]]:
+        """A row of pictures.csv for each picture that is scored: whoever has the file knows it."""
+        for data in self.board.scored:
+            split = self.opened[data.name]
+            for row in split.rows:
+                told = ("source_id", "source_sha256", "blur_pixels", "sharp_pixels")
+                yield {"digest": split.digest, "id": row["id"], **{k: row[k] for k in told}}
+
+    def rows(self) -> list[Seeded]:
+        """All, in the order of their worth; more seeds of the leading two once one of all is there.
+
+        The leaders are those of the mean PSNR of the first scored data set.
+        """
+        firsts = [(row, 1) for row in self.board.rows]
+        trained_rows = [row for row, seed in firsts if row.steps and self.done(row, seed)]
+        if not all(self.done(*each) or title(*each) in self.failed for each in firsts):
+            return firsts
+        leaders = sorted(trained_rows, key=self.mean, reverse=True)[: self.board.leaders]
+        return [*firsts, *((row, seed) for seed in (2, 3) for row in leaders)]
+
+    def missing(self) -> list[Seeded]:
+        """Those that are not on the board, and did not fail now."""
+        return [
+            each for each in self.rows() if not self.done(*each) and title(*each) not in self.failed
+        ]
+
+    def done(self, row: BoardRow, seed: int) -> bool:
+        """Whether a row is on the board, of every data set."""
+        name = slug(title(row, seed))
+        scored = all(self.place(data, name, ENTRY) for data in self.board.scored)
+        shown = (self.out / SHOWN / data.name / name for data in self.board.shown)
+        return scored and all(_complete(folder) for folder in shown)
+
+    def place(self, data: BoardData, name: str, file: str) -> Path | None:
+        """A row's file on the board."""
+        recipe = slug(f"{data.blurred_by(self.root is None).name}-{TEST}")
+        return next((self.out / RESULTS).glob(f"{recipe}-*/{name}/{file}"), None)
+
+    def mean(self, row: BoardRow) -> float:
+        """A row's mean PSNR on the first scored data set, dB."""
+        summary = self.place(self.board.scored[0], slug(title(row, 1)), SUMMARY)
+        assert summary is not None
+        return read_summary(summary.parent).means["psnr"] or 0.0
+
+    def plan(self) -> str:
+        """The rows that are missing and their minutes; writes nothing."""
+        left = self.missing()
+        table = [
+            {"row": title(*each), "minutes": f"{each[0].minutes:.0f}", "what": each[0].what}
+            for each in left
+        ]
+        total = sum(row.minutes for row, _ in left)
+        more = f", and {2 * self.board.leaders} more seeds of the leading {self.board.leaders}"
+        told = f"{self.board.name}: {len(left)} rows missing, about {total:.0f} minutes of one core"
+        return f"{as_table(table, right=('minutes',))}\n{told}{more if left else ''}"
+
+
+def _complete(folder: Path) -> bool:
+    return (folder / SUMMARY).is_file() and read_summary(folder).complete
+
+
+def title(row: BoardRow, seed: int) -> str:
+    """What the board calls a row; those of several seeds become one."""
+    return row.name if seed == 1 else f"{row.name} seed {seed}"

@@ -1,0 +1,129 @@
+"""An open board of seconds: made, gone on with, ranked again to the byte."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from blurbench.errors import UserError
+from blurbench.ranking.submissions.verify import rank
+from blurbench.recipes.recipe import Images, Replicas
+from blurbench.reproduce.boards.open_board import BoardData, BoardRow, OpenBoard
+from blurbench.reproduce.boards.perform import Poster
+from blurbench.reproduce.boards.suites import OPEN_BOARDS, find_board
+from blurbench.schemas.csv_rows import csv_rows
+
+TINY = {
+    "batch_size": 2,
+    "crop_size": 32,
+    "precision": "fp32",
+    "ema": None,
+    "widths": (4, 8),
+    "blocks": (1, 1),
+}
+SCORED = BoardData(
+    "small",
+    "demo",
+    "photos",
+    "builtin:photos",
+    "A small board",
+    {"images": Images(train=4, val=0, test=6), "replicas": Replicas(train=1, test=1)},
+)
+SHOWN = BoardData(
+    "look",
+    "demo",
+    "",
+    "builtin:photos",
+    "Pictures to look at, not ranked",
+    {"images": Images(train=0, val=0, test=7)},
+    hidden=("astronaut",),
+)
+SMALL = OpenBoard(
+    "board-small",
+    "Small",
+    SCORED,
+    (SCORED,),
+    (SHOWN,),
+    (
+        BoardRow("identity", "the blurred pictures", 1),
+        BoardRow("lacking", "what is not there", 1, weights="weights/lacking"),
+        BoardRow("unet", "two steps", 1, "unet", settings=TINY, steps=2),
+    ),
+    ("psnr", "ssim"),
+    leaders=1,
+)
+
+
+def files(out):
+    kept = (path for path in out.rglob("*") if path.is_file() and "work" not in path.parts)
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in kept}
+
+
+@pytest.mark.slow
+def test_a_board_is_made_row_by_row_and_gone_on_with(tmp_path):
+    said = []
+    first = Poster(replace(SMALL, rows=SMALL.rows[:1]), tmp_path, None, said.append)
+    assert first.perform().missing == []
+    before = files(tmp_path)
+    done = Poster(SMALL, tmp_path, None, said.append).perform()
+    assert done.failed == {
+        "lacking": "weights/lacking: is not below --data-root; docs/open-boards.md tells what it is"
+    }
+    after = files(tmp_path)
+    assert {name for name in before if before[name] != after[name]} <= {
+        "leaderboard.csv",
+        "leaderboard.html",
+    }
+    rows = [row for _, row in csv_rows(after["leaderboard.csv"], "board")[1]]
+    assert [
+        (row["model"], row["seeds"]) for row in rows if row["recipe"].startswith("board-small")
+    ] == [("identity", ""), ("unet", "3")]
+    assert {row["rank"] for row in rows if row["recipe"] == "board-look"} == {""}
+    assert b"Pictures to look at, not ranked" in after["leaderboard.html"]
+    assert b"not ranked</span>" in after["leaderboard.html"]
+    assert not [name for name in after if "astronaut" in name and name.startswith("shown")]
+    assert not [name for name in after if name.endswith(".png") and name.startswith("results")]
+    entry = next(name for name in after if name.endswith("unet/entry.json"))
+    assert len(json.loads(after[entry])["weights"]["sha256"]) == 64
+    pictures = [row for _, row in csv_rows(after["pictures.csv"], "pictures")[1]]
+    assert len(pictures) == 6
+    assert all(len(row["sharp_pixels"]) == 64 for row in pictures)
+    for name in ("leaderboard.csv", "leaderboard.html"):
+        (tmp_path / name).unlink()
+    rank(tmp_path)
+    assert files(tmp_path) == after
+
+
+@pytest.mark.slow
+def test_no_row_is_begun_that_would_end_too_late(tmp_path):
+    said = []
+    done = Poster(SMALL, tmp_path, None, said.append).perform(minutes=0.5)
+    assert len(done.missing) == 3
+    assert "identity: not begun, it takes about 1 minutes" in said
+
+
+def test_a_plan_writes_nothing(tmp_path):
+    told = Poster(SMALL, tmp_path / "o", None).plan()
+    assert "3 rows missing, about 3 minutes of one core" in told
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("name", OPEN_BOARDS)
+def test_every_row_can_be_built(name):
+    from blurbench.models import model_class
+
+    board = OPEN_BOARDS[name]
+    names = [row.name for row in board.rows]
+    assert len(set(names)) == len(names)
+    for row in board.rows:
+        if row.model:
+            settings = {**row.settings, **row.files}
+            kind = model_class(row.model)
+            kind.Config(**{**kind.PRESETS[row.preset].model_dump(), **settings})
+    for data in board.data:
+        assert data.blurred_by(stand_in=False).name.startswith("board-")
+
+
+def test_unknown_boards_are_told():
+    with pytest.raises(UserError, match="did you mean board-faces"):
+        find_board("board-face")
