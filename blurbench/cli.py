@@ -16,6 +16,7 @@ from blurbench.commands.export import export, export_model
 from blurbench.commands.kernels import kernels
 from blurbench.commands.leaderboard import leaderboard
 from blurbench.commands.list import list_command
+from blurbench.commands.matrix import matrix
 from blurbench.commands.reproduce import reproduce
 from blurbench.commands.runs import runs
 from blurbench.commands.synthesize import synthesize
@@ -35,6 +36,7 @@ COMMANDS = (
     runs,
     evaluate,
     leaderboard,
+    matrix,
     board,
     deblur,
     export_model,

@@ -23,7 +23,9 @@ LOCAL = ("file:", "data:", "chrome:")
 
 # Contrast of every colour of text used on the page against what lies behind it.
 CONTRASTS = """
-const levels = (text) => text.match(/[0-9.]+/g).map(Number);
+// color-mix comes back as color(srgb 0.6 0.7 0.7), all else as rgb(153, 178, 178).
+const levels = (text) => text.match(/[0-9.]+/g).map(Number)
+  .map((value, at) => (text.startsWith("color(srgb") && at < 3 ? value * 255 : value));
 const light = (text) => {
   const [r, g, b] = levels(text).slice(0, 3).map((v) => v / 255)
     .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));

@@ -3,21 +3,23 @@
 import numpy as np
 import pytest
 from browser import CONTRASTS, LOCAL, emulated
-from small_results import LOG, write_run
+from small_results import LOG, write_result, write_run
 
 from blurbench.files import write_bytes, write_text
 from blurbench.images import encode
+from blurbench.ranking.matrix_report import write_matrix
 from blurbench.ranking.report import leaderboard
 from blurbench.ranking.runs import list_runs
 from blurbench.reproduce.studies.page import study_page
 from blurbench.reproduce.studies.registry import find_study
+from blurbench.scoring.evaluate import Evaluation
 
 # A browser starts for them, once for all pages.
 pytestmark = pytest.mark.slow
 
 WIDTHS = ((1300, False), (1300, True), (390, False), (390, True))
 # Drawings and tables of which a phone shows all without any scrolling.
-WHOLE = {"runs": [".scroll", ".trace"], "study": [".effects .scroll"], "board": []}
+WHOLE = {"runs": [".scroll", ".trace"], "study": [".effects .scroll"], "board": [], "matrix": []}
 LONG = "a/very-long-name-of-a-run/with_no_place_to_break_it_anywhere/seed-0"
 
 
@@ -56,7 +58,25 @@ def study(folder, _make_result):
     return folder / "study.html"
 
 
-@pytest.mark.parametrize("make", [board, runs, study])
+def matrix(folder, _make_result):
+    names, sets, done = ["identity", LONG.replace("/", "-"), "b"], ["shake", "moving-objects"], []
+    leaks = {"train": 2, "init": 0, "val": 0, "first": "p1", "unchecked": ""}
+    for at, column in enumerate(sets):
+        data = {"recipe": "demo", "split": "test", "digest": str(at) * 64, "images": 8}
+        for place, name in enumerate(names):
+            gain = (0.0, 2.0, -1.0)[place] * (1 - at)
+            scores = {f"p{n}": 25.0 + n + gain * (1 + n / 90) for n in range(8)}
+            more = {"leaks": leaks} if place == 2 and at else {}
+            more["provenance"] = {"data": {"digest": str(place - 1) * 64, "recipe": "demo"}}
+            more["restored_by"] = "model" if place else "identity"
+            place_of = folder / column / name
+            write_result(place_of, name, scores, data=data, **more)
+            done.append(Evaluation(place_of, name, 8, {}, [], []))
+    write_matrix(folder, done, sets, names[1:])
+    return folder / "matrix.html"
+
+
+@pytest.mark.parametrize("make", [board, runs, study, matrix])
 def test_no_page_is_wider_than_its_window_and_all_text_can_be_read(
     make, driver, make_result, tmp_path
 ):
