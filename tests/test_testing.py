@@ -37,8 +37,9 @@ TABLES: list[dict[str, Any]] = [
     {"family": "motion_flow", "preset": "strong", "mode": "physical", "target": LENGTH},
     SHAKE,
     {"family": "trajectory", "anxiety": [0.0, 0.1], "target": LENGTH},
-    {"family": "camera", "anxiety": [0.003, 0.01], "tilt": 5.0, "target": LENGTH},
+    {"family": "camera", "anxiety": [0.003, 0.01], "tilt": 5.0, "target": LENGTH, "readout": 0.5},
     LINE,
+    {"family": "defocus", "tilt": 5.0, "target": LENGTH},
     {"family": "gaussian", "sigma": [1.0, 2.0]},
     {"family": "disk", "radius": [2.0, 4.0]},
     *(
@@ -46,6 +47,7 @@ TABLES: list[dict[str, Any]] = [
         for kind, fields in SHOT_FIELDS.items()
     ),
     {"family": "frame_average", "frames": [7, 9]},
+    {"family": "frame_average", "frames": [3], "duty": 0.6, "between": 1, "readout": 0.3},
     {"family": "mixture", "parts": [LINE, SHAKE], "weights": [0.5, 0.5]},
     {"family": "layers", "background": FLOW, "objects": FLOW, "count": 3},
 ]

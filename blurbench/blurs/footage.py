@@ -4,7 +4,7 @@ import numpy as np
 
 from blurbench.blurs.base import Scene
 from blurbench.blurs.shutter import LEAST
-from blurbench_kernels.interpolation import Gap, frame, gap
+from blurbench_kernels.frames.interpolation import FrameGap, frame, gap
 
 
 class Footage:
@@ -14,7 +14,7 @@ class Footage:
         """Nothing is read yet; `frames` (N, H, W, 3) uint8."""
         self._scene, self._frames, self._stamps = scene, frames, stamps
         self._lights: dict[int, np.ndarray] = {}
-        self._gaps: dict[int, Gap] = {}
+        self._gaps: dict[int, FrameGap] = {}
 
     def at(self, time: float) -> np.ndarray:
         """(H, W, 3): a frame, or one made between two along their motion."""
@@ -43,7 +43,7 @@ class Footage:
             self._lights[place] = self._scene.light(self._frames[place])
         return self._lights[place]
 
-    def _gap(self, before: int) -> Gap:
+    def _gap(self, before: int) -> FrameGap:
         if before not in self._gaps:
             self._gaps = {before: gap(*(_grey(self._frames[before + n]) for n in (0, 1)))}
         return self._gaps[before]

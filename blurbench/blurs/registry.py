@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from blurbench.blurs.bank import Bank
 from blurbench.blurs.base import Blurred, Family, Order, Positive, Scene
 from blurbench.blurs.camera import Camera
+from blurbench.blurs.defocus import Defocus
 from blurbench.blurs.frame_average import FrameAverage
 from blurbench.blurs.layers import Layers
 from blurbench.blurs.motion_flow import MotionFlow
@@ -29,6 +30,7 @@ SINGLE: dict[str, type[Family]] = {
     "line": Line,
     "gaussian": Gaussian,
     "disk": Disk,
+    "defocus": Defocus,
     "shot": Shot,
     "frame_average": FrameAverage,
     "bank": Bank,

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blurbench_kernels import optical_flow
 from blurbench_kernels._jit import jit
+from blurbench_kernels.frames import optical_flow
 
 
 @dataclass(frozen=True)
-class Gap:
+class FrameGap:
     """What is known of the time between two frames (H, W)."""
 
     ahead: np.ndarray  # (H, W, 2) px, as of optical_flow.flow: from the first to the second
@@ -22,7 +22,7 @@ class Gap:
     errors: tuple[np.ndarray, np.ndarray]  # (H, W): how badly `ahead` and `back` fit, grey levels
 
 
-def gap(first: np.ndarray, second: np.ndarray) -> Gap:
+def gap(first: np.ndarray, second: np.ndarray) -> FrameGap:
     """The motion between two frames (H, W), 0 to 255, both ways; ValueError as of `flow`."""
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     ahead, back = optical_flow.flow(first, second), optical_flow.flow(second, first)
@@ -30,10 +30,10 @@ def gap(first: np.ndarray, second: np.ndarray) -> Gap:
     errors = np.empty(first.shape), np.empty(first.shape)
     _match(first, second, ahead, back, leaving, errors[0])
     _match(second, first, back, ahead, coming, errors[1])
-    return Gap(ahead, back, leaving, coming, errors)
+    return FrameGap(ahead, back, leaving, coming, errors)
 
 
-def frame(first: np.ndarray, second: np.ndarray, between: Gap, time: float) -> np.ndarray:
+def frame(first: np.ndarray, second: np.ndarray, between: FrameGap, time: float) -> np.ndarray:
     """The frame (H, W, C) float64 at `time`, from 0, which gives `first`, to 1, `second`.
 
     Each pixel is read from both frames along its motion; from one alone, where the other hides it.

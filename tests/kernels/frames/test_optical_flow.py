@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numba import config
 from skimage.data import astronaut
 
-from blurbench_kernels import optical_flow
+from blurbench_kernels.frames import optical_flow
 
 SEEDS = st.integers(0, 2**32 - 1)
 # Interpreted loops take 100 times as long.

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blurbench_kernels import interpolation
-from blurbench_kernels.interpolation import Gap
+from blurbench_kernels.frames import interpolation
+from blurbench_kernels.frames.interpolation import FrameGap
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIZE = (18, 22)
@@ -18,7 +18,7 @@ def random_gap(seed):
     random = np.random.default_rng(seed)
     ahead, back = random.uniform(-3, 3, (2, *SIZE, 2))
     leaving, coming = random.random((2, *SIZE)) < 0.2
-    return Gap(ahead, back, leaving, coming, tuple(random.uniform(0, 9, (2, *SIZE))))
+    return FrameGap(ahead, back, leaving, coming, tuple(random.uniform(0, 9, (2, *SIZE))))
 
 
 def near(image, y, x):
@@ -132,7 +132,7 @@ def test_constants_stay_and_ends_are_the_frames():
     first, second = np.random.default_rng(2).uniform(0, 255, (2, *SIZE, 1))
     zero = np.zeros((*SIZE, 2))
     none = np.zeros(SIZE, bool)
-    still = Gap(zero, zero, none, none, (np.zeros(SIZE), np.zeros(SIZE)))
+    still = FrameGap(zero, zero, none, none, (np.zeros(SIZE), np.zeros(SIZE)))
     np.testing.assert_allclose(interpolation.frame(first, second, still, 0.0), first, atol=1e-12)
     np.testing.assert_allclose(interpolation.frame(first, second, still, 1.0), second, atol=1e-12)
     expected = 0.75 * first + 0.25 * second

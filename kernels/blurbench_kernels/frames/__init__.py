@@ -1,0 +1,1 @@
+"""Clips: where pixels go from frame to frame, and frames in between."""
