@@ -231,6 +231,7 @@ def _small(store: Store, kind: str, name: str, mend: str) -> np.ndarray:
 
 def _caption(split: str, row: Row) -> str:
     what = row.get("blur_type") or row.get("kernel_family", "")
+    what += f", {row['moved']} moved" if "moved" in row else ""
     length = f", {row['severity_mean_px']:.1f} px" if "severity_mean_px" in row else ""
     frames = json.loads(row.get("parameters", "{}")).get("frames")
     averaged = f", {frames} frames" if frames else ""

@@ -126,6 +126,8 @@ def test_averaged_frames_are_counted_in_the_caption():
     row = {"kernel_family": "frame_average", "parameters": '{"frames": 9}'}
     assert _caption("test", row) == "test: frame average, 9 frames"
     assert _caption("test", {"kernel_family": "line", "parameters": "{}"}) == "test: line"
+    layered = {"kernel_family": "layers", "moved": "objects", "severity_mean_px": 3.25}
+    assert _caption("val", layered) == "val: layers, objects moved, 3.2 px"
 
 
 def test_ghosts_are_told():
