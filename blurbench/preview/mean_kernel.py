@@ -70,8 +70,8 @@ def refuse_kernelless(recipe: Recipe) -> None:
 
 def _redrawn(recipe: Recipe, row: Row) -> tuple[tuple[int, int], Blurred]:
     """The size before the crop, and the blur of one bright pixel in the middle of it."""
-    told, size = json.loads(row["parameters"]), (int(row["height"]), int(row["width"]))
-    size = recipe.prepare.resize or size
+    told = json.loads(row["parameters"])
+    size = recipe.prepare.resize or _guess(recipe, row)
     for _ in range(ROUNDS):
         made = _blur(recipe, row, size)
         if _agree(made.drawn, told):
@@ -90,6 +90,12 @@ def _blur(recipe: Recipe, row: Row, size: tuple[int, int]) -> Blurred:
     bank = (key.recipe, key.seed, key.split)
     scene = Scene(key.source_id, image, None, stream(*key, "kernel"), key.replica, bank)
     return recipe.blur.blur(scene)
+
+
+def _guess(recipe: Recipe, row: Row) -> tuple[int, int]:
+    """The size before the crop, at the least what its blur needs."""
+    cut = math.ceil(row.get("severity_max_px") or 0) if recipe.crop.borders else 0
+    return int(row["height"]) + cut, int(row["width"]) + cut
 
 
 def _before_crop(

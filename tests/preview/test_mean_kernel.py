@@ -103,3 +103,11 @@ def test_a_flow_of_one_motion_is_its_line():
     found, wanted = mean_line(u, v), naive.line_kernel(7, -3)
     spare = (len(wanted) - len(found)) // 2  # rings of zeros
     np.testing.assert_allclose(np.pad(found, spare), wanted, atol=1e-12)
+
+
+def test_a_picture_that_is_smaller_than_its_blur_after_the_crop(tmp_path):
+    changes = {"blur__mode": "physical", "blur__target": {"bins": [[20.0, 24.0]]}}
+    recipe = flow_recipe(**changes, blur__preset="strong", blur__severity=None)
+    data = split(tmp_path, recipe)
+    assert any(min(row["width"], row["height"]) < row["severity_max_px"] + 32 for row in data.rows)
+    assert all(mean_kernel(recipe, row).sum() == pytest.approx(1) for row in data.rows)

@@ -32,6 +32,7 @@ from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import FolderRestorer, Identity, Restorer, trained
 from blurbench.scoring.result_folder import read_pictures
+from blurbench.scoring.tools import tools_missing
 
 SELF: CheckMark = "self-reported"
 # Parts of a score. The same pictures score the same but for the order of sums, 1e-7; a network on
@@ -236,8 +237,8 @@ def _compared(
 def _left_out(metrics: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Metrics that need a network of the user's, or files that are not here, and why."""
     for name in metrics:
-        if needs := find_metric(name).needs:
-            yield name, f"needs {', '.join(sorted(needs))}"
+        if lacking := list(tools_missing({}, set(find_metric(name).needs), [name])):
+            yield name, lacking[0]
             continue
         try:
             make_ready(name)

@@ -93,7 +93,7 @@ FACES = BoardData(
     "faces",
     "builtin:procedural-faces",
     "Faces: parsed faces under camera shake and noise",
-    {"images": Images(train=600, val=0, test=30), "replicas": Replicas(train=4, test=4)},
+    {"images": Images(train=660, val=0, test=30), "replicas": Replicas(train=4, test=4)},
 )
 SHOWN_FACES = BoardData(
     "faces-to-look-at",

@@ -20,7 +20,7 @@ from blurbench.ranking.submissions.entry import (
     rows_of,
     slug,
 )
-from blurbench.ranking.submissions.verify import verify
+from blurbench.ranking.submissions.verify import _left_out, verify
 from blurbench.schemas.csv_rows import csv_rows
 from blurbench.schemas.seals import sealed
 from blurbench.scoring.evaluate import evaluate
@@ -265,3 +265,8 @@ def test_the_command_line_adds_and_ranks(tmp_path, data):
 def test_names_become_folders():
     assert slug("Wiener (oracle kernel)") == "wiener-oracle-kernel"
     assert slug("../..") == "row"
+
+
+def test_labels_of_the_data_set_are_enough_and_networks_of_the_user_are_not():
+    assert dict(_left_out(["psnr", "psnr-skin"])) == {}
+    assert "embedding" in dict(_left_out(["psnr", "top-1"]))["top-1"]
