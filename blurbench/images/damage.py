@@ -17,7 +17,7 @@ OFFSETS, SIZES = (273, 324), (279, 325)
 
 
 def png_damage(data: bytes) -> str:
-    """What a PNG claims that its bytes cannot hold; empty for nothing.
+    """What a PNG claims that its bytes cannot hold or do not add up to; empty for nothing.
 
     OpenCV makes room for it before it looks: 3 GB, of zeros, for a flipped bit in a file of 11 kB.
     """
@@ -30,8 +30,22 @@ def png_damage(data: bytes) -> str:
         length, kind = struct.unpack_from(">I4s", data, at)
         if length > len(data):
             return "a part longer than the file"
+        if kind == b"IDAT" and (problem := _chunk_damage(data, at + 4, at + 8 + length)):
+            return problem
         at += 12 + length
     return ""
+
+
+def _chunk_damage(data: bytes, start: int, end: int) -> str:
+    """What is wrong with a chunk, of which libpng would tell on standard error, beside our line.
+
+    2 % of the time of decoding.
+    """
+    stated = data[end : end + 4]
+    if len(stated) < 4:
+        return "truncated"
+    whole = zlib.crc32(memoryview(data)[start:end]) == int.from_bytes(stated)
+    return "" if whole else "its checksum is wrong"
 
 
 def jpeg_damage(data: bytes) -> str:

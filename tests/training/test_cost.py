@@ -141,19 +141,23 @@ def test_one_picture_that_does_not_fit_ends_in_one_line(
 
 
 @pytest.mark.slow
-def test_the_default_preset_under_6_gb_is_refused_in_one_line(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("limit", "codes"), [("ulimit -v 6000000; ", {2}), ("", {0, 2})])
+def test_the_default_preset_says_what_it_takes_and_is_refused_where_that_is_too_much(
+    data: Path, tmp_path: Path, limit: str, codes: set[int]
+) -> None:
     """It began NAFNet's 64 crops of 256 px, and was killed by the kernel at 20 GB."""
     command = [sys.executable, "-m", "blurbench", "train", "--model", "nafnet", "--data", str(data)]
-    words = f"ulimit -v 6000000; exec {' '.join([*command, '--out', str(tmp_path / 'run')])}"
+    command += ["--out", str(tmp_path / "run"), "--plan"]
     done = subprocess.run(
-        ["bash", "-c", words],
+        ["bash", "-c", f"{limit}exec {' '.join(command)}"],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    last = done.stderr.splitlines()[-1]
-    assert done.returncode == 2, done.stderr
-    assert "a step of 64 crops of 256 px takes about" in last
-    assert "give --preset tiny, or --set accumulate=64" in last
+    last = (done.stdout + done.stderr).splitlines()[-1]
+    assert done.returncode in codes, done.stderr
+    assert "a step of 64 crops of 256 px takes" in (done.stdout + done.stderr)
+    if done.returncode == 2:
+        assert "give --preset tiny, or --set accumulate=" in last
     assert not (tmp_path / "run").exists()
