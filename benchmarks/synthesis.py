@@ -34,7 +34,7 @@ from blurbench.files import sha256
 from blurbench.images import decode, encode, swap
 from blurbench.recipes.recipe import load_recipe
 from blurbench.sources.open import Sharp
-from blurbench_kernels import bank, convolution, motion_flow, random
+from blurbench_kernels import bank, camera, convolution, layers, motion_flow, random
 
 WIDTH, HEIGHT, BATCH = 640, 480, 64
 DRAWS = 9
@@ -191,6 +191,70 @@ def write(pair: MadePair, encoded: Callable[[np.ndarray], bytes] = encode) -> No
         pixel_hash(image)
 
 
+def family_rows(repeats: int) -> Iterator[Row]:
+    """Layers and camera beside motion flow, 20 px in the mean: a picture, whatever its layers."""
+    image = photo()
+    flow = motion(20).rounded(HEIGHT, WIDTH)[0]
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    labels[120:360, 200:440] = 1  # a fifth of the picture
+    parts = layers.cut(image, labels, "edge")
+    path = camera.sample_path(random.stream("bench"), translation=0.01, rotation=0.02)
+    path = camera.scale_to(path, 20.0, HEIGHT, WIDTH, focal=WIDTH)
+    poses = camera.homographies(path, HEIGHT, WIDTH, focal=WIDTH)
+    peer = "motion_flow.blur, uint8"
+    times = medians(
+        {
+            peer: lambda: motion_flow.blur(image, *flow),
+            "layers, two": lambda: layers.blur(parts, [layers.along_flow(*flow)] * 2),
+            f"camera, {len(poses)} poses": lambda: camera.blur(image, poses),
+        },
+        max(3, repeats // 3),
+    )
+    for name, goal in zip(list(times)[1:], ("<= 5", "<= 2.5"), strict=True):
+        yield Row(f"{name}, mean 20 px", times[name], peer, times[peer], "ms", goal)
+
+
+def peer_rows(repeats: int) -> Iterator[Row]:
+    """Blurs of the extra `bench` that vary over the picture or not, beside ours of 31 px."""
+    image, flow = photo(), motion_flow.round_flow(*severe_flow(31))
+    ours = "blur, as sev-blurdata, 31 px"
+    functions: dict[str, Callable[[], object]] = {ours: lambda: motion_flow.blur(image, *flow)}
+    functions |= {name: partial(make, image) for name, make in varying_peers().items()}
+    times = medians(functions, max(3, repeats // 3))
+    for peer in list(functions)[1:]:
+        yield Row(ours, times[ours], peer, times[peer], "ms")
+
+
+def varying_peers() -> dict[str, Callable[[np.ndarray], object]]:
+    """Those that are installed."""
+    found: dict[str, Callable[[np.ndarray], object]] = {}
+    try:
+        import torch
+        from deepinv.physics import TiledSpaceVaryingBlur
+        from deepinv.physics.generator import MotionBlurGenerator, TiledBlurGenerator
+
+        torch.set_num_threads(1)
+        tiles = {"patch_size": (64, 64), "stride": (32, 32)}
+        generator = TiledBlurGenerator(psf_generator=MotionBlurGenerator((31, 31)), **tiles)
+        filters = generator.step(batch_size=1, img_size=(HEIGHT, WIDTH))["filters"]
+        tiled = TiledSpaceVaryingBlur(**tiles)
+
+        def by_tiles(image: np.ndarray) -> object:
+            light = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+            return tiled(light, filters=filters)
+
+        found["deepinv, tiles of 64, 31x31"] = by_tiles
+    except ImportError as error:
+        print(f"deepinv: {error}; pip install 'blurbench[bench]'", file=sys.stderr)
+    try:
+        from imagecorruptions.corruptions import motion_blur
+
+        found["imagecorruptions, 41 px, uniform"] = lambda image: motion_blur(image, 5)
+    except ImportError as error:
+        print(f"imagecorruptions: {error}; pip install 'blurbench[bench]'", file=sys.stderr)
+    return found
+
+
 def kernel_rows(repeats: int) -> Iterator[Row]:
     try:
         import torch
@@ -270,7 +334,8 @@ def set_rows() -> Iterator[Row]:
 
 
 def rows(repeats: int, quick: bool) -> Iterator[Row]:
-    for part in (blur_rows, uniform_rows, pair_rows, kernel_rows, scaling_rows):
+    parts = (blur_rows, uniform_rows, family_rows, peer_rows, pair_rows, kernel_rows, scaling_rows)
+    for part in parts:
         yield from part(repeats)
     if not quick:
         yield from set_rows()
