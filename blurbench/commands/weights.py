@@ -7,7 +7,12 @@ from pathlib import Path
 import click
 
 from blurbench.commands.options import FOLDER, parse_settings, parse_tools
+from blurbench.reproduce.scales import ScaleName
+from blurbench.reproduce.studies.study import PREFIX
 from blurbench.tables import as_table
+from blurbench.words import counted
+
+SCALES = ("demo", "small", "paper")
 
 
 @click.group()
@@ -70,12 +75,34 @@ def check() -> None:
 def check_train(model: str, preset: str, settings: tuple[str, ...], init: Path | None) -> int:
     """What `blurbench train` of this model would read."""
     from blurbench.models import build_from
-    from blurbench.weights.places import Needed, missing
+    from blurbench.weights.places import files_meant, missing
 
     needed = [*build_from(model, preset, parse_settings(settings)).files()]
-    # A run folder is no file; what it lacks, train tells.
-    needed += [Needed("--init", init)] if init and not init.is_dir() else []
+    needed += files_meant(f"--init {init}", str(init)) if init else []
     return told(missing(needed), len(needed))
+
+
+@check.command("deblur")
+@click.option("--checkpoint", type=FOLDER, default=Path("scene"), show_default=True)
+def check_deblur(checkpoint: Path) -> int:
+    """What `blurbench deblur` by these weights would read."""
+    from blurbench.weights.places import files_meant, missing
+
+    needed = files_meant(f"--checkpoint {checkpoint}", str(checkpoint))
+    return told(missing(needed), len(needed))
+
+
+@check.command("reproduce")
+@click.argument("table")
+@click.option("--scale", type=click.Choice(SCALES), default="paper", show_default=True)
+@click.option("--data-root", type=FOLDER)
+def check_reproduce(table: str, scale: ScaleName, data_root: Path | None) -> int:
+    """What `blurbench reproduce` of a table or a study would read; pictures and tools too."""
+    from blurbench.reproduce.reproduce import missing_of
+
+    if scale == "paper" and data_root is None and not table.startswith(PREFIX):
+        raise click.UsageError("--scale paper needs --data-root.")
+    return told(missing_of(table, scale, data_root))
 
 
 @check.command("evaluate")
@@ -94,10 +121,11 @@ def check_evaluate(metrics: str, using: tuple[str, ...]) -> int:
     return told([*missing(needed), *tools_missing(tools, needs, names)], len(needed))
 
 
-def told(lines: Sequence[str], needed: int) -> int:
-    """The lines, or that all is here; the exit code."""
+def told(lines: Sequence[str], needed: int | None = None) -> int:
+    """The lines, or that all is here, of so many files; the exit code."""
     for line in lines:
         click.echo(f"missing: {line}")
     if not lines:
-        click.echo(f"nothing is missing; {needed} files of weights are read")
+        read = "" if needed is None else f"; it reads {counted(needed, 'file')} of weights"
+        click.echo(f"nothing is missing{read}")
     return 1 if lines else 0

@@ -1,10 +1,9 @@
 """Which files from outside a metric reads."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from blurbench.metrics import find_metric
-from blurbench.weights.places import Needed, paths_of, present
+from blurbench.weights.places import Needed, files_meant, paths_of, present
 from blurbench.weights.registry import OF_METRICS, OUTSIDE
 
 
@@ -38,8 +37,5 @@ def metric_of(name: str) -> str:
 
 
 def tool_files(tool: str, value: str) -> list[Needed]:
-    """What --using TOOL=VALUE reads, unless VALUE is a word or a run folder."""
-    told, path = f"--using {tool}={value}", Path(value)
-    if value in OUTSIDE and not path.exists():
-        return [Needed(told, each, value) for each in paths_of(OUTSIDE[value])]
-    return [] if value == "pixels" or path.is_dir() else [Needed(told, path)]
+    """What --using TOOL=VALUE reads, unless VALUE is `pixels` or a run folder."""
+    return [] if value == "pixels" else files_meant(f"--using {tool}={value}", value)

@@ -1,7 +1,7 @@
 """Where a table is made again: its data sets, runs and results, each made once and found again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NotRequired
 
@@ -31,9 +31,12 @@ from blurbench.scoring.restorers import Identity, Restorer, trained
 from blurbench.scoring.result_folder import SUMMARY
 from blurbench.sources.open import open_for
 from blurbench.training.train import train
+from blurbench.weights.places import how, missing, present
+from blurbench.weights.registry import OUTSIDE
 
 CLAIMS = ".claims"
-# Tool of a metric -> its file below the data root, without suffix.
+# Tool of a metric -> its file below the data root, without suffix; and what else may be fetched.
+FETCHED = {"features": "vgg-face", "embedding": "dlib-face"}
 WEIGHTS = {"features": "weights/vgg-face", "embedding": "weights/embedding"}
 SUFFIXES = (".pt2", ".pth", ".pt")
 # Recipes that stand for several of the papers' data sets, each a folder of its own.
@@ -198,14 +201,17 @@ class Builder:
         return {tool: self.weights(tool) for need, tool in wanted if need in needs}
 
     def weights(self, tool: str) -> str:
-        """The file of a tool's weights; UserError where it is not there."""
+        """The file of a tool's weights, or what was fetched; UserError where neither is there."""
         if self.root is None:
             return "pixels"
         files = [self.root / f"{WEIGHTS[tool]}{suffix}" for suffix in SUFFIXES]
         for file in files:
             if file.is_file():
                 return str(file)
-        raise UserError(f"{files[0]}: no weights for --using {tool}; put a .pt2 or VGG16's there")
+        if present(OUTSIDE[FETCHED[tool]]):
+            return FETCHED[tool]
+        told = f"{files[0]}: no weights for --using {tool}; put a .pt2 or VGG16's there"
+        raise UserError(f"{told}, or {how(FETCHED[tool])}")
 
     def once(
         self, folder: Path, what: str, make: Callable[[], object], *, late: bool = False
@@ -264,12 +270,12 @@ def finished(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (DATASET, LAST))
 
 
-def lacking(training: Training, scale: Scale) -> str:
-    """What a training needs and cannot find, in one line; empty where it could start."""
+def lacking(training: Training, scale: Scale) -> list[str]:
+    """The files that a training needs and cannot find, a line each."""
     try:
         preset, settings = fields(training, scale)
-        build(training.model, preset, **settings).prepare()
+        needed = build(training.model, preset, **settings).files()
     except UserError as error:
-        # The opt-in that messages offer is for `train`: random features would be another table.
-        return f"{training.name}: {str(error).partition(', or opt in')[0]}"
-    return ""
+        return [f"{training.name}: {error}"]
+    # The opt-in that messages offer is for `train`: random features would be another table.
+    return [f"{training.name}: {line}" for line in missing(replace(n, instead="") for n in needed)]

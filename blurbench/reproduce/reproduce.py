@@ -9,12 +9,15 @@ from pathlib import Path
 from blurbench.errors import UserError
 from blurbench.metrics import PROTOCOLS, make_ready
 from blurbench.ranking.report import leaderboard
-from blurbench.reproduce.build import Builder, finished, lacking
+from blurbench.reproduce.build import CLAIMS, Builder, finished, lacking
 from blurbench.reproduce.outcomes import Made, Outcome, Scored, outcome
 from blurbench.reproduce.plan import TablePlan, begin, make_plan, take_up, time_limit
 from blurbench.reproduce.planned import without_preset
-from blurbench.reproduce.scales import DEMO, Scale
+from blurbench.reproduce.scales import DEMO, Scale, ScaleName
 from blurbench.reproduce.side_by_side import write
+from blurbench.reproduce.studies.perform import open_study
+from blurbench.reproduce.studies.registry import find_study
+from blurbench.reproduce.studies.study import PREFIX
 from blurbench.reproduce.suites import (
     BLUR,
     CAPTIONS,
@@ -127,8 +130,8 @@ def missing(name: str, builder: Builder) -> list[str]:
             if not folder.is_dir()
         ]
     # What has no preset for the scale costs its rows alone.
-    told = (lacking(one, builder.scale) for one in learnt if not without_preset(one, builder.scale))
-    lines += dict.fromkeys(line for line in told if line)
+    able = (one for one in learnt if not without_preset(one, builder.scale))
+    lines += dict.fromkeys(line for one in able for line in lacking(one, builder.scale))
     for metric in dict.fromkeys(metric for cell in of_table if (metric := measured_by(cell))):
         try:
             builder.tools([metric])
@@ -137,6 +140,15 @@ def missing(name: str, builder: Builder) -> list[str]:
         except UserError as error:
             lines.append(f"{metric}: {error}")
     return lines
+
+
+def missing_of(name: str, scale: ScaleName, root: Path | None) -> list[str]:
+    """`missing` of a table or a study, before there is a folder for it."""
+    nowhere = Path(CLAIMS) / name  # nothing is written there
+    if not name.startswith(PREFIX):
+        return missing(name, Builder(nowhere, root, Scale(scale)))
+    bench = open_study(find_study(name), nowhere, root, "cpu")
+    return [*dict.fromkeys(line for arm in bench.study.arms if (line := bench.lacks(arm)))]
 
 
 def make_all(name: str, builder: Builder) -> None:

@@ -29,7 +29,7 @@ from blurbench.runs.folder import (
 )
 from blurbench.runs.trained import TrainedModel
 from blurbench.weights.places import named
-from blurbench.weights.shipped import SHIPPED, is_shipped, lies, shipped_path
+from blurbench.weights.shipped import SHIPPED, is_shipped, shipped_as, shipped_path
 
 TOLD = ("model", "preset", "steps", "seed", "data")  # of a run's config.json, in its results
 TOLD_IF_SO = ("init", "hold_out", "minutes", "extended", "stopped")
@@ -75,7 +75,9 @@ def _load(path: Path, device: str | None, name: str | None, preset: str) -> Trai
     if weights.is_file() and not of_run:
         held = read_checkpoint(weights)
         owner = _owner(weights, held, path)
-        tell_once(f"{path}: by names and shapes of {owner}")
+        ours = shipped_as(weights)
+        by = f"a copy of {ours}" if ours else f"by names and shapes of {owner}"
+        tell_once(f"{path}: {by}")
         return _load_held(weights, held, owner, device)
     return load_run(path, device)
 
@@ -93,11 +95,11 @@ def owner_of_checkpoint(path: Path) -> Owner:
 
 def _owner(weights: Path, held: Mapping[str, Any], path: Path) -> Owner:
     """Whose the tensors of a file are: of ours it is known, of others told by names and shapes."""
-    for entry in SHIPPED.values():
-        if weights.resolve() == lies(entry.file).resolve():
-            # In which precision it goes on is for the processor that trains it.
-            fields = {name: value for name, value in entry.config.items() if name != "precision"}
-            return Owner(entry.model, entry.preset, fields)
+    if name := shipped_as(weights):
+        entry = SHIPPED[name]
+        # In which precision it goes on is for the processor that trains it.
+        fields = {key: value for key, value in entry.config.items() if key != "precision"}
+        return Owner(entry.model, entry.preset, fields)
     return owner_of(held, str(path))
 
 

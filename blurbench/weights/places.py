@@ -10,6 +10,7 @@ from pathlib import Path
 from blurbench.errors import UserError
 from blurbench.weights.entries import Outside, Pypi
 from blurbench.weights.registry import OUTSIDE
+from blurbench.weights.shipped import SHIPPED, is_shipped, lies
 
 
 def _hub() -> Path:
@@ -118,6 +119,21 @@ class Needed:
         if not self.path.is_file():
             raise UserError(self.line())
         return self.path
+
+
+def files_meant(told: str, value: str) -> list[Needed]:
+    """The files that a name of weights or a path stands for; of a folder there, none.
+
+    What a run folder lacks is told where it is opened.
+    """
+    path = Path(value)
+    if path.exists():
+        return [] if path.is_dir() else [Needed(told, path)]
+    if is_shipped(path):
+        return [Needed(told, lies(SHIPPED[value].file), instead="install blurbench anew")]
+    if value in OUTSIDE:
+        return [Needed(told, each, value) for each in paths_of(OUTSIDE[value])]
+    return [Needed(told, path)]
 
 
 def how(name: str) -> str:

@@ -34,6 +34,14 @@ def lies(file: str) -> Path:
     return DATA / file
 
 
+def shipped_as(file: Path) -> str:
+    """The name of the weights of ours whose bytes a file has; empty for none."""
+    if file.suffix != ".safetensors" or not file.is_file():
+        return ""
+    digest = sha256(read_regular(file))
+    return next((name for name, entry in SHIPPED.items() if entry.sha256 == digest), "")
+
+
 def told(given: Path) -> str:
     """A line on weights of ours that are used; empty for others."""
     if not is_shipped(given):

@@ -1,5 +1,6 @@
 """Metrics that need labels or networks of the user's, on made data sets."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -24,6 +25,8 @@ from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import Identity
 from blurbench.scoring.tools import check_tools, identify
 from blurbench.sources.open import open_for
+from blurbench.weights.places import paths_of
+from blurbench.weights.registry import OUTSIDE
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +85,21 @@ def test_another_tool_is_another_result(recognition, tmp_path):
     assert identify(str(file)).startswith("weights.pt2 ")
 
 
+def test_named_weights_leave_their_hash(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    for path in paths_of(OUTSIDE["dlib-face"]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    assert identify("dlib-face") == f"dlib-face {hashlib.sha256(b'x').hexdigest()[:12]}"
+
+
 @pytest.mark.parametrize(
     ("metrics", "using", "message"),
     [
         (["top-1"], {}, "top-1 needs --using embedding=..., which recognises faces"),
         (["psnr"], {"fork": "1"}, "--using fork: unknown; known: segmenter"),
         (["f-score-hair"], {}, "f-score-hair needs --using segmenter"),
+        (["found-face-distance"], {"embedding": "pixels"}, "needs --using faces=..., which finds"),
     ],
 )
 def test_tools_are_asked_for(metrics, using, message):

@@ -164,6 +164,39 @@ def test_check_tells_all_that_an_evaluation_lacks():
     assert invoked(*words)[0] == 0
 
 
+def test_check_tells_what_a_deblurring_lacks(tmp_path):
+    assert invoked("check", "deblur") == (0, "nothing is missing; it reads 1 file of weights\n")
+    code, told = invoked("check", "deblur", "--checkpoint", "restormer-motion")
+    assert code == 1
+    assert "run: blurbench weights fetch restormer-motion" in told
+    words = ("check", "train", "--model", "unet", "--preset", "tiny", "--init", "umsn")
+    assert "fetch umsn" in invoked(*words)[1]
+    code, told = invoked("check", "deblur", "--checkpoint", str(tmp_path / "w.pth"))
+    assert (code, told) == (
+        1,
+        f"missing: --checkpoint {tmp_path}/w.pth: {tmp_path}/w.pth is missing\n",
+    )
+    (tmp_path / "run").mkdir()  # what it lacks, deblur tells
+    assert invoked("check", "deblur", "--checkpoint", str(tmp_path / "run"))[0] == 0
+
+
+def test_check_tells_what_a_reproduction_lacks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("check", "reproduce", "umsn-5", "--data-root", str(tmp_path))
+    code, told = invoked(*words)
+    assert code == 1
+    assert "umsn-recognition: no such folder" in told
+    assert "umsn: perceptual_weights=imagenet" in told
+    assert "put a .pt2 or VGG16's there, or run: blurbench weights fetch dlib-face" in told
+    for path in paths_of(OUTSIDE["dlib-face"]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert "dlib-face" not in invoked(*words)[1]
+    assert invoked("check", "reproduce", "umsn-5", "--scale", "demo") == (0, "nothing is missing\n")
+    assert "tf_efficientnet_lite0.pth: lies below" in invoked("check", "reproduce", "study-sp")[1]
+    assert not list(tmp_path.glob(".claims"))
+
+
 def test_the_list_shows_terms_and_what_nobody_tried():
     _, told = invoked("list")
     assert all(name in told for name in OUTSIDE)

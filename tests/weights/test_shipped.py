@@ -22,7 +22,7 @@ from blurbench.runs.seen import read_seen
 from blurbench.scoring.restorers import trained
 from blurbench.weights import shipped
 from blurbench.weights.fetch import fetch
-from blurbench.weights.shipped import DATA, LICENCE, MOST_BYTES, SHIPPED, is_shipped
+from blurbench.weights.shipped import DATA, LICENCE, MOST_BYTES, SHIPPED, is_shipped, shipped_as
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"width": 8, "encoder": [1, 1, 1, 1]}
@@ -185,3 +185,18 @@ def test_what_they_have_seen_is_known_where_it_lies_beside_them(own):
 def test_rows_of_them_bear_their_name():
     assert trained(Path("scene"), None, "cpu").name == "scene"
     assert trained(Path("scene"), "mine", "cpu").name == "mine"
+
+
+def test_a_copy_elsewhere_is_known_without_a_model(own, tmp_path, capsys):
+    """Its sizes are no preset's, and names and shapes alone do not tell the norm."""
+    copy = tmp_path / "mine.safetensors"
+    copy.write_bytes((own / "scene.safetensors").read_bytes())
+    assert shipped_as(copy) == "scene"
+    found, wanted = load_checkpoint(copy, "cpu"), load_checkpoint(Path("scene"), "cpu")
+    assert f"{copy}: a copy of scene" in capsys.readouterr().err
+    blur = torch.rand(1, 3, 64, 64)
+    assert torch.equal(found.model.deblur(blur), wanted.model.deblur(blur))
+    assert found.provenance["weights"] == wanted.provenance["weights"]
+    copy.write_bytes(copy.read_bytes()[:-1] + b"\1")
+    assert shipped_as(copy) == ""
+    assert shipped_as(tmp_path / "none.safetensors") == ""
