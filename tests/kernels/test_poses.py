@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from blurbench_kernels import camera, layers, poses, random
 
 SEEDS = st.integers(0, 2**32 - 1)
-SIZE = (45, 70)
+SIZE = (30, 44)
 
 
 def drawn(seed, target=8.0, rotation=0.1):
     path = camera.sample_path(random.stream(seed), translation=0.02, rotation=rotation)
-    path = camera.scale_to(path, target, *SIZE, focal=70.0)
-    return camera.homographies(path, *SIZE, focal=70.0)
+    path = camera.scale_to(path, target, *SIZE, focal=44.0)
+    return camera.homographies(path, *SIZE, focal=44.0)
 
 
 def whole(image):
@@ -46,7 +46,7 @@ def test_pixels_see_at_most_a_quarter_beside_their_poses(seed, rotation):
     way = poses.along_poses(warps, *SIZE)
     assert way.spans.min() > 0
     np.testing.assert_allclose(np.add.reduceat(way.spans, way.first[:-1]), 1, atol=1e-12)
-    for y, x in ((0, 0), (44, 69), (20, 31), (7, 50)):
+    for y, x in ((0, 0), (29, 43), (14, 20), (5, 33)):
         k = way.lists[y, x]
         moments = slice(way.first[k], way.first[k + 1])
         spans = way.spans[moments]
@@ -61,7 +61,7 @@ def test_pixels_see_at_most_a_quarter_beside_their_poses(seed, rotation):
 def test_layers_before_one_camera_are_one_picture(seed):
     image = np.random.default_rng(seed).uniform(0, 255, (*SIZE, 3))
     labels = np.zeros(SIZE, np.uint8)
-    labels[10:30, 12:40], labels[20:38, 35:60] = 1, 2
+    labels[6:20, 8:24], labels[14:26, 22:38] = 1, 2
     way = poses.along_poses(drawn(seed), *SIZE)
     alike = layers.blur(layers.cut(image, labels), [way] * 3)
     np.testing.assert_allclose(alike, layers.blur(whole(image), [way]), atol=1e-10)
@@ -70,7 +70,7 @@ def test_layers_before_one_camera_are_one_picture(seed):
 def test_lengths_are_those_of_the_tracks():
     warps = drawn(4)
     inside = np.zeros(SIZE, bool)
-    inside[5:9, 60:64] = True
+    inside[5:9, 36:40] = True
     lengths = []
     for y, x in np.argwhere(inside):
         seen = warps @ [x, y, 1.0]
@@ -79,4 +79,4 @@ def test_lengths_are_those_of_the_tracks():
     wanted = np.mean(lengths), np.max(lengths)
     assert poses.lengths_inside(warps, inside) == pytest.approx(wanted)
     everywhere = poses.lengths_inside(warps, np.ones(SIZE, bool))
-    assert everywhere == pytest.approx(camera.lengths(warps, *SIZE), rel=0.05)
+    assert everywhere == pytest.approx(camera.lengths(warps, *SIZE), rel=0.1)
