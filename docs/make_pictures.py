@@ -148,6 +148,7 @@ SETS = {
     "realistic": Shown("realistic", photographs, _each(60)),
     "realistic-raw": Shown("realistic-raw", photographs, _each(4), sheets=SHEETS[:1]),
     "sev-objects": Shown("sev-objects", things, _each(3), sheets=SHEETS[:1]),
+    "severe-mix": Shown("severe-mix", photographs, _each(4), sheets=SHEETS[:1]),
     "severity-ladder": Shown("severity-ladder", photographs, _each(60)),
 }
 
