@@ -67,7 +67,7 @@ def bank(
 @click.option("--out", type=FOLDER, required=True)
 @click.option(
     "--size",
-    type=click.IntRange(5, 127),
+    type=click.IntRange(5, 95),
     default=41,
     show_default=True,
     help="Side of the window for a kernel and for how far the pictures are apart, px, odd.",
@@ -84,7 +84,7 @@ def bank(
 def estimate(
     pairs: Path | str, out: Path, size: int, patch: int, limit: int | None, workers: Workers
 ) -> int:
-    """The kernels between sharp and blurred pictures of PAIRS, a folder or a data set."""
+    """Find the kernels of PAIRS, a folder or a data set, from both pictures."""
     from blurbench.estimates.patches import Search
     from blurbench.estimates.run import estimate_kernels
 
