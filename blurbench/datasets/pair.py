@@ -77,8 +77,13 @@ def make_pair(
     A pure function: the same arguments give the same pixels, whatever else is made, anywhere.
     UserError names the item and the size needed where the image is too small for its blur.
     """
-    sharp = prepare(recipe, item_id, sharp)
     key = PairKey(recipe.name, seed, split, item_id, replica)
+    if recipe.mix:
+        # By its own name: the pair is, to the bit, the one of that recipe's own data set.
+        part = recipe.drawn(stream(*key, "recipe").random())
+        pair = make_pair(part, seed, item_id, split, replica, sharp)
+        return replace(pair, row={**pair.row, "recipe": part.name})
+    sharp = prepare(recipe, item_id, sharp)
     settings = None if _is_gallery(sharp) else recipe.sensor
     draws = sensing.draw(settings, key)
     light = partial(sensing.expose, settings, draws)

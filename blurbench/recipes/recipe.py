@@ -15,6 +15,7 @@ from blurbench.blurs.registry import PLUG_INS, UNKNOWN, Blur, family_class, part
 from blurbench.errors import UserError
 from blurbench.files import load_json, read_regular, shipped
 from blurbench.recipes.existing import Existing, PairPaths
+from blurbench.recipes.ingredient import Ingredient
 from blurbench.recipes.sensor import Raw, Sensor
 from blurbench.schemas import fault
 from blurbench.words import meant
@@ -158,8 +159,10 @@ class Recipe(RecipeTable):
     crop: Crop = Crop()
     sensor: Sensor | None = None
     noise: Noise = Noise()
+    # In place of blur and what surrounds it: recipes, one of which is drawn for each pair.
+    mix: Annotated[tuple[Ingredient, ...], Field(min_length=2)] | None = None
 
-    SINCE: ClassVar[dict[str, Any]] = {"colour": "as-stored", "objects": None}
+    SINCE: ClassVar[dict[str, Any]] = {"colour": "as-stored", "objects": None, "mix": None}
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
@@ -176,6 +179,19 @@ class Recipe(RecipeTable):
         if self.recognition and "identity" not in self.labels:
             raise ValueError('recognition needs labels = ["identity"]')
         return self
+
+    @property
+    def each(self) -> tuple["Recipe", ...]:
+        """The recipes that it mixes; itself where it mixes none."""
+        return tuple(part.made for part in self.mix) if self.mix else (self,)
+
+    def drawn(self, place: float) -> "Recipe":
+        """The recipe that makes a pair, by a number drawn from [0, 1)."""
+        for part in self.mix or ():
+            place -= part.weight or 0.0
+            if place < 0:
+                return part.made
+        return self.each[-1]
 
     @property
     def masks(self) -> bool:
@@ -235,6 +251,7 @@ TABLES: dict[str, type[RecipeTable]] = {
     "raw": Raw,
     "noise": Noise,
     "pairs": PairPaths,
+    "mix": Ingredient,
 }
 
 
@@ -258,17 +275,22 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 
 def load_any_recipe(name_or_path: str | Path) -> Recipe | Existing:
     """`load_recipe`, for recipes of either kind."""
-    path = Path(name_or_path)
-    if str(name_or_path) in recipe_names():
-        path = shipped(FOLDER) / f"{name_or_path}.toml"
-    elif not path.is_file():
-        known = recipe_names()
+    path = find_recipe(name_or_path)
+    document = read_document(path)
+    if document.get("kind") == "existing":
+        return validated(Existing, document, path.name)
+    return parse_recipe(document, path.name, path.parent)
+
+
+def find_recipe(name_or_path: str | Path) -> Path:
+    """The file of a recipe; UserError where there is none."""
+    path, known = Path(name_or_path), recipe_names()
+    if str(name_or_path) in known:
+        return shipped(FOLDER) / f"{name_or_path}.toml"
+    if not path.is_file():
         told = f"{name_or_path}: no such recipe{meant(str(name_or_path), known)}"
         raise UserError(f"{told}; give a .toml file or one of: {', '.join(known)}")
-    document = _read(path)
-    if document.get("kind") == "existing":
-        return _validated(Existing, document, path.name)
-    return parse_recipe(document, path.name, path.parent)
+    return path
 
 
 def parse_recipe(document: dict[str, Any], file: str, folder: Path | None = None) -> Recipe:
@@ -276,10 +298,15 @@ def parse_recipe(document: dict[str, Any], file: str, folder: Path | None = None
 
     folder: where the recipe lies, beside or below which are the kernels of a bank.
     """
-    return _located(_validated(Recipe, document, file), file, folder)
+    if "mix" in document:
+        from blurbench.recipes.mixing import mixed  # which reads recipes in turn
+
+        return mixed(document, file, folder)
+    return _located(validated(Recipe, document, file), file, folder)
 
 
-def _validated(kind: type[AnyRecipe], document: dict[str, Any], file: str) -> AnyRecipe:
+def validated(kind: type[AnyRecipe], document: dict[str, Any], file: str) -> AnyRecipe:
+    """A document as a recipe of one kind; UserError as of `parse_recipe`."""
     # By way of JSON, where "strict" takes a list for a tuple but no text for a number; a TOML
     # date becomes text, which no field mistakes for its own.
     text = json.dumps(document, default=str)
@@ -305,7 +332,8 @@ def _located(recipe: Recipe, file: str, folder: Path | None) -> Recipe:
     return recipe.model_copy(update={"blur": blur})
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """What a TOML file holds; UserError where it is none."""
     try:
         document = tomllib.loads(read_regular(path).decode().replace("\r\n", "\n"))
     except OSError as error:

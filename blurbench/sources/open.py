@@ -55,8 +55,8 @@ def open_for(recipe: Recipe, spec: str) -> Source:
 def decoding_of(recipe: Recipe) -> Decoding:
     """How the pictures of a source are decoded for this recipe."""
     frames = recipe.frames[0] if recipe.frames else 0
-    light = recipe.sensor.light if recipe.sensor else "encoded"
-    taken = (LINEAR if frames or light == "linear" else ENCODED) + FRAME * frames
+    linear = any(each.sensor and each.sensor.light == "linear" for each in recipe.each)
+    taken = (LINEAR if frames or linear else ENCODED) + FRAME * frames
     taken = DECODING if recipe.prepare.resize else taken  # small, once it is decoded
     return Decoding(recipe.colour, recipe.depth, taken)
 
