@@ -90,7 +90,8 @@ def explain(error: BaseException, arguments: list[str]) -> int:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         ended = isinstance(error, Terminated)
         told = "terminated" if ended else "interrupted"
-        return complain(f"{told}; {KEPT}", 143 if ended else 130)
+        more = getattr(error, "__notes__", [])  # such as that the same command goes on
+        return complain("; ".join([told, KEPT, *more]), 143 if ended else 130)
     if isinstance(error, UserError | OSError):
         if debugging():
             traceback.print_exception(error)

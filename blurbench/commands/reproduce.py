@@ -1,6 +1,7 @@
 """`blurbench reproduce`: the papers' tables made again, studies of one question, open boards."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -70,19 +71,30 @@ def reproduce(
     if plan:
         click.echo(plan_of(table, out, wanted, data_root, device, minutes, click.echo))
         return 0
-    done = run(
-        table,
-        out,
-        scale=wanted,
-        data_root=data_root,
-        device=device,
-        minutes=minutes,
-        tell=click.echo,
-        # Whose time is over when ours is.
-        beside=with_others(out, workers, minutes=None),
-    )
+    with stop_told():
+        done = run(
+            table,
+            out,
+            scale=wanted,
+            data_root=data_root,
+            device=device,
+            minutes=minutes,
+            tell=click.echo,
+            # Whose time is over when ours is.
+            beside=with_others(out, workers, minutes=None),
+        )
     click.echo(done)
     return 1 if done.failed else 0
+
+
+@contextmanager
+def stop_told() -> Iterator[None]:
+    """Have the line of a stop say that nothing more is needed to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note("the same command goes on")
+        raise
 
 
 def with_others(out: Path, workers: Workers, **changed: None) -> AbstractContextManager[None]:
@@ -114,7 +126,7 @@ def study(
     if plan:
         click.echo(plan_study(course))
         return 0
-    with with_others(out, workers):
+    with stop_told(), with_others(out, workers):
         done = course.perform(minutes)
     click.echo(done)
     return 1 if done.failed else 0

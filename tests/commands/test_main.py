@@ -15,6 +15,7 @@ import pytest
 
 from blurbench import __main__ as entry
 from blurbench.cli import cli
+from blurbench.commands.reproduce import stop_told
 from blurbench.errors import DEBUG, UserError
 from blurbench.files import CannotWrite, json_document
 
@@ -40,6 +41,18 @@ def raising(error):
         raise error
 
     return fail
+
+
+def test_a_stop_says_where_nothing_more_is_needed_to_go_on(failing, capsys):
+    def fail():
+        with stop_told():
+            raise KeyboardInterrupt
+
+    failing(fail)
+    assert entry.run(["fail"]) == 130
+    assert capsys.readouterr().err.strip() == (
+        "blurbench: interrupted; what was finished is kept; the same command goes on"
+    )
 
 
 @pytest.mark.parametrize(
