@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import reader_examples as examples
 import torch
@@ -58,12 +58,7 @@ from blurbench.sources.labels.identities import read_identities
 from blurbench.sources.labels.instances import read_objects
 from blurbench.sources.labels.shots import read_shots
 from blurbench.stores.folder import Folder
-from blurbench.training.checkpoint import (
-    Checkpoint,
-    check_optimisers,
-    newest_whole,
-    restore_optimisers,
-)
+from blurbench.training import checkpoint as checkpoints
 from blurbench.training.log import RunLog
 
 
@@ -164,11 +159,8 @@ def pair_list(data: bytes) -> object:
     root = written("pairs/pairs.txt", data).parent
     for kind in ("blur", "sharp"):
         written(f"pairs/{kind}/a.png", b"")
-    return list_pairs(Existing.model_validate_json(_json(examples.existing())), str(root)).pairs
-
-
-def _json(value: Any) -> bytes:
-    return examples.document(value)[0]
+    recipe = Existing.model_validate_json(*examples.document(examples.existing()))
+    return list_pairs(recipe, str(root)).pairs
 
 
 def trees(data: bytes) -> object:
@@ -230,14 +222,14 @@ def checkpoint(file: str, data: bytes) -> object:
     averaged = {name: value.clone() for name, value in model.state_dict().items()}
     optimisers = {"all": torch.optim.Adam(model.parameters())}
 
-    def check(found: Checkpoint) -> None:
+    def check(found: checkpoints.Checkpoint) -> None:
         pairs = ((averaged, found.averaged or {}), (model.state_dict(), found.model))
         if told := "".join(differences(ours, theirs) for ours, theirs in pairs):
             raise UserError(told)
-        check_optimisers(optimisers, found.optimisers)
+        checkpoints.check_optimisers(optimisers, found.optimisers)
 
-    found = newest_whole(root, check, first=False)
-    restore_optimisers(optimisers, found.optimisers)
+    found = checkpoints.newest_whole(root, check, first=False)
+    checkpoints.restore_optimisers(optimisers, found.optimisers)
     return found.progress
 
 
@@ -369,7 +361,7 @@ READERS: tuple[Reader, ...] = (
         of(examples.data_set, "test/metadata.jsonl"),
     ),
     Reader("done-records", records, examples.records),
-    Reader("plan of a set", plan, lambda: [_json(examples.request())]),
+    Reader("plan of a set", plan, lambda: examples.document(examples.request())),
     Reader("config of a run", partial(run, "config.json"), of(examples.run, "config.json")),
     Reader("weights", partial(run, "model.safetensors"), of(examples.run, "model.safetensors")),
     *(
