@@ -86,8 +86,10 @@ class FrameAverage(Family):
         spans = (self._open(count, self.fps) + self.readout * count for count in self.frames)
         half = max(max(self.frames) // 2, shutter.reach(max(spans), self.between or 0))
         # In whole steps from one frame of the camera to the next, so that one is in the middle.
-        half += -half % (self.ready + 1)
-        return 2 * half + 1, self.step
+        every = self.ready + 1
+        half += -half % every
+        longest = 2 * half + 1
+        return longest, self.step or (longest + -longest % every if self.ready else None)
 
     def blur(self, scene: Scene) -> Blurred:
         """Average the light that each row sees while it is open, around the middle frame."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tiny_data
@@ -108,6 +109,16 @@ def test_a_window_has_what_the_longest_average_needs():
     assert window(frames=(5,), duty=0.8, between=15) == (5, None)
     assert window(frames=(5,), between=1, step=2) == (7, 2)
     assert window(frames=(7,), ready=3, step=8) == (9, 8)
+    assert window(frames=(7,), ready=3) == (9, 12)
+
+
+def test_frames_of_another_program_are_never_the_sharp_one(tmp_path):
+    for number in range(33):
+        cv2.imwrite(str(tmp_path / f"{number:03d}.png"), tiny_data.picture(number, 40, 40))
+    blur = {"family": "frame_average", "frames": [7], "ready": 3}
+    recipe = tiny_data.flow_recipe(blur=blur, crop={}, images={})
+    middles = [int(item.id) for item in open_for(recipe, str(tmp_path)).items]
+    assert middles == [4, 16, 28]
 
 
 @pytest.mark.parametrize(
