@@ -13,7 +13,7 @@ import numpy as np
 
 from blurbench_kernels._jit import jit
 from blurbench_kernels._lines import capacity, find_runs, tap_tables
-from blurbench_kernels.convolution import apply_runs
+from blurbench_kernels.convolution import apply_runs, fill_padded
 from blurbench_kernels.holes import Fill, fill
 from blurbench_kernels.motion_flow import round_flow
 
@@ -139,21 +139,20 @@ def blur(layers: Sequence[Layer], ways: Sequence[Way]) -> np.ndarray:
     if len(layers) != len(ways) or sizes != {shape}:
         raise ValueError(f"{len(layers)} layers and {len(ways)} ways of sizes {sorted(sizes)}")
     margin, channels = max(way.reach for way in ways), shape[2]
-    around = ((margin, margin), (margin, margin), (0, 0))
     covers = (np.repeat(each.cover[..., None], channels, axis=2) for each in layers)
-    lights = [np.pad(each.light, around, mode="edge").reshape(-1) for each in layers]
     counts = np.cumsum([0, *(len(way.first) - 1 for way in ways)])
     starts = np.cumsum([0, *(len(way.spans) for way in ways)])
     lists = [way.lists + count for way, count in zip(ways, counts, strict=False)]
     begins = [way.first[:-1] + start for way, start in zip(ways, starts, strict=False)]
     stride = (shape[1] + 2 * margin) * channels
     out = np.zeros(shape)
-    light, first = np.stack(lights), np.concatenate([*begins, starts[-1:]])
+    light = _padded([each.light for each in layers], margin)
+    first = np.concatenate([*begins, starts[-1:]])
     places = np.concatenate([way.rows * stride + way.columns * channels for way in ways])
     spans = np.concatenate([way.spans for way in ways])
     alone = _expose(
         light,
-        np.stack([np.pad(each, around, mode="edge").reshape(-1) for each in covers]),
+        _padded(list(covers), margin),
         np.stack(lists),
         first,
         places,
@@ -167,9 +166,22 @@ def blur(layers: Sequence[Layer], ways: Sequence[Way]) -> np.ndarray:
     return out
 
 
+def _padded(planes: Sequence[np.ndarray], margin: int) -> np.ndarray:
+    """(H, W, C) each -> a flat row each, with `margin` px of its edge around it."""
+    height, width, channels = planes[0].shape
+    shape = height + 2 * margin, (width + 2 * margin) * channels
+    # Written where they stay: np.pad and np.stack touched four times the memory, 40 ms a picture.
+    out = np.empty((len(planes), *shape))
+    for plane, padded in zip(planes, out, strict=True):
+        fill_padded(plane.reshape(height, width * channels), channels, margin, True, padded)
+    return out.reshape(len(planes), -1)
+
+
 def _box(layer: Layer, reach: int) -> tuple[int, int, int, int]:
     """Rows from, to and columns from, to where something of a layer may be seen."""
-    seen = (layer.cover != 0) | (layer.light != 0).any(axis=2)
+    seen = layer.cover != 0
+    if not seen.all():  # a background's light need not be looked at
+        seen |= (layer.light != 0).any(axis=2)
     ends: list[int] = []
     for axis in (1, 0):
         places = np.flatnonzero(seen.any(axis=axis))
