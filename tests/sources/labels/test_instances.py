@@ -14,7 +14,7 @@ from pycocotools import mask as coco
 from blurbench.datasets.make import synthesize
 from blurbench.errors import UserError
 from blurbench.images import BadImage
-from blurbench.recipes.recipe import Recipe
+from blurbench.recipes.recipe import Recipe, load_recipe
 from blurbench.sources.labels.objects import outline_of, stacked
 from blurbench.sources.open import open_for
 
@@ -274,3 +274,17 @@ def test_lists_and_masks_behind_a_url(tmp_path):
         assert [item.id for item in source.items] == ids
         for item in source.items:
             np.testing.assert_array_equal(item.load().mask, plane((8, 10, 8, 10)))
+
+
+def test_coco_as_it_is(shared):
+    folder = shared / "data" / "more" / "instances"
+    if not folder.is_dir():
+        pytest.skip("this reference data has no instances")
+    source = open_for(load_recipe("sev-objects"), str(folder))
+    assert source.description["objects"] == "766 objects in 89 pictures (instances.json)"
+    assert source.lacks == []
+    held = json.loads((folder / "instances.json").read_text())
+    (crowd,) = [each for each in held["annotations"] if each["id"] == 43]
+    size = crowd["segmentation"]["size"]
+    outline = outline_of(crowd["segmentation"], tuple(size))
+    assert outline.draw(tuple(size)).sum() == crowd["area"]
