@@ -36,8 +36,9 @@ def mean_kernel(recipe: Recipe, row: Row) -> np.ndarray:
         return _response(made, size)
     motion = Motion(**{name: made.drawn[name] for name in Motion.__dataclass_fields__})
     (u, v), _ = motion.rounded(*size, family.mode)
-    cut = _cut(recipe, made)
-    kept = tuple(slice(each, side - each) for each, side in zip(cut, size, strict=True))
+    left = (int(row["height"]), int(row["width"]))  # in the middle, whatever was cut off
+    starts = ((side - most) // 2 for side, most in zip(size, left, strict=True))
+    kept = tuple(slice(start, start + most) for start, most in zip(starts, left, strict=True))
     return mean_line(u[kept], v[kept])
 
 
@@ -108,11 +109,6 @@ def _before_crop(
         round(2 * (b - a)) for a, b in zip(drawn["center"], told["center"], strict=True)
     )
     return size[0] + rows, size[1] + columns
-
-
-def _cut(recipe: Recipe, made: Blurred) -> tuple[int, int]:
-    """Rows and columns that the recipe cuts off each side."""
-    return made.border if recipe.crop.borders else (0, 0)
 
 
 def _agree(drawn: dict[str, Any], told: dict[str, Any]) -> bool:

@@ -104,7 +104,9 @@ class Poster:
             own = row.steps or (row.weights and not row.model)
             add(result, self.out, Behind(weights=weights if own else None))
         for data in self.board.shown:
-            self.score(row, seed, weights, data, self.out / SHOWN / data.name)
+            result = self.score(row, seed, weights, data, self.out / SHOWN / data.name)
+            if row is not self.board.rows[0]:
+                _drop_shared(result)
 
     def score(
         self, row: BoardRow, seed: int, weights: Path | None, data: BoardData, into: Path
@@ -244,6 +246,13 @@ class Poster:
         more = f", and {2 * self.board.leaders} more seeds of the leading {self.board.leaders}"
         told = f"{self.board.name}: {len(left)} rows missing, about {total:.0f} minutes of one core"
         return f"{as_table(table, right=('minutes',))}\n{told}{more if left else ''}"
+
+
+def _drop_shared(result: Path) -> None:
+    """Forget the blurred and sharp pictures, which the first row keeps for all."""
+    for path in (result / "samples").glob("*.png"):
+        if path.stem.endswith(("__blur", "__sharp")):
+            path.unlink()
 
 
 def _complete(folder: Path) -> bool:

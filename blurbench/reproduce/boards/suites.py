@@ -1,12 +1,14 @@
 """The open boards, frozen: models, steps, data.
 
-Equal time: 1,140 s of one core for each training. SECONDS has what a step took, measured once;
-`study-severity` has those of the first five, on an idle core. The others were measured beside a
-busy one, and scaled by what unet took there in the same sitting.
+Equal time: 1,140 s of one core for each training, by what a step took, measured once: of the first
+five in `study-severity`, of umsn in `study-umsn`, on an idle core; of the others beside busy ones,
+times what unet took on an idle core over what it took in the same sitting (0.2886 / 0.37).
 """
 
+from typing import Any
+
 from blurbench.errors import UserError
-from blurbench.recipes.recipe import Images, Replicas
+from blurbench.recipes.recipe import Crop, Images, Replicas
 from blurbench.reproduce.boards.open_board import BoardData, BoardRow, OpenBoard
 from blurbench.words import meant
 
@@ -20,11 +22,18 @@ SECONDS = {
     "mimo-unet": 0.2740,
     "restormer": 0.7703,
     "sp": 0.5112,
-    "mprnet": 1.0,
-    "deblurgan": 1.0,
-    "brmr": 1.0,
+    "mprnet": 1.79,
+    "deblurgan": 0.232,
+    "brmr": 0.115,
 }
-FACE_SECONDS = {"bn": 1.0, "umsn": 1.0, "sp": 1.0, "shen-face": 1.0}
+FACE_SECONDS = {"bn": 0.70, "umsn": 0.78, "sp": 0.5112, "shen-face": 0.26}
+# As in `study-umsn`: SN on sharp, on blurred faces, F-Nets, network; and whole faces at the end.
+UMSN: dict[str, Any] = {
+    "crop_size": 128,
+    "crops": (64, 128),
+    "batches": (8, 4),
+    "shares": (200, 150, 100, 800),
+}
 
 
 def steps(seconds: float) -> int:
@@ -32,14 +41,15 @@ def steps(seconds: float) -> int:
     return int(BUDGET / seconds / 10) * 10
 
 
-def learnt(model: str, seconds: float, what: str, name: str = "", minutes: float = 20) -> BoardRow:
+def learnt(model: str, seconds: float, what: str) -> BoardRow:
     """A row of preset tiny at equal time."""
+    own: dict[str, Any] = {"sp": {"teacher": "tf_efficientnet_lite0"}, "umsn": UMSN}.get(model, {})
     files = {"teacher_weights": LITE0} if model == "sp" else {}
-    settings = {**PRECISION, **({"teacher": "tf_efficientnet_lite0"} if model == "sp" else {})}
+    settings = {**PRECISION, **own}
     return BoardRow(
-        name or model,
+        model,
         what,
-        minutes,
+        20,
         model,
         settings=settings,
         files=files,
@@ -85,6 +95,8 @@ SHOWN_SCENES = BoardData(
     "",
     "builtin:whole-photos",
     "Pictures to look at, not ranked: photographs of scikit-image under the blur of sev-blurdata",
+    # A repository is to hold 18 rows of them.
+    {"crop": Crop(borders=True, center=240)},
     hidden=("astronaut",),  # a person one would recognise
 )
 FACES = BoardData(
