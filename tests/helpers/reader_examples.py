@@ -13,11 +13,11 @@ import h5py
 import numpy as np
 import tiny_data
 import torch
-from maxim_files import graph_of
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from scipy.io import savemat
 from small_results import write_data_set, write_result
+from weight_files import graph_of
 
 from blurbench.blurs.kernel_files import write_kernels
 from blurbench.captions.trees import parse_caption

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from face_api_files import arrays_of, write_arrays
 from torch.nn import functional as F
+from weight_files import arrays_of, write_arrays
 
 from blurbench.errors import UserError
 from blurbench.metrics.features import load_features

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from face_api_files import arrays_of, write_arrays
 from skimage import data
 from torch import nn
+from weight_files import arrays_of, write_arrays
 
 from blurbench.errors import UserError
 from blurbench.metrics.networks.face_detector import (

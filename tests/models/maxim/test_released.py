@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from maxim_files import flax_arrays, graph_of, last_heads, write_flax, write_graph
 from torch import Tensor
+from weight_files import flax_arrays, graph_of, last_heads, write_flax, write_graph
 
 from blurbench.errors import UserError
 from blurbench.models import build
@@ -165,7 +165,10 @@ def shards(*names: Any) -> Callable[[dict[str, Any]], None]:
         (entry(shape="big"), "shape: should be a valid array"),
         (entry(shape=[True]), r"shape.0: should be a valid integer \(is True\)"),
         (entry(dtype="float16"), "dtype: should be 'float32', 'int32' or 'bool'"),
-        (entry(quantization={"dtype": "uint8", "scale": 0.1, "min": 0.0}), "arg_3 is quantised; take the full weights"),
+        (
+            entry(quantization={"dtype": "uint8", "scale": 0.1, "min": 0.0}),
+            "arg_3 is quantised; take the full weights",
+        ),
         (entry(shape=[1 << 30, 1 << 30]), "its shards hold .* bytes, not .*; fetch it again"),
         (entry(name="arg_0"), "names an array twice"),
         (entry(name=None), "name: should be a valid string"),

