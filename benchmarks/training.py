@@ -26,7 +26,8 @@ import torch
 from blurbench.models import build
 from blurbench.models.base import Model
 from blurbench.training.batches import TrainingPairs, batches
-from blurbench.training.runner import Runner, make_optimiser, set_modes
+from blurbench.training.checkpoint import make_optimiser
+from blurbench.training.runner import Runner, set_modes
 from blurbench.training.schedule import plan
 
 

@@ -38,7 +38,7 @@ class Workers:
     count: int = 1  # 1 without a scheduler: this process
     scheduler: str | None = None  # address of a running one, such as "tcp://host:8786"
     apart: bool = False  # even one is a process of its own, with one thread, as each of several is
-    kept: "Kept | None" = field(default=None, compare=False)  # by `staying`
+    kept: "Standing | None" = field(default=None, compare=False)  # by `staying`
 
     @property
     def alone(self) -> bool:
@@ -47,7 +47,7 @@ class Workers:
 
 
 @dataclass
-class Kept:
+class Standing:
     """Processes of this machine that stay for several `run_shards`; the first starts them."""
 
     stack: ExitStack
@@ -63,7 +63,7 @@ class Kept:
 def staying(workers: Workers) -> Iterator[Workers]:
     """The same workers, of which those on this machine are started once at most."""
     with ExitStack() as stack:
-        yield replace(workers, kept=Kept(stack))
+        yield replace(workers, kept=Standing(stack))
 
 
 ALONE = Workers()

@@ -12,13 +12,13 @@ Gains = Annotated[tuple[Gain, Gain], AfterValidator(ordered)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 Balance = Annotated[float, Field(ge=0.1, le=10)]
 Balances = Annotated[tuple[Balance, Balance], AfterValidator(ordered)]
-Matrix = tuple[float, float, float, float, float, float, float, float, float]
-Camera = Literal["mixed", "nexus-6p", "a7r", "e-m10", "rx100-iv"]
+ColourMatrix = tuple[float, float, float, float, float, float, float, float, float]
+CameraName = Literal["mixed", "nexus-6p", "a7r", "e-m10", "rx100-iv"]
 
 WHITE = (0.9505, 1.0, 1.089)  # D65, XYZ
 
 
-def invertible(camera: Camera | Matrix) -> Camera | Matrix:
+def invertible(camera: CameraName | ColourMatrix) -> CameraName | ColourMatrix:
     """A camera whose colours can be told; ValueError for a matrix without an inverse."""
     if isinstance(camera, str):
         return camera
@@ -39,7 +39,7 @@ class Raw(RecipeTable):
     blue: Balances = (1.5, 1.9)
     # Colours: of a camera of the Darmstadt Noise Dataset, a drawn mixture of the four, or a matrix
     # from XYZ (D65), 9 numbers by rows (ColorMatrix of a DNG file).
-    camera: Annotated[Camera | Matrix, AfterValidator(invertible)] = "mixed"
+    camera: Annotated[CameraName | ColourMatrix, AfterValidator(invertible)] = "mixed"
     # Of the sensor table, or drawn as in the raw pictures of DND or SIDD.
     noise: Literal["stated", "dnd", "sidd"] = "stated"
 

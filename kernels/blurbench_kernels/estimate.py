@@ -25,7 +25,7 @@ SWEEPS = 5000  # at most; photographs take 40 to 200
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimated:
     """The kernel of a patch, and how well it tells what it was not fitted to."""
 
     kernel: np.ndarray  # (K, K) float64 of sum 1, K odd, to convolve with; barycentre central
@@ -51,7 +51,7 @@ class Equations:
         return Equations(self.gram + other.gram, right, self.energy + other.energy)
 
 
-def estimate(sharp: np.ndarray, blur: np.ndarray, size: int) -> Estimate | None:
+def estimate(sharp: np.ndarray, blur: np.ndarray, size: int) -> Estimated | None:
     """The kernel k >= 0 of sum 1 with blur = sharp * k, sought in a window of size x size px.
 
     sharp (H + size - 1, W + size - 1[, C]) uint8 around blur (H, W[, C]); sums over C are compared.
@@ -74,7 +74,7 @@ def estimate(sharp: np.ndarray, blur: np.ndarray, size: int) -> Estimate | None:
     kernel, shift, cut = settled(taps.reshape(size, size)[::-1, ::-1])
     count = 2 * (blur.shape[0] - 1) * (blur.shape[1] - 1) * channels(blur) ** 2
     residual = math.sqrt(held_out / count)
-    return Estimate(kernel, shift, ridge, residual, held_out / whole.energy, agreement, cut)
+    return Estimated(kernel, shift, ridge, residual, held_out / whole.energy, agreement, cut)
 
 
 def channels(image: np.ndarray) -> int:
@@ -254,7 +254,7 @@ def _quadratic(gram: np.ndarray, right: np.ndarray, taps: np.ndarray) -> float:
 
 
 def settled(kernel: np.ndarray) -> tuple[np.ndarray, tuple[int, int], bool]:
-    """(S, S) taps >= 0 -> `kernel`, `shift` and `cut` of an Estimate; not all may be 0."""
+    """(S, S) taps >= 0 -> `kernel`, `shift` and `cut` of an Estimated; not all may be 0."""
     kept = _without_specks(kernel)
     rows, columns = np.nonzero(kept)
     weights = kept[rows, columns]

@@ -7,12 +7,12 @@ import tiny_data
 
 from blurbench.errors import UserError
 from blurbench.recipes.recipe import load_recipe, parse_recipe
-from blurbench.recipes.sensor import Camera, Raw, Sensor
+from blurbench.recipes.sensor import CameraName, Raw, Sensor
 from blurbench_kernels import sensor
 
 
 def test_names_are_those_that_the_kernels_know():
-    assert set(get_args(Camera)) == {"mixed", *sensor.CAMERAS}
+    assert set(get_args(CameraName)) == {"mixed", *sensor.CAMERAS}
     patterns, noises = (Raw.model_fields[name].annotation for name in ("pattern", "noise"))
     assert set(get_args(patterns)) == {"any", *sensor.PATTERNS}
     assert set(get_args(noises)) == {"stated", *sensor.NOISE_LEVELS}
