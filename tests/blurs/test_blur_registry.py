@@ -71,7 +71,10 @@ def test_one_line_names_the_field_and_what_is_allowed(blur, words):
         ({"region": {"kind": "box"}}, ["region: a box needs its side"]),
         ({"region": {"kind": "class", "side": 64}}, ["region: a box needs its side"]),
         ({"recognition": {"probes": 1, "gallery": 1}}, ['needs labels = ["identity"]']),
-        ({"sensor": {"light": "encoded", "shot_noise": 0.1}}, ["sensor: highlights, noise and r"]),
+        (
+            {"sensor": {"light": "encoded", "shot_noise": 0.1}},
+            ["sensor: highlights, noise, raw and r"],
+        ),
         ({"blur": {**SHOT, "sigma": 1.0}, "sensor": {}}, ["concert blurs take 8-bit pictures"]),
         ({"sensor": {"jpeg": [90, 80]}}, ["sensor.jpeg:", "lower end"]),
         ({"sensor": {"gamma": 2.2}}, ["sensor.gamma: unknown field", "light, curve"]),

@@ -77,9 +77,9 @@ def test_a_recipe_that_asks_for_srgb_converts(source, tmp_path):
 
 def test_recipes_of_before_are_written_as_before():
     for name in recipe_names():
-        document = json.dumps(load_any_recipe(name).model_dump(mode="json"))
-        assert '"colour"' not in document, name
-        assert '"depth"' not in document, name
+        document = load_any_recipe(name).model_dump(mode="json")
+        assert "colour" not in document, name
+        assert "depth" not in (document.get("sensor") or {}), name
     assert recipe(colour="srgb").model_dump()["colour"] == "srgb"
     assert recipe(colour="as-stored").pixels() == recipe().pixels()
 

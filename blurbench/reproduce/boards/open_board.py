@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from blurbench.recipes.recipe import Recipe, load_recipe
+if TYPE_CHECKING:
+    from blurbench.recipes.recipe import Recipe
 
 PREFIX = "board-"  # of every open board's name
 
@@ -19,17 +20,14 @@ class BoardData:
     stand_in: str  # built-in source
     title: str  # what the page calls it
     changes: Mapping[str, Any] = field(default_factory=dict)  # fields of the recipe
-    hidden: tuple[str, ...] = ()  # parts of names of sources that are not to be shown
 
-    def blurred_by(self, stand_in: bool) -> Recipe:
+    def blurred_by(self, stand_in: bool) -> "Recipe":
         """The recipe with what the board changes; another name, so that digests tell them apart."""
+        from blurbench.recipes.recipe import load_recipe  # here: `list tables` does without
+
         suffix = "-stand-in" if stand_in and self.folder else ""
         named = {"name": f"board-{self.name}{suffix}", "title": self.title}
         return load_recipe(self.recipe).model_copy(update={**named, **self.changes})
-
-    def hides(self, source: str) -> bool:
-        """Whether a picture of this source is left out."""
-        return any(part in source for part in self.hidden)
 
 
 @dataclass(frozen=True, eq=False)

@@ -114,7 +114,7 @@ class Poster:
         """The RESULT folder of a row on one data set; UserError where a picture has no scores."""
         name = title(row, seed)
         done = evaluate(
-            self.split(data),
+            self.opened[data.name],
             into / slug(name),
             restore=self.restorer(row, weights, name),
             name=name,
@@ -179,12 +179,6 @@ class Poster:
             self.tell(f"Blurring {source} by the recipe {recipe.name}")
             self.tell(str(synthesize(recipe, open_for(recipe, source), folder)))
         write_text(self.out / PICTURES, csv_text(list(self.pictures())))
-
-    def split(self, data: BoardData) -> BlurDataset:
-        """The test pictures of a data set, without those that are not to be shown."""
-        whole = self.opened[data.name]
-        kept = [i for i, row in enumerate(whole.rows) if not data.hides(str(row["source_id"]))]
-        return whole.only(kept)
 
     @cached_property
     def opened(self) -> dict[str, BlurDataset]:

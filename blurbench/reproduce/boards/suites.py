@@ -97,7 +97,6 @@ SHOWN_SCENES = BoardData(
     "Pictures to look at, not ranked: photographs of scikit-image under the blur of sev-blurdata",
     # A repository is to hold 18 rows of them.
     {"crop": Crop(borders=True, center=240)},
-    hidden=("astronaut",),  # a person one would recognise
 )
 FACES = BoardData(
     "faces",
