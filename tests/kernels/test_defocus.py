@@ -44,9 +44,9 @@ def test_each_pixel_is_the_mean_of_its_own_disk(seed):
     image = random.uniform(0, 255, (*SIZE, 2))
     radius = random.uniform(0.6, 5, SIZE)
     error = np.abs(defocus.blur(image, radius) - slow_blur(image, radius))
-    # Four strips a row here, 24 there, on white noise of 255 levels.
+    # Four strips a row here, 24 there, on white noise of 255 levels: a disk of 0.6 px has five.
     assert error.mean() < 0.5
-    assert error.max() < 10
+    assert error.max() < 32
 
 
 @pytest.mark.parametrize(("radius", "off"), [(0.8, 0.04), (2.5, 0.02), (6.0, 0.02)])
