@@ -211,7 +211,7 @@ def test_tables_of_a_model() -> None:
 
 
 def test_unknown_table() -> None:
-    with pytest.raises(UserError, match=r"'sp-9'; there are .*sp-4.*brmr-text"):
+    with pytest.raises(UserError, match=r"'sp-9'.*; there are .*sp-4.*brmr-text"):
         table("sp-9")
 
 

@@ -211,7 +211,8 @@ def test_nothing_is_missing_at_demo_scale(tmp_path):
     assert all(missing(name, Builder(tmp_path)) == [] for name in tables())
 
 
-def test_the_users_data_are_read_where_they_lie(tmp_path):
+def test_the_users_data_are_read_where_they_lie(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # where nothing was fetched
     root, made = tmp_path / "root", tmp_path / "made"
     for role in ("blur", "sharp"):
         tiny_data.write_photos(root / "pubfig" / role, 2)
