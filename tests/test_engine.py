@@ -204,7 +204,7 @@ def test_one_that_a_worker_has_is_waited_for(monkeypatch):
 def test_a_worker_that_dask_gave_up_is_replaced(monkeypatch):
     """As it does with one that is killed while it starts, or is not back within 15 s."""
     monkeypatch.setattr(engine, "QUIET_S", 0.5)
-    with engine._client(1, None) as client:
+    with engine._client(engine.Workers(1), 1) as client:
         client.cluster.sync(client.cluster.workers[0].close)
         done = list(engine._run_on(client, engine_jobs.square, range(3)))
     assert sorted(each.result for each in done) == [0, 1, 4]
