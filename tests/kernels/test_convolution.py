@@ -145,7 +145,13 @@ SURROUNDINGS = [{"OPENCV_IPP": "disabled"}, {"OPENCV_CPU_DISABLE": "AVX512_SKX,A
 def test_sums_do_not_depend_on_opencvs_dispatch(surroundings):
     here = Path(__file__).parent
     paths = [str(here), str(here.parent / "helpers"), *sys.path]
-    env = {**os.environ, **surroundings, "PYTHONPATH": os.pathsep.join(paths)}
+    # With the JIT: it is OpenCV that might differ, and without it this takes a minute each.
+    env = {
+        **os.environ,
+        **surroundings,
+        "NUMBA_DISABLE_JIT": "0",
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
     command = "import test_convolution as t; t.compare_trials()"
     subprocess.run([sys.executable, "-c", command], env=env, check=True)
 
