@@ -1,8 +1,8 @@
 """The open boards, frozen: models, steps, data.
 
 Equal time: 1,140 s of one core for each training, by what a step took, measured once: of the first
-five in `study-severity`, of umsn in `study-umsn`, on an idle core; of the others beside busy ones,
-times what unet took on an idle core over what it took in the same sitting (0.2886 / 0.37).
+five in `study-severity`, of umsn in `study-umsn`; of the others on busy cores, times what unet took
+in the study over what it took in the same sitting (0.2886 / 0.37): these are the less certain.
 """
 
 from typing import Any
