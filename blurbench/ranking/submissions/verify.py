@@ -258,6 +258,8 @@ def _compare(
         odd = sorted(told.keys() ^ found.keys())[0]
         where = "the row has no score of it" if odd in found else "the data set has no such picture"
         raise Disagrees(f"{metric} of {odd}: {where}")
+    if not told:  # a score that no picture has, such as of faces where there are none
+        return
     before, now = (math.fsum(of.values()) / len(of) for of in (told, _floats(found)))
     means = f"{metric} of the row has the mean {before:.6g}, and {now:.6g} comes out"
     for id, value in _floats(found).items():
