@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import config
 from scipy.io import loadmat
 from scipy.optimize import nnls
 
@@ -162,6 +163,9 @@ def test_other_shapes_are_refused(size, height):
         estimate.estimate(scene(width=44), scene(height=height, width=36), size)
 
 
+@pytest.mark.skipif(
+    bool(config.DISABLE_JIT), reason="eight whole kernels take a quarter of an hour"
+)
 @pytest.mark.slow
 def test_the_kernels_of_levin_et_al_are_found(shared):
     """Cosine of at least .95 and a difference of at most .40 in 6 of 8; here all have both.
