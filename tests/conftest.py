@@ -23,8 +23,8 @@ from blurbench.sources.open import open_source
 
 # As `blurbench` itself does: threads that wait by spinning double the time beside a busy neighbour.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Tests compare bits, and sums of several threads may come in another order; it is no slower: the
-# networks of tests are tiny. Programs that tests start inherit it, this process has PyTorch already.
+# Tests compare bits, and sums of several threads may come in another order. Tests' networks are too
+# tiny to gain by threads. Programs that tests start inherit it; this process has PyTorch already.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
 
