@@ -86,21 +86,49 @@ def along_kernels(kernels: np.ndarray, height: int, width: int) -> Way:
 def cut(image: np.ndarray, labels: np.ndarray, how: Fill = "inpaint") -> list[Layer]:
     """Layers of (H, W, C), back to front: labels (H, W) are 0 behind and 1 to N, N in front.
 
-    Covers fall off over 2 px. The light is such that the layers at rest are the picture again,
-    whatever `how` fills the holes of those behind (holes.fill). ValueError for a picture without
-    any background.
+    Covers fall off over 2 px, each of what those in front of it leave: at rest a pixel shows every
+    layer by its share of the pixels around, and nothing of what is behind two that touch. The light
+    is such that the layers at rest are the picture again, whatever `how` fills the holes of those
+    behind (holes.fill). ValueError for a picture without any background.
     """
-    rest = np.asarray(image, np.float64)
-    outside = labels == 0
-    filled = fill(rest, _grown(~outside, SOFT), how)
+    image = rest = np.asarray(image, np.float64)
+    filled = fill(image, _grown(labels > 0, SOFT), how)
+    left = np.ones(labels.shape)  # of each pixel, what the objects in front let through
     objects: list[Layer] = []
     for label in range(int(labels.max()), 0, -1):
-        cover = _softened((labels == label).astype(np.float64))
-        hole = (cover > 0) & (outside | (labels == label))
-        behind = np.where(hole[..., None], filled, rest)
+        share = _softened((labels == label).astype(np.float64))
+        cover = np.divide(share, left, out=np.zeros(labels.shape), where=left > 0)
+        left = left - share
+        hole = (cover > 0) & ((labels == 0) | (labels >= label))
+        lower = (labels > 0) & (labels < label)
+        under = _with_objects(filled, image, lower, hole, left)
+        behind = np.where(hole[..., None], under, rest)
         objects.append(Layer(rest - (1.0 - cover)[..., None] * behind, cover))
         rest = behind
     return [Layer(rest, np.ones(labels.shape)), *objects[::-1]]
+
+
+def _with_objects(
+    filled: np.ndarray, image: np.ndarray, lower: np.ndarray, hole: np.ndarray, left: np.ndarray
+) -> np.ndarray:
+    """What fills a hole: beside `lower` objects (H, W) their light, by their part of what is left.
+
+    left (H, W): of each pixel, what the objects from this one to the front let through.
+    """
+    shares = _softened(lower.astype(np.float64))
+    at = np.nonzero(hole & (shares > 0))
+    if not at[0].size:
+        return filled
+    light = np.zeros((at[0].size, image.shape[2]))
+    for i, j in np.ndindex(3, 3):  # in this order, whatever the processor
+        y = np.clip(at[0] + i - 1, 0, lower.shape[0] - 1)
+        x = np.clip(at[1] + j - 1, 0, lower.shape[1] - 1)
+        weights = lower[y, x] * (1, 2, 1)[i] * (1, 2, 1)[j] / 16
+        light += weights[:, None] * image[y, x]
+    own, rest = shares[at][:, None], left[at][:, None]
+    out = filled.copy()
+    out[at] = (light + (rest - own) * filled[at]) / rest
+    return out
 
 
 def _grown(inside: np.ndarray, reach: int) -> np.ndarray:

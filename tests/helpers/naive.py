@@ -337,6 +337,19 @@ def layered_blur(layers, ways, moments):
     return out
 
 
+def shown_shares(labels, count):
+    """(count, H, W): the share of each label in the 3 x 3 px around, weighted 1 2 1 both ways."""
+    height, width = labels.shape
+    out = np.zeros((count, height, width))
+    for y in range(height):
+        for x in range(width):
+            for i, down in zip((-1, 0, 1), (1, 2, 1), strict=True):
+                for j, right in zip((-1, 0, 1), (1, 2, 1), strict=True):
+                    row, column = min(max(y + i, 0), height - 1), min(max(x + j, 0), width - 1)
+                    out[labels[row, column], y, x] += down * right / 16
+    return out
+
+
 def shifted(image, rows, columns):
     """(H, W) moved down and right, bilinearly; the edge repeats."""
     out = np.zeros(image.shape)
