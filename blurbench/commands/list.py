@@ -101,7 +101,7 @@ def shown(what: str, row: Listed) -> dict[str, str]:
             "runs": str(row["runs"]),
             "core-hours": f"{row['core_hours']:g}",
         }
-    told = {key: value for key, value in row.items() if key != "package"}
+    told = {key: value for key, value in row.items() if key not in {"package", "file"}}
     return {
         key: ", ".join(value) if isinstance(value, list) else str(value)
         for key, value in told.items()
@@ -205,7 +205,7 @@ def weights() -> Listing:
 
 def recipes() -> Listing:
     """Every shipped recipe."""
-    from blurbench.recipes.recipe import Recipe, load_any_recipe, recipe_names
+    from blurbench.recipes.recipe import Recipe, find_recipe, load_any_recipe, recipe_names
 
     loaded = (load_any_recipe(name) for name in recipe_names())
     rows = [
@@ -213,6 +213,7 @@ def recipes() -> Listing:
             "name": recipe.name,
             "family": recipe.blur.family if isinstance(recipe, Recipe) else recipe.kind,
             "title": recipe.title,
+            "file": str(find_recipe(recipe.name)),  # to copy: an installed package shows no folder
         }
         for recipe in loaded
     ]

@@ -109,7 +109,11 @@ def shortfall(recipe: Recipe, tasks: Sequence[PairTask]) -> str:
         found = len({t.item.labels["identity"] for t in tasks})
         if found < recipe.recognition.probes:
             short.append(f"{found} of {recipe.recognition.probes} identities")
-    return f"fewer images than recipe {recipe.name} asks for: {', '.join(short)}" if short else ""
+    if not short:
+        return ""
+    # Most who read it blur pictures of their own, and miss nothing.
+    meaning = "fine for a set of your own, too few to make the recipe's set again"
+    return f"images of those that {recipe.name} is made for: {', '.join(short)}; {meaning}"
 
 
 def empty_splits(
@@ -130,7 +134,10 @@ def empty_splits(
     empty = [split for split in asked if split not in made]
     if not empty:
         return ""
-    mend = 'set splits.by = "count" in the recipe, or put them in folders train, val and test'
+    mend = (
+        "put some in folders train, val and test, or set"
+        ' splits.by = "count" in a copy of the recipe'
+    )
     if limit and limit < len(asked):
         mend = f"give a --limit of {len(asked)} or more"
     elif recipe.splits.by == "count":

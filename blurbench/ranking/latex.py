@@ -7,6 +7,7 @@ from blurbench.errors import UserError
 from blurbench.metrics import find_metric
 from blurbench.ranking.boards import Board, Entry, best_means
 from blurbench.ranking.page.render import compact, costs
+from blurbench.ranking.statistics import FEWEST
 from blurbench.words import counted, meant
 
 # Columns beside metrics: title, and the unit in which `costs` gives it.
@@ -54,8 +55,9 @@ def _table(board: Board, columns: Sequence[str], intervals: bool) -> str:
     for entry in board.entries:
         cells = [_cell(entry, name, places[name].get(entry.result.model)) for name in shown]
         body.append(" & ".join([escaped(entry.result.model), *cells]) + r" \\")
-        if intervals and any(name in entry.scores for name in shown):
-            body.append(" & ".join(["", *(_interval(entry, name) for name in shown)]) + r" \\")
+        below = [_interval(entry, name) for name in shown] if intervals else []
+        if any(below):
+            body.append(" & ".join(["", *below]) + r" \\")
     lines = [
         *(f"% {line}" for line in _told(board, intervals)),
         rf"\begin{{tabular}}{{l{'r' * len(shown)}}}",
@@ -75,13 +77,19 @@ def _told(board: Board, intervals: bool) -> list[str]:
     return [
         f"{' '.join(told.split())}; protocol {board.protocol}",
         f"digest {board.digest}",
-        *(["below each mean: 95 % bootstrap interval over sharp pictures"] if intervals else []),
+        *([_intervals_told(board)] if intervals else []),
         *(
             f"not ranked: {' '.join(f'{one.result.model}: {one.result.unranked}'.split())}"
             for one in board.entries
             if one.result.unranked
         ),
     ]
+
+
+def _intervals_told(board: Board) -> str:
+    if board.independent < FEWEST:
+        return f"no intervals: they need {FEWEST} sharp pictures"
+    return "below each mean: 95 % bootstrap interval over sharp pictures"
 
 
 def _title(name: str) -> str:

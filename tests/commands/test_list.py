@@ -76,12 +76,17 @@ def test_text_fits_a_hundred_columns_and_loses_no_word(
     for row in listing(what)[0]:
         words = {
             word
-            for key in row.keys() - {"printed_as", "package"}
+            for key in row.keys() - {"printed_as", "package", "file"}
             for word in str(row[key]).split(" ")
         }
         assert {word.strip("[',]") for word in words} <= {
             word.strip(",") for word in written.split()
         }
+
+
+def test_recipes_for_programs_say_which_file_to_copy() -> None:
+    assert all(Path(row["file"]).stem == row["name"] for row in listing("recipes")[0])
+    assert all(Path(row["file"]).is_file() for row in listing("recipes")[0])
 
 
 @pytest.mark.parametrize("columns", [80, 100])

@@ -121,7 +121,8 @@ def test_a_recipe_takes_so_many_images_of_each_split():
     assert {(item.id, split) for item, split in some} <= everything_ids
     assert shortfall(recipe, list_tasks(recipe, source)) == ""
     greedy = tiny_data.flow_recipe(images={"train": 500})
-    assert "of 500 train" in shortfall(greedy, list_tasks(greedy, source))
+    told = shortfall(greedy, list_tasks(greedy, source))
+    assert "of 500 train; fine for a set of your own" in told
     more = choose(tiny_data.flow_recipe(images={"train": 6, "val": 0}), source)
     assert {item.id for item, _ in some} < {item.id for item, _ in more}
 
@@ -172,8 +173,8 @@ def test_splits_that_nothing_fell_into_are_told_with_the_mend():
     few = stated(("0.png", None, None), ("1.png", None, None))
     assert {name for _, name in choose(RECIPE, few)} == {"train"}
     assert told(RECIPE, few) == (
-        'no pair for val and test: 2 pictures fell to train; set splits.by = "count" in the recipe,'
-        " or put them in folders train, val and test"
+        "no pair for val and test: 2 pictures fell to train; put some in folders train, val and"
+        ' test, or set splits.by = "count" in a copy of the recipe'
     )
     many = stated(*((f"{n}.png", None, None) for n in range(40)))
     assert told(RECIPE, many) == ""

@@ -65,6 +65,35 @@ def test_every_line_has_the_columns_of_the_heading(folders):
     assert re.search(r"& \{\\scriptsize \[\d+\.\d\d, \d+\.\d\d\]\}", text)
 
 
+def test_too_few_pictures_for_an_interval_leave_no_empty_lines(make_result, tmp_path):
+    means = {"a": 20, "b": 21}
+    few = [make_result(tmp_path / name, name, psnr(mean, 4)) for name, mean in means.items()]
+    text = latex(make_boards(few), intervals=True)
+    assert "% no intervals: they need 6 sharp pictures" in text.splitlines()
+    assert [line[:3] for line in body(text)] == ["b &", "a &"]
+
+
+def groups_of(line):
+    """How deep the braces of a line are at its end; -1 where one is closed that was not opened."""
+    depth = 0
+    for mark in re.findall(r"(?<!\\)(?:\\\\)*([{}])", line):
+        depth += 1 if mark == "{" else -1
+        if depth < 0:
+            return depth
+    return depth
+
+
+def test_no_name_opens_a_group_or_mathematics_that_it_does_not_close(make_result, tmp_path):
+    names = [HOSTILE, "{", "}", "\\", "$", "a\\{", "~{", "%}", "&\\\\", "[2pt]", "#^_"]
+    made = [make_result(tmp_path / f"{n}", name, psnr(20 + n)) for n, name in enumerate(names)]
+    lines = latex(make_boards(made), intervals=True).splitlines()
+    assert [groups_of(line) for line in lines] == [0] * len(lines)
+    for line in lines:
+        if not line.startswith("%"):
+            assert len(re.findall(r"(?<!\\)\$", line)) % 2 == 0
+            assert not re.search(r"(?<!\\)[#%]", line)
+
+
 def test_names_are_text():
     assert escaped("a_b & c") == r"a\_b \& c"
     assert escaped("\\end{x}\n\n") == r"\textbackslash{}end\{x\}"
