@@ -8,6 +8,7 @@ import click
 from blurbench.commands.options import (
     FOLDER,
     PLACE,
+    OneOf,
     many_workers,
     of_weights,
     parse_named,
@@ -27,7 +28,7 @@ from blurbench.commands.options import (
 @click.option("--identity", is_flag=True, help="The blurred pictures themselves: the baseline.")
 @click.option(
     "--classical",
-    type=click.Choice(["unsharp", "wiener"]),
+    type=OneOf(["unsharp", "wiener"]),
     help="Without training: an unsharp mask, or a Wiener filter that is told the true kernel.",
 )
 @click.option("--name", help="What the leaderboard calls it.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from blurbench.commands.options import FOLDER, PLACE, many_workers, of_weights
+from blurbench.commands.options import FOLDER, PLACE, OneOf, many_workers, of_weights
 from blurbench.engine import Workers
 from blurbench.stores.open import open_store
 
@@ -25,7 +25,7 @@ def export(data: Path | str, kind: str, out: Path, workers: Workers) -> int:
 @click.command(name="export-model")
 @click.argument("checkpoint", type=FOLDER)
 @of_weights
-@click.option("--to", "kind", type=click.Choice(["torch", "onnx", "authors"]), required=True)
+@click.option("--to", "kind", type=OneOf(["torch", "onnx", "authors"]), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write.")
 def export_model(checkpoint: Path, model: str | None, preset: str, kind: str, out: Path) -> int:
     """Write a RUN's model for other programs: a torch.export program, ONNX, the authors' names."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from blurbench.commands.options import FOLDER, PLACE, many_workers
+from blurbench.commands.options import FOLDER, PLACE, OneOf, many_workers
 from blurbench.engine import Workers
 
 
@@ -21,7 +21,7 @@ def of_recipe(command: Callable[..., Any]) -> Callable[..., Any]:
     out = click.option("--out", type=FOLDER, required=True)
     count = click.option("--count", type=click.IntRange(1), help="How many are drawn.")
     seed = click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
-    splits = click.Choice(["train", "val", "test"])
+    splits = OneOf(["train", "val", "test"])
     split = click.option("--split", type=splits, default="train", show_default=True)
     return recipe(out(count(seed(split(command)))))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from blurbench.commands.options import OneOf
 from blurbench.errors import UserError, one_line
 from blurbench.plugins import PlugIns
 from blurbench.tables import as_table
@@ -31,7 +32,7 @@ NUMBERS = (
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice(KINDS), metavar="[WHAT]", required=False)
+@click.argument("what", type=OneOf(KINDS), metavar="[WHAT]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_command(what: str | None, as_json: bool) -> int:
     """What there is, by name.

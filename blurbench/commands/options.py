@@ -14,6 +14,7 @@ from blurbench.engine import Workers
 from blurbench.errors import UserError
 from blurbench.files import load_json
 from blurbench.stores.open import is_url
+from blurbench.words import meant
 
 FOLDER = click.Path(path_type=Path)
 YEAR = 525_600.0  # minutes
@@ -33,6 +34,18 @@ class MinutesRange(click.FloatRange):
 
 
 MINUTES = MinutesRange(0, YEAR, min_open=True)
+
+
+class OneOf(click.Choice):  # type: ignore[type-arg]  # before click 8.4 it takes no type
+    """One of some names; of one that is nearly right, which was meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name, or click's kind of error."""
+        if value not in self.choices:
+            names = list(map(str, self.choices))
+            told = f"{value!r} is not one of {', '.join(names)}{meant(str(value), names)}"
+            self.fail(told, param, ctx)
+        return value
 
 
 class FolderOrUrl(click.Path):

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from blurbench.commands.options import FOLDER, MINUTES, many_workers, same_command
+from blurbench.commands.options import FOLDER, MINUTES, OneOf, many_workers, same_command
 from blurbench.engine import Workers
 from blurbench.reproduce.boards.open_board import PREFIX as BOARD
 from blurbench.reproduce.studies.study import PREFIX
@@ -15,9 +15,7 @@ from blurbench.reproduce.studies.study import PREFIX
 
 @click.command()
 @click.argument("table", required=False)
-@click.option(
-    "--scale", type=click.Choice(["demo", "small", "paper"]), default="demo", show_default=True
-)
+@click.option("--scale", type=OneOf(["demo", "small", "paper"]), default="demo", show_default=True)
 @click.option("--data-root", type=FOLDER, help="Your data, a folder a recipe; not for demo.")
 @click.option("--out", type=FOLDER, help="Where data, runs, results and the table go.")
 @click.option("--device", help="cpu, cuda or cuda:N; default: a GPU, but for --scale demo.")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blurbench.commands.options import PLACE, many_workers
+from blurbench.commands.options import PLACE, OneOf, many_workers
 from blurbench.engine import Workers
 from blurbench.stores.open import open_store
 from blurbench.stores.store import Store
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=PLACE, help="Where the data set goes: a folder, or a URL.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="Use the first N sources in hash order.")
-@click.option("--format", "image_format", type=click.Choice(["png", "webp"]), default="png")
+@click.option("--format", "image_format", type=OneOf(["png", "webp"]), default="png")
 @click.option("--source-note", help="Where the pictures are from, for the data card.")
 @click.option("--licence-note", help="Under which terms they are, for the data card.")
 @click.option("--plan", "plan_only", is_flag=True, help="Counts, disk and time; write nothing.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from blurbench.commands.options import FOLDER, parse_settings, parse_tools
+from blurbench.commands.options import FOLDER, OneOf, parse_settings, parse_tools
 from blurbench.reproduce.scales import ScaleName
 from blurbench.reproduce.studies.study import PREFIX
 from blurbench.tables import as_table
@@ -94,7 +94,7 @@ def check_deblur(checkpoint: Path) -> int:
 
 @check.command("reproduce")
 @click.argument("table")
-@click.option("--scale", type=click.Choice(SCALES), default="paper", show_default=True)
+@click.option("--scale", type=OneOf(SCALES), default="paper", show_default=True)
 @click.option("--data-root", type=FOLDER)
 def check_reproduce(table: str, scale: ScaleName, data_root: Path | None) -> int:
     """What `blurbench reproduce` of a table or a study would read; pictures and tools too."""

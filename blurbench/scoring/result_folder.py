@@ -103,13 +103,16 @@ class TrainedOn(JsonObject):
 
     steps: Count
     sharp_pictures: Count | None = None  # different ones
-    epochs: Annotated[float, Field(ge=0)] | None = None  # passes over them
+    epochs: Annotated[float, Field(ge=0)] | None = None  # passes over them; of sets: on average
     hours: Annotated[float, Field(ge=0)] | None = None  # of the processor; of a GPU, of the clock
     device: str | None = None
+    sets: str | None = None  # several, with their shares: "0.7 demo + 0.3 demo-faces"
 
     def __str__(self) -> str:
         """Such as "trained on 600 sharp pictures, 1,250 steps, 8.3 epochs, 0.4 h, cpu AVX512"."""
         of = f" on {self.sharp_pictures:,} sharp pictures" if self.sharp_pictures else ""
+        if self.sets:
+            of = f"{of} of {self.sets}" if of else f" on {self.sets}"
         parts = [f"trained{of}", f"{self.steps:,} steps"]
         if self.epochs:
             parts.append(f"{self.epochs:,.3g} epochs")

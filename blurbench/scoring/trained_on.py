@@ -28,4 +28,5 @@ def trained_on(checkpoint: Path) -> TrainedOn | None:
         epochs=round(steps * int(batch) / pictures, 2) if told and batch and pictures else None,
         hours=round(minutes / 60, 3) if minutes else None,
         device=config.get("processor"),
+        sets=config["data"].get("recipe") if config["data"].get("sets") else None,
     )

@@ -86,6 +86,23 @@ def test_a_bad_recipe_field_is_named(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "typo" in error
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "export-model run --to onx --out a.onnx",
+            "'onx' is not one of torch, onnx, authors (did you mean onnx?)",
+        ),
+        ("synthesize demo --source in --format gif", "'gif' is not one of png, webp"),
+    ],
+)
+def test_a_choice_that_is_nearly_right_is_answered_with_it(
+    words: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words.split()) == 2
+    assert capsys.readouterr().err.strip().endswith(told)
+
+
 def test_settings_are_json_or_text() -> None:
     assert parse_settings(("lr=1e-3", "ema=null", "flip=false", "weights=random")) == {
         "lr": 1e-3,
