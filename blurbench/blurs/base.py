@@ -88,6 +88,7 @@ class Scene:
     light: Light = lambda picture: picture  # what is blurred of a picture, as `image` was made
     mask: np.ndarray | None = None  # (H, W) uint8 labels, where the recipe asks for them
     times: np.ndarray | None = None  # (N,) s, when the frames of a video are shown
+    depth: np.ndarray | None = None  # (H, W) uint16 as its file has it, where `looks_for` it
 
     def pick(self, order: Order, count: int) -> int:
         """Which of `count` kernels the pair gets."""
@@ -156,6 +157,11 @@ class Family(RecipeTable, ABC):
     @property
     def window(self) -> tuple[int, int | None] | None:
         """(frames it averages at most, frames from one pair to the next); None: pictures."""
+        return None
+
+    @property
+    def looks_for(self) -> Literal["objects", "depth"] | None:
+        """What it must know of what a picture shows; None: nothing."""
         return None
 
     def shared(self) -> int | None:

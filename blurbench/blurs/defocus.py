@@ -1,4 +1,4 @@
-"""A lens out of focus, over a plane or over what a mask marks before its background."""
+"""A lens out of focus: over a plane, a depth map, or what a mask marks before its background."""
 
 import math
 from dataclasses import replace
@@ -30,8 +30,12 @@ class Defocus(Family):
     """A thin lens: the disk of each pixel goes with its distance (blurbench_kernels.defocus)."""
 
     family: Literal["defocus"]
-    depth: Literal["plane", "mask"] = "plane"  # mask: what it marks is nearer than the rest
-    # Distances, drawn uniformly; that of the plane's middle, or of what no mask marks, is 1.
+    # mask: what it marks is nearer than the rest; map: a file of depth for each picture.
+    depth: Literal["plane", "mask", "map"] = "plane"
+    # What a map's numbers are. 0 is unknown, and then as the nearest pixel; or infinitely far.
+    stored: Literal["distance", "inverse"] = "distance"
+    # Distances, drawn uniformly; that of the plane's middle, of what no mask marks, or the one
+    # half of a map is nearer than, is 1.
     focus: Lengths = (0.5, 2.0)  # of what is in focus
     near: Lengths = (0.3, 0.8)  # of what a mask marks
     tilt: float = Field(0.0, ge=0, le=45)  # of the plane, largest, degrees
@@ -47,36 +51,69 @@ class Defocus(Family):
             raise ValueError("give aperture or a target")
         return self
 
+    @property
+    def looks_for(self) -> Literal["objects", "depth"] | None:
+        """Things that are near, for which classes of a face serve; or depth maps."""
+        kinds: dict[str, Literal["objects", "depth"]] = {"mask": "objects", "map": "depth"}
+        return kinds.get(self.depth)
+
     def blur(self, scene: Scene) -> Blurred:
         """Draw a lens and what is in focus; blur, and then move."""
         from blurbench_kernels import defocus, layers
 
-        height, width = scene.image.shape[:2]
         focus, near = between(self.focus, scene.random), between(self.near, scene.random)
         largest = math.radians(self.tilt)
         # Drawn even where they are not used, so that another recipe draws the same lenses.
         tilt = largest * (2 * scene.random.random() - 1), largest * (2 * scene.random.random() - 1)
-        try:
-            ground = defocus.plane(height, width, self.focal * width, tilt)
-        except ValueError as error:
-            raise UserError(f"{scene.item_id}: {error}; lower blur.tilt") from None
         labels = self._labels(scene)
+        ground = self._map(scene) if self.depth == "map" else self._plane(scene, tilt)
         depths = [ground, ground / near][: 1 + int(labels.max())]
         seen = np.where(labels == 1, depths[-1], ground)
         aperture = self._aperture(scene, defocus.radii(seen, 1 / focus, 1.0))
         radii = [defocus.radii(each, 1 / focus, aperture) for each in depths]
         border = math.ceil(max(float(each.max()) for each in radii))
-        need(scene.item_id, (height, width), (2 * border + MIN_SIDE,) * 2)
-        image = defocus.blur_layers(layers.cut(scene.image, labels), radii)
+        need(scene.item_id, scene.image.shape[:2], (2 * border + MIN_SIDE,) * 2)
+        if self.depth == "map":
+            image = defocus.blur_map(scene.image, ground, radii[0])
+        else:
+            image = defocus.blur_layers(layers.cut(scene.image, labels), radii)
         shown = np.where(labels == 1, radii[-1], radii[0])
         drawn = {"focus": focus, "near": near, "tilt": tilt, "aperture": aperture}
         # math.fsum rounds once: the last digit of NumPy's mean is the processor's.
         lengths = 2 * math.fsum(shown.reshape(-1)) / shown.size, 2 * float(shown.max())
         return self._moved(scene, Blurred(image, (border, border), drawn, lengths, self.family))
 
+    def _plane(self, scene: Scene, tilt: tuple[float, float]) -> np.ndarray:
+        """(H, W) 1 / distance of a tilted plane."""
+        from blurbench_kernels import defocus
+
+        height, width = scene.image.shape[:2]
+        try:
+            return defocus.plane(height, width, self.focal * width, tilt)
+        except ValueError as error:
+            raise UserError(f"{scene.item_id}: {error}; lower blur.tilt") from None
+
+    def _map(self, scene: Scene) -> np.ndarray:
+        """(H, W) 1 / distance as its file tells, such that its median is 1."""
+        from blurbench_kernels import holes
+
+        if scene.depth is None:
+            raise UserError(f"{scene.item_id}: has no depth map")
+        told, known = scene.depth.astype(np.float64), scene.depth > 0
+        if self.stored == "inverse":
+            middle = float(np.median(told))
+            if middle == 0:
+                raise UserError(f"{scene.item_id}: half of its depth map is 0, infinitely far")
+            return told / middle
+        if not known.any():
+            raise UserError(f"{scene.item_id}: its depth map is all 0, which is unknown")
+        near = np.median(told[known]) / np.where(known, told, 1.0)
+        # Not smoothly: between what is near and what is far nothing is in focus.
+        return holes.fill(near[..., None], ~known, "edge")[..., 0]
+
     def _labels(self, scene: Scene) -> np.ndarray:
         """(H, W) uint8: 1 where a mask marks what is near, else 0."""
-        if self.depth == "plane":
+        if self.depth != "mask":
             return np.zeros(scene.image.shape[:2], np.uint8)
         if scene.mask is None:
             raise UserError(f'{scene.item_id}: depth = "mask" needs labels = ["mask"]')

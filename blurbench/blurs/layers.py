@@ -46,6 +46,11 @@ class Layers(Family):
                 raise ValueError(f"{name}: layers have no rolling shutter: readout must be 0")
         return self
 
+    @property
+    def looks_for(self) -> Literal["objects", "depth"] | None:
+        """Things to cut out; classes of a face serve, too."""
+        return "objects"
+
     def blur(self, scene: Scene) -> Blurred:
         """Cut the picture, move its layers, and integrate the exposure."""
         from blurbench_kernels import layers

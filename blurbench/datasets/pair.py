@@ -54,15 +54,17 @@ def prepare(recipe: Recipe, item_id: str, sharp: Sharp) -> Sharp:
         return sharp
     # Pillow resizes 8-bit images in integer arithmetic: the same bytes on every machine.
     image = _resize(sharp.image, resize, Image.Resampling.BILINEAR)
-    mask = frames = None
+    mask = frames = depth = None
     if sharp.mask is not None:
         # Labels have nothing between them.
         mask = _resize(sharp.mask, resize, Image.Resampling.NEAREST)
+    if sharp.depth is not None:
+        depth = _resize(sharp.depth, resize, Image.Resampling.NEAREST)
     if sharp.frames is not None:
         frames = np.stack(
             [_resize(each, resize, Image.Resampling.BILINEAR) for each in sharp.frames]
         )
-    return replace(sharp, image=image, mask=mask, frames=frames)
+    return replace(sharp, image=image, mask=mask, frames=frames, depth=depth)
 
 
 def _resize(image: np.ndarray, size: tuple[int, int], how: Image.Resampling) -> np.ndarray:
@@ -115,7 +117,7 @@ def _blur(recipe: Recipe, key: PairKey, sharp: Sharp, exposed: np.ndarray, light
     bank = (key.recipe, key.seed, key.split)
     mask = sharp.mask if recipe.masks else None
     names = (key.source_id, exposed, sharp.frames, random, key.replica, bank)
-    scene = Scene(*names, light, mask, sharp.times)
+    scene = Scene(*names, light, mask, sharp.times, sharp.depth)
     blurred = recipe.blur.blur(scene)
     # A family of another package: its set would be whole and verified, and no pair of it one.
     if blurred.image.shape != exposed.shape:

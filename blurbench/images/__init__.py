@@ -42,6 +42,7 @@ __all__ = [
     "FoundFiles",
     "check_header",
     "decode",
+    "decode_depth",
     "decode_labels",
     "decode_told",
     "encode",
@@ -167,6 +168,17 @@ def decode_labels(data: bytes, name: str) -> np.ndarray:
         if image.mode not in ("P", "L", "1"):
             raise BadImage(f"{name}: labels must be a palette or grey image, not {image.mode}")
         return np.array(image.convert("L") if image.mode == "1" else image, np.uint8)
+
+
+def decode_depth(data: bytes, name: str) -> np.ndarray:
+    """(H, W) uint16 of a grey picture of 16 bits, or 8: its numbers as they are."""
+    check_header(data, name)
+    with _damage_told(name), opened(data) as image:
+        if not (image.mode == "L" or image.mode.startswith("I;16")):
+            raise BadImage(f"{name}: a depth map is grey, with 16 or 8 bits, not {image.mode}")
+        if image.format == "PNG" and (problem := png_damage(data)):
+            raise BadImage(f"{name}: damaged data ({problem}); get it again, or save it anew")
+        return np.array(image, np.uint16)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -20,7 +20,8 @@ from blurbench.recipes.shares import shares_of
 # What is done to a picture; each of the mixed recipes has its own.
 THEIRS = ("prepare", "blur", "identity", "region", "crop", "sensor", "noise")
 ANY = {"family": "disk", "radius": [1.0, 1.0]}  # holds the place of the blurs until they are read
-DERIVED = ("frames", "shots", "cuts", "measured")  # of a recipe, kept once they were asked for
+# Of a recipe, kept once they were asked for.
+DERIVED = ("frames", "shots", "cuts", "looks_for", "measured")
 
 
 def mixed(document: dict[str, Any], file: str, folder: Path | None) -> Recipe:

@@ -82,7 +82,7 @@ class CaptionRules(RecipeTable):
 
 
 class ObjectRules(RecipeTable):
-    """Which things that a source tells are objects to `family = "layers"`."""
+    """Which things that a source tells are objects: to layers, and to defocus by masks."""
 
     background: tuple[str, ...] = ()  # classes of COCO's list that are none, such as "bed"
     crowds: bool = False  # whether what the list has as a crowd is one object, or none
@@ -174,8 +174,8 @@ class Recipe(RecipeTable):
             raise ValueError('concert blurs take 8-bit pictures: sensor.light must be "encoded"')
         if self.cuts and (self.identity or self.region or not self.masks):
             raise ValueError('layers need labels = ["mask"], no identity and no region')
-        if self.objects and not self.cuts:
-            raise ValueError('objects are for family = "layers"')
+        if self.objects and "objects" not in self.looks_for:
+            raise ValueError('objects are for family = "layers", or "defocus" with depth = "mask"')
         if self.recognition and "identity" not in self.labels:
             raise ValueError('recognition needs labels = ["identity"]')
         return self
@@ -220,6 +220,11 @@ class Recipe(RecipeTable):
     def cuts(self) -> bool:
         """Whether pictures are cut into layers, and masks tell which."""
         return any(part.CUTS for part in parts_of(self.blur))
+
+    @cached_property
+    def looks_for(self) -> frozenset[str]:
+        """What its blurs must know of what a picture shows: "objects", "depth"."""
+        return frozenset(part.looks_for for part in parts_of(self.blur) if part.looks_for)
 
     @cached_property
     def measured(self) -> bool:

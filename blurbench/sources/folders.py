@@ -16,6 +16,7 @@ from blurbench.images import (
 from blurbench.sources.frames import VIDEO_SUFFIXES
 from blurbench.sources.items import SPLITS, FileItem, PictureItem
 from blurbench.sources.labels.attach import WantedLabels
+from blurbench.sources.labels.depths import DEPTH_FOLDERS
 from blurbench.sources.labels.files import LabelFiles
 from blurbench.sources.labels.identities import IDENTITY_FILE
 from blurbench.sources.labels.instances import lists_among
@@ -46,6 +47,7 @@ class _Place:
     split: str | None
     layout: MaskLayout | None  # of the labels that lie beside the pictures
     objects: tuple[str, str] | None = None  # folders of pictures and of masks of their objects
+    depth: tuple[str, str] | None = None  # of pictures and of their depth maps
 
     @property
     def folder(self) -> Path:
@@ -54,13 +56,15 @@ class _Place:
     @property
     def inner(self) -> str:
         """Where the pictures are: only beside labels, whether these are asked for or not."""
-        images = self.objects[0] if self.objects else self.layout.images if self.layout else ""
+        beside = self.objects or self.depth
+        images = beside[0] if beside else self.layout.images if self.layout else ""
         return "/".join(filter(None, (self.split or "", images)))
 
     @property
     def masks(self) -> list[str]:
-        """Where masks of objects lie."""
-        return ["/".join(filter(None, (self.split, self.objects[1])))] if self.objects else []
+        """Where masks of objects and depth maps lie."""
+        there = [each[1] for each in (self.objects, self.depth) if each]
+        return ["/".join(filter(None, (self.split, each))) for each in there]
 
     def items(
         self, names: Iterable[str], below: str, layout: MaskLayout | None, decoding: Decoding
@@ -112,13 +116,14 @@ def read_folder(
 def _place(root: Path, split: str | None, wanted: WantedLabels) -> _Place:
     folder = root / (split or "")
     layout = find_layout(folder)
+    inside = [path.name for path in folder.iterdir() if path.is_dir()]
+    depth = mask_folders(inside, DEPTH_FOLDERS) if wanted.depth else None
     if wanted.objects:
-        there = mask_folders(path.name for path in folder.iterdir() if path.is_dir())
-        return _Place(root, split, layout, there)
+        return _Place(root, split, layout, mask_folders(inside), depth)
     if wanted.masks and layout is None:
         pairs = (f"{each.images}/ beside {each.labels}/ ({each.name})" for each in LAYOUTS)
         raise UserError(f"{folder}: no face labels here; understood are {', '.join(pairs)}")
-    return _Place(root, split, layout)
+    return _Place(root, split, layout, None, depth)
 
 
 def _misnamed(root: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.images import AS_STORED, BadImage, Decoding, decode_told, read_bytes
+from blurbench.sources.labels.depths import DepthFile
 from blurbench.sources.labels.masks import MaskLayout, read_mask
 from blurbench.sources.labels.objects import ObjectMasks
 from blurbench.stores.store import Store
@@ -19,7 +20,7 @@ Labels = dict[str, Any]
 SPLITS = ("train", "val", "test")
 # Of a source's description: what its user must know, and what is missing of what was asked for.
 NOTES = ("linked", "again", "system", "misnamed", "unread", "objects_aside")
-LACKS = ("broken", "closed", "captions_unread", "captions_lost", "objects_lost")
+LACKS = ("broken", "closed", "captions_unread", "captions_lost", "objects_lost", "depth_lost")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Sharp:
     labels: Labels = field(default_factory=dict)  # columns of its rows
     told: tuple[str, ...] = ()  # what is to be told of its file: keys of images.header.TOLD
     times: np.ndarray | None = None  # (N,) s, when the frames of a video are shown
+    depth: np.ndarray | None = None  # (H, W) uint16, where the recipe asks for maps
 
 
 class SourceItem(Protocol):
@@ -108,6 +110,7 @@ class FileItem:
     problem: str | None = None  # why it cannot be used, known before it is read
     decoding: Decoding = AS_STORED
     objects: ObjectMasks | None = None
+    depth: DepthFile | None = None
 
     def load(self) -> Sharp:
         """Decode the file and its labels; errors name files relative to the root."""
@@ -131,7 +134,8 @@ class FileItem:
             mask = read_mask(self.layout, self.folder, self.path, image.shape[:2])
         if self.objects:
             mask = self.objects.draw(self.id, (image.shape[0], image.shape[1]))
-        return Sharp(image, mask, sha256(data), labels=self.labels, told=told)
+        depth = self.depth.read(image.shape[:2]) if self.depth else None
+        return Sharp(image, mask, sha256(data), labels=self.labels, told=told, depth=depth)
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,7 @@ class StoredItem:
     problem: str | None = None  # why it cannot be used, known before it is read
     decoding: Decoding = AS_STORED
     objects: ObjectMasks | None = None
+    depth: DepthFile | None = None
 
     def load(self) -> Sharp:
         """Fetch and decode it."""
@@ -153,7 +158,8 @@ class StoredItem:
         image, told = decode_told(data, self.id, self.decoding)
         size = image.shape[0], image.shape[1]
         mask = self.objects.draw(self.id, size) if self.objects else None
-        return Sharp(image, mask, sha256(data), labels=self.labels, told=told)
+        depth = self.depth.read(size) if self.depth else None
+        return Sharp(image, mask, sha256(data), labels=self.labels, told=told, depth=depth)
 
     def file_hash(self) -> str:
         """Of the object's bytes."""

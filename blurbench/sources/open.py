@@ -25,6 +25,7 @@ from blurbench.sources.items import (
     left_out,
 )
 from blurbench.sources.labels.attach import WantedLabels, label, labels_hash
+from blurbench.sources.labels.depths import DEPTH_FOLDERS
 from blurbench.sources.labels.files import LabelFiles
 from blurbench.sources.labels.mask_files import mask_folders
 from blurbench.sources.labels.masks import LAYOUTS
@@ -175,6 +176,8 @@ def _images_folder(names: Sequence[str], wanted: WantedLabels) -> str:
     """Where the pictures are that have labels beside them, such as "images/"; "" for anywhere."""
     folders = {name.split("/")[0] for name in names if "/" in name}
     if wanted.objects and (there := mask_folders(folders)):
+        return f"{there[0]}/"
+    if wanted.depth and (there := mask_folders(folders, DEPTH_FOLDERS)):
         return f"{there[0]}/"
     fitting = (each for each in LAYOUTS if {each.images, each.labels} <= folders)
     return next((f"{each.images}/" for each in fitting), "")

@@ -13,6 +13,7 @@ from blurbench_kernels._jit import jit
 from blurbench_kernels.layers import Layer
 
 STRIPS = 4  # of a row
+RADIUS = 16  # parts of a px: radii over a depth map are whole numbers of them
 SLOPE = 2.0**-32  # of which a plane's slopes are whole multiples
 
 
@@ -47,8 +48,7 @@ def blur(image: np.ndarray, radius: np.ndarray) -> np.ndarray:
     float64; beyond the border the image repeats its edge. Disks are summed in strips of a quarter
     of a row, whose ends fall between pixels. ValueError for radii below 0 or of another size.
     """
-    if radius.shape != image.shape[:2] or not (radius >= 0).all() or not np.isfinite(radius).all():
-        raise ValueError(f"radius: expected (H, W) px of 0 or more, got shape {radius.shape}")
+    _refuse_radii(image, radius)
     margin = math.ceil(radius.max() + 0.5) + 1
     wider = np.pad(np.asarray(image, np.float64), ((margin,) * 2, (margin,) * 2, (0, 0)), "edge")
     before = np.zeros((wider.shape[0], wider.shape[1] + 1, wider.shape[2]))
@@ -68,6 +68,111 @@ def blur_layers(layers: Sequence[Layer], radius: Sequence[np.ndarray]) -> np.nda
         cover = blur(layer.cover[..., None], own)
         out = blur(layer.light, own) + (1 - cover) * out
     return out
+
+
+def blur_map(image: np.ndarray, near: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """(H, W, C) out of focus by `radius` (H, W), px, over a depth map: near (H, W), 1 / distance.
+
+    What is nearer than a pixel veils it by the disks that reach it; behind these lies the mean of
+    the pixel's own disk over what is not nearer. So what is sharp keeps its edge, and one distance
+    everywhere is one disk. Disks fall off over a px; radii are rounded to 1 / 16 px. float64;
+    beyond the border all repeats its edge. ValueError as of `blur`, and for `near` of another size.
+    """
+    _refuse_radii(image, radius)
+    if near.shape != radius.shape:
+        raise ValueError(f"near: expected {radius.shape}, got {near.shape}")
+    whole = np.floor(radius * RADIUS + 0.5).astype(np.int64)
+    margin = int(whole.max()) // RADIUS + 2
+    areas = np.zeros(int(whole.max()) + 1)
+    _disk_areas(areas)
+    light = np.pad(np.asarray(image, np.float64), ((margin,) * 2, (margin,) * 2, (0, 0)), "edge")
+    depth = np.pad(np.asarray(near, np.float64), margin, "edge")
+    front = np.zeros((*radius.shape, image.shape[2] + 1))
+    _veil(light, depth, np.pad(whole, margin, "edge"), areas, margin, front)
+    out = np.empty(image.shape)
+    _behind(light, depth, whole, margin, front, out)
+    return out
+
+
+def _refuse_radii(image: np.ndarray, radius: np.ndarray) -> None:
+    if radius.shape != image.shape[:2] or not (radius >= 0).all() or not np.isfinite(radius).all():
+        raise ValueError(f"radius: expected (H, W) px of 0 or more, got shape {radius.shape}")
+
+
+@jit
+def _covered(radius: int, i: int, j: int) -> float:
+    """How much of the pixel (i, j) px off a disk covers, whose radius is in parts of a px."""
+    if 2 * radius <= RADIUS:  # a disk within its pixel
+        return 1.0 if i == 0 and j == 0 else 0.0
+    return min(max(radius / RADIUS + 0.5 - math.sqrt(i * i + j * j), 0.0), 1.0)
+
+
+@jit
+def _disk_areas(areas: np.ndarray) -> None:
+    for radius in range(areas.size):
+        reach = radius // RADIUS + 1
+        for i in range(-reach, reach + 1):
+            for j in range(-reach, reach + 1):
+                areas[radius] += _covered(radius, i, j)
+
+
+@jit
+def _veil(
+    light: np.ndarray,
+    near: np.ndarray,
+    radius: np.ndarray,
+    areas: np.ndarray,
+    margin: int,
+    front: np.ndarray,
+) -> None:
+    """Spread each pixel over those behind it: light and, last in `front`, what it covers."""
+    height, width, channels = front.shape
+    for y in range(near.shape[0]):
+        for x in range(near.shape[1]):
+            own = radius[y, x]
+            if 2 * own <= RADIUS:
+                continue
+            reach = own // RADIUS + 1
+            for row in range(max(y - reach, margin), min(y + reach + 1, margin + height)):
+                for column in range(max(x - reach, margin), min(x + reach + 1, margin + width)):
+                    if near[row, column] >= near[y, x]:
+                        continue
+                    share = _covered(own, row - y, column - x) / areas[own]
+                    at = front[row - margin, column - margin]
+                    for c in range(channels - 1):
+                        at[c] += share * light[y, x, c]
+                    at[channels - 1] += share
+
+
+@jit
+def _behind(
+    light: np.ndarray,
+    near: np.ndarray,
+    radius: np.ndarray,
+    margin: int,
+    front: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Put `front` over the mean of each pixel's own disk without what is nearer than it."""
+    height, width, channels = out.shape
+    for y in range(height):
+        for x in range(width):
+            reach, total = radius[y, x] // RADIUS + 1, 0.0
+            for c in range(channels):
+                out[y, x, c] = 0.0
+            for row in range(y + margin - reach, y + margin + reach + 1):
+                for column in range(x + margin - reach, x + margin + reach + 1):
+                    if near[row, column] > near[y + margin, x + margin]:
+                        continue
+                    share = _covered(radius[y, x], row - margin - y, column - margin - x)
+                    total += share
+                    for c in range(channels):
+                        out[y, x, c] += share * light[row, column, c]
+            veil = front[y, x, channels]
+            # Disks of several radii may cover more than all of a pixel.
+            over = max(veil, 1.0)
+            for c in range(channels):
+                out[y, x, c] = (1 - veil / over) * out[y, x, c] / total + front[y, x, c] / over
 
 
 @jit

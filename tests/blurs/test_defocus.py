@@ -13,9 +13,10 @@ from blurbench.recipes.recipe import load_recipe
 from blurbench.sources.open import Sharp
 
 LENGTH = {"bins": [[8.0, 8.0]]}
+NONE = np.zeros((96, 96), np.uint16)
 
 
-def pair_of(replica=0, image=None, mask=None, labels=(), **fields):
+def pair_of(replica=0, image=None, mask=None, labels=(), map=None, **fields):
     recipe = tiny_data.flow_recipe(
         blur={"family": "defocus", **fields},
         crop__borders=False,
@@ -23,7 +24,9 @@ def pair_of(replica=0, image=None, mask=None, labels=(), **fields):
         labels=[*labels],
     )
     picture = tiny_data.picture(0, 96, 96) if image is None else image
-    return make_pair(recipe, 0, "a.png", "train", replica, Sharp(picture, mask, "0" * 64))
+    return make_pair(
+        recipe, 0, "a.png", "train", replica, Sharp(picture, mask, "0" * 64, depth=map)
+    )
 
 
 def test_a_target_is_the_mean_diameter():
@@ -68,6 +71,38 @@ def test_what_a_mask_marks_is_nearer():
     assert behind.row["severity_max_px"] == 12
 
 
+def walls():
+    """(H, W) uint16: a wall 20000 away, right of it one that is half as far."""
+    stored = np.full((96, 96), 20000, np.uint16)
+    stored[:, 60:] = 10000
+    return stored
+
+
+def test_a_map_tells_what_is_in_focus():
+    lens = {"depth": "map", "aperture": [6.0, 6.0]}
+    far = pair_of(**lens, map=walls(), focus=[1.0, 1.0])
+    near = pair_of(**lens, map=walls(), focus=[0.5, 0.5])
+    for pair, sharp in ((far, np.s_[:, :53]), (near, np.s_[:, 60:])):
+        np.testing.assert_array_equal(pair.blur[sharp], pair.sharp[sharp])
+        assert (pair.blur != pair.sharp).any(axis=2).mean() > 0.3
+    assert far.row["severity_max_px"] == near.row["severity_max_px"] == 12
+
+
+def test_a_map_may_hold_1_by_distance_and_a_unit_is_none():
+    lens = {"depth": "map", "aperture": [6.0, 6.0], "focus": [1.0, 1.0]}
+    distances = pair_of(**lens, map=walls())
+    assert (pair_of(**lens, map=walls() // 100).blur == distances.blur).all()
+    inverse = pair_of(**lens, stored="inverse", map=(2 * 10**8 // walls().astype(int)).astype("u2"))
+    assert (inverse.blur == distances.blur).all()
+
+
+def test_what_a_map_does_not_know_is_as_near_as_what_is_around():
+    stored = walls()
+    stored[40:44, 20:24] = 0
+    lens = {"depth": "map", "aperture": [6.0, 6.0], "focus": [1.0, 1.0]}
+    assert (pair_of(**lens, map=stored).blur == pair_of(**lens, map=walls()).blur).all()
+
+
 def near_edge(mask, reach):
     edge = np.zeros(mask.shape, bool)
     inside = mask > 0
@@ -93,6 +128,9 @@ def test_a_lens_can_move_as_well():
     [
         ({"focus": [1.0, 1.0], "target": LENGTH}, "all of it is in focus"),
         ({"depth": "mask", "target": LENGTH}, r'needs labels = \["mask"\]'),
+        ({"depth": "map", "target": LENGTH}, "has no depth map"),
+        ({"depth": "map", "target": LENGTH, "map": NONE}, "all 0, which is unknown"),
+        ({"depth": "map", "stored": "inverse", "target": LENGTH, "map": NONE}, "infinitely far"),
         ({"aperture": [64.0, 64.0], "focus": [0.1, 0.1]}, "too small"),
         ({"target": LENGTH, "tilt": 45.0, "focal": 0.2}, "lower blur.tilt"),
     ],

@@ -116,6 +116,100 @@ def test_layers_with_one_radius_are_one_picture_inside_and_out():
     np.testing.assert_allclose(defocus.blur_layers(whole, [radius]), expected, atol=1e-12)
 
 
+def seen_over_a_map(image, near, radius):
+    """(H, W, C): of each pixel the disks of what is nearer, then its own disk of what is not."""
+
+    def soft_disk(own):
+        reach = math.ceil(own) + 1
+        off = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1])
+        return np.clip(own + 0.5 - off, 0, 1) if own > 0.5 else (off == 0) * 1.0
+
+    height, width = radius.shape
+    reach = math.ceil(radius.max()) + 2
+    out = np.zeros(image.shape)
+    for y in range(height):
+        for x in range(width):
+            veil, share, behind, total = 0.0, 0.0, 0.0, 0.0
+            for i in range(-reach, reach + 1):
+                for j in range(-reach, reach + 1):
+                    q = min(max(y + i, 0), height - 1), min(max(x + j, 0), width - 1)
+                    disk = soft_disk(radius[q] if near[q] > near[y, x] else radius[y, x])
+                    half = len(disk) // 2
+                    seen = disk[half + i, half + j] if max(abs(i), abs(j)) <= half else 0.0
+                    if near[q] > near[y, x]:
+                        veil = veil + seen / disk.sum() * image[q]
+                        share += seen / disk.sum()
+                    else:
+                        behind = behind + seen * image[q]
+                        total += seen
+            over = max(share, 1)
+            out[y, x] = veil / over + (1 - share / over) * behind / total
+    return out
+
+
+@given(SEEDS)
+@settings(max_examples=3, deadline=None)
+def test_a_map_is_seen_disk_by_disk(seed):
+    random = np.random.default_rng(seed)
+    image, near = random.uniform(0, 255, (9, 11, 2)), random.integers(1, 4, (9, 11)) / 4
+    radius = np.rint(random.uniform(0, 3, (9, 11)) * 16) / 16
+    seen = defocus.blur_map(image, near, radius)
+    np.testing.assert_allclose(seen, seen_over_a_map(image, near, radius), atol=1e-9)
+
+
+@pytest.mark.parametrize(("radius", "off"), [(0.8, 0.15), (2.5, 0.05), (6.0, 0.03)])
+def test_a_flat_map_is_one_disk(radius, off):
+    side = 24 if config.DISABLE_JIT else 40
+    image = np.zeros((side, side, 1))
+    image[side // 2, side // 2] = 1
+    seen = defocus.blur_map(image, np.ones((side, side)), np.full((side, side), radius))[..., 0]
+    expected = convolution.convolve(image, uniform.disk(radius))[..., 0]
+    assert np.abs(seen - expected).sum() < off  # an edge of a px against one of none
+    assert seen.sum() == pytest.approx(1, abs=1e-9)
+
+
+@given(SEEDS)
+@settings(max_examples=5, deadline=None)
+def test_a_slope_is_the_disk_of_its_middle(seed):
+    """Half of a disk is nearer, half farther: put over each other they are the disk again."""
+    image = np.random.default_rng(seed).uniform(0, 255, (24, 24, 3))
+    slope = 1 + 1e-4 * np.arange(24)[None] + 1e-6 * np.arange(24)[:, None]
+    near = np.broadcast_to(slope, (24, 24))
+    radius = np.full((24, 24), 4.0)
+    flat = defocus.blur_map(image, np.ones((24, 24)), radius)
+    np.testing.assert_allclose(defocus.blur_map(image, near, radius), flat, atol=8)
+
+
+@given(SEEDS)
+@settings(max_examples=5, deadline=None)
+def test_constants_stay_over_a_map(seed):
+    random = np.random.default_rng(seed)
+    near, radius = random.uniform(0.1, 4, SIZE), random.uniform(0, 6, SIZE)
+    seen = defocus.blur_map(np.full((*SIZE, 3), 77.0), near, radius)
+    np.testing.assert_allclose(seen, 77, atol=1e-9)
+
+
+@pytest.mark.parametrize("sharp", ["front", "behind"])
+def test_an_edge_of_a_map_is_sharp_or_veils(sharp):
+    image = np.full((24, 40, 3), 50.0)
+    image[:, 20:] = 200
+    front = np.zeros((24, 40), bool)
+    front[:, 20:] = True
+    still, wide = np.zeros(front.shape), np.full(front.shape, 5.0)
+    radius = np.where(front, still, wide) if sharp == "front" else np.where(front, wide, still)
+    seen = defocus.blur_map(image, np.where(front, 2.0, 1.0), radius)
+    if sharp == "front":
+        np.testing.assert_allclose(seen, image, atol=1e-9)
+    else:
+        assert seen[12, 17, 0] == pytest.approx(50 + 150 * 0.1955, abs=1)  # 2.5 px off, of the disk
+        np.testing.assert_allclose(seen[:, [8, 33]], image[:, [8, 33]], atol=1e-9)
+
+
+def test_a_map_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="near: expected"):
+        defocus.blur_map(np.zeros((*SIZE, 3)), np.zeros((3, 3)), np.zeros(SIZE))
+
+
 @pytest.mark.parametrize("radius", [np.zeros((3, 3)), np.full(SIZE, -1.0), np.full(SIZE, math.nan)])
 def test_bad_radii_are_refused(radius):
     with pytest.raises(ValueError, match="radius: expected"):

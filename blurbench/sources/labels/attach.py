@@ -1,4 +1,4 @@
-"""Captions, shot types, identities and objects put on the pictures of a source."""
+"""Captions, shot types, identities, objects and depth put on the pictures of a source."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,8 @@ from blurbench.sources.labels.captions import read_captions
 from blurbench.sources.labels.files import KnownLabels, LabelFiles
 from blurbench.sources.labels.identities import read_identities
 from blurbench.sources.labels.instances import read_objects
-from blurbench.sources.labels.objects import identity_of
+from blurbench.sources.labels.mask_files import read_depth_files
+from blurbench.sources.labels.objects import JoinedObjects, identity_of
 from blurbench.sources.labels.shots import read_shots
 
 
@@ -26,17 +27,21 @@ class WantedLabels:
     identities: bool = False
     captions: CaptionRules | None = None
     objects: ObjectRules | None = None  # where there are none, face classes serve
+    joined: bool = False  # whether all objects are one
+    depth: bool = False
 
     @classmethod
     def by(cls, recipe: Recipe) -> "WantedLabels":
         """The labels that a recipe names."""
-        labels = recipe.labels
+        labels, objects = recipe.labels, "objects" in recipe.looks_for
         return cls(
-            recipe.masks and not recipe.cuts,
+            recipe.masks and not objects,
             "shot_type" in labels,
             "identity" in labels,
             recipe.captions,
-            (recipe.objects or ObjectRules()) if recipe.cuts else None,
+            (recipe.objects or ObjectRules()) if objects else None,
+            not recipe.cuts,
+            "depth" in recipe.looks_for,
         )
 
     @property
@@ -46,6 +51,7 @@ class WantedLabels:
         kinds = {
             "face labels": self.masks,
             "objects": self.objects is not None,
+            "depth maps": self.depth,
             "shot types": self.shots,
             "identities": self.identities,
             "captions": captions,
@@ -71,7 +77,11 @@ def label(
     if wanted.objects:
         objects = read_objects(files, pictures, wanted.objects, spec)
         words |= objects.words
-        told += [objects.told] if objects.told else []
+        told += [_joined(objects.told) if wanted.joined else objects.told] if objects.told else []
+    if wanted.depth:
+        depths = read_depth_files(files, pictures, spec)
+        words |= depths.words
+        told.append(depths.told)
     if wanted.captions:
         captions = read_captions(files, [each.id for each in pictures], wanted.captions.count)
         strange = "; ".join(captions.strange)
@@ -88,8 +98,17 @@ def label(
             words["captions_lost"] = "; ".join(captions.lost)
     labelled = [_labelled(each, [known[each.id] for known in told]) for each in pictures]
     if told:
-        words |= labels_hash(labelled, identity_of([each.objects for each in labelled]))
+        more = identity_of([each.objects for each in labelled])
+        more += "\0".join(each.depth.name for each in labelled if each.depth).encode()
+        words |= labels_hash(labelled, more)
     return labelled, words
+
+
+def _joined(told: dict[str, KnownLabels]) -> dict[str, KnownLabels]:
+    return {
+        id: replace(each, objects=JoinedObjects(each.objects)) if each.objects else each
+        for id, each in told.items()
+    }
 
 
 def labels_hash(items: Sequence[SourceItem], more: bytes = b"") -> dict[str, str]:
@@ -108,5 +127,6 @@ def _labelled(picture: PictureItem, told: Sequence[KnownLabels]) -> PictureItem:
             group=each.group or picture.group,
             problem=picture.problem or each.problem,
             objects=each.objects or picture.objects,
+            depth=each.depth or picture.depth,
         )
     return picture

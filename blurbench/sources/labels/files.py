@@ -8,6 +8,7 @@ from blurbench.errors import UserError
 from blurbench.names import match_names, spelled
 from blurbench.schemas.csv_rows import CsvRow, csv_rows
 from blurbench.sources.items import Labels
+from blurbench.sources.labels.depths import DepthFile
 from blurbench.sources.labels.objects import ObjectMasks
 from blurbench.stores.store import Store
 
@@ -36,11 +37,12 @@ class KnownLabels:
     group: str | None = None
     problem: str | None = None  # why it cannot be used
     objects: ObjectMasks | None = None
+    depth: DepthFile | None = None
 
 
 @dataclass(frozen=True)
-class ObjectLabels:
-    """What is known of the objects of a source."""
+class ShownLabels:
+    """What is known of what the pictures of a source show: objects, or depth."""
 
     told: dict[str, KnownLabels]  # of every picture, by its id
     words: dict[str, str]  # where it is from; what is left out, by the keys of items.LACKS

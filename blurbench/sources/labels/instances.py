@@ -12,7 +12,7 @@ from blurbench.errors import UserError
 from blurbench.recipes.recipe import ObjectRules
 from blurbench.schemas import parse_as
 from blurbench.sources.items import SPLITS, FileItem, PictureItem
-from blurbench.sources.labels.files import KnownLabels, LabelFiles, ObjectLabels, match
+from blurbench.sources.labels.files import KnownLabels, LabelFiles, ShownLabels, match
 from blurbench.sources.labels.mask_files import MASK_FOLDERS, masks_among, read_mask_files
 from blurbench.sources.labels.objects import ListedObjects, Outline, outline_of
 from blurbench.words import counted
@@ -115,7 +115,7 @@ class _Listed:
 
 def read_objects(
     files: LabelFiles, pictures: Sequence[PictureItem], rules: ObjectRules, spec: str
-) -> ObjectLabels:
+) -> ShownLabels:
     """The objects of every picture; of none where the source has parsed faces alone.
 
     UserError names a broken list, one of other pictures, and what was looked for in vain.
@@ -126,7 +126,7 @@ def read_objects(
         return read_mask_files(files, masks, pictures)
     if not any(isinstance(each, FileItem) and each.layout for each in pictures):
         raise UserError(f"{spec}: no objects here; looked for {LOOKED_FOR}")
-    return ObjectLabels({}, {})
+    return ShownLabels({}, {})
 
 
 def lists_among(names: Sequence[str]) -> list[str]:
@@ -142,7 +142,7 @@ def _is_list(name: str) -> bool:
 
 def _by_lists(
     files: LabelFiles, lists: Sequence[str], pictures: Sequence[PictureItem], rules: ObjectRules
-) -> ObjectLabels:
+) -> ShownLabels:
     listed, ids = _Listed(rules), [each.id for each in pictures]
     for name in lists:
         listed.add(name, parse_as(_InstancesFile, files.read(name), name, MEND), ids)
@@ -154,7 +154,7 @@ def _by_lists(
         words["objects_lost"] = _told(listed.lost, "left out")
     if listed.aside:
         words["objects_aside"] = _told(listed.aside, "not cut out, as the recipe has it")
-    return ObjectLabels({id: listed.tell(id, f"looked into {joined}") for id in ids}, words)
+    return ShownLabels({id: listed.tell(id, f"looked into {joined}") for id in ids}, words)
 
 
 def _count(objects: Mapping[str, Sequence[object]]) -> str:

@@ -1,4 +1,4 @@
-"""Masks of objects in a folder beside the pictures: a file of all labels, or a file an object."""
+"""Files in a folder beside the pictures: of all labels, or one an object; or depth maps."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +7,12 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from blurbench.errors import UserError
 from blurbench.images import BadImage, decode_labels
 from blurbench.names import path_of, spelled
 from blurbench.sources.items import SPLITS, PictureItem
-from blurbench.sources.labels.files import KnownLabels, LabelFiles, ObjectLabels, match
+from blurbench.sources.labels.depths import DEPTH_FOLDERS, DepthFile
+from blurbench.sources.labels.files import KnownLabels, LabelFiles, ShownLabels, match
 from blurbench.sources.labels.masks import fitted
 from blurbench.sources.labels.objects import stacked
 from blurbench.stores.store import Store
@@ -55,15 +57,19 @@ class MaskFiles:
             raise BadImage(f"{file}: cannot be read ({error.strerror})") from None
 
 
-def mask_folders(names: Iterable[str]) -> tuple[str, str] | None:
-    """Those of `MASK_FOLDERS` that are among the folders of one place."""
+def mask_folders(
+    names: Iterable[str], known: Sequence[tuple[str, str]] = MASK_FOLDERS
+) -> tuple[str, str] | None:
+    """Those of the `known` folders that are together in one place."""
     there = set(names)
-    return next((each for each in MASK_FOLDERS if {*each} <= there), None)
+    return next((each for each in known if {*each} <= there), None)
 
 
-def masks_among(names: Iterable[str]) -> dict[str, str]:
+def masks_among(
+    names: Iterable[str], beside: Sequence[tuple[str, str]] = MASK_FOLDERS
+) -> dict[str, str]:
     """The names of mask files -> what their picture would be called, but for the extension."""
-    folders = {masks: images for images, masks in MASK_FOLDERS}
+    folders = {masks: images for images, masks in beside}
     found: dict[str, str] = {}
     for name in names:
         parts = list(PurePosixPath(name).parts)
@@ -76,7 +82,7 @@ def masks_among(names: Iterable[str]) -> dict[str, str]:
 
 def read_mask_files(
     files: LabelFiles, masks: Mapping[str, str], pictures: Sequence[PictureItem]
-) -> ObjectLabels:
+) -> ShownLabels:
     """What of `masks_among` is each picture's: its own file, or all in the folder of its name."""
     ids = [each.id for each in pictures]
     whole, parts, strays = _sorted_out(masks, ids)
@@ -87,7 +93,23 @@ def read_mask_files(
     if strays:
         words["objects_lost"] = f"{counted(len(strays), 'mask')} of no picture (first: {strays[0]})"
     told = {id: _tell(objects.get(id)) for id in ids}
-    return ObjectLabels(told, words)
+    return ShownLabels(told, words)
+
+
+def read_depth_files(files: LabelFiles, pictures: Sequence[PictureItem], spec: str) -> ShownLabels:
+    """The depth map of every picture; UserError where there is none at all."""
+    maps = masks_among(files.names, DEPTH_FOLDERS)
+    if not maps:
+        looked = f"{DEPTH_FOLDERS[0][1]}/NAME.png beside {DEPTH_FOLDERS[0][0]}/NAME.jpg"
+        raise UserError(f"{spec}: no depth maps here; looked for {looked}")
+    whole, parts, strays = _sorted_out(maps, [each.id for each in pictures])
+    strays += [name for names in parts.values() for name in names]
+    found = {id: KnownLabels(depth=DepthFile(files.store, name)) for id, name in whole.items()}
+    words = {"depth": f"maps of {counted(len(found), 'picture')}"}
+    if strays:
+        words["depth_lost"] = f"{counted(len(strays), 'map')} of no picture (first: {strays[0]})"
+    none = KnownLabels(problem="no depth map")
+    return ShownLabels({each.id: found.get(each.id, none) for each in pictures}, words)
 
 
 def _sorted_out(

@@ -25,6 +25,21 @@ class ObjectMasks(Protocol):
 
 
 @dataclass(frozen=True)
+class JoinedObjects:
+    """Objects that are one: of rows that tell what is an object, and not which."""
+
+    each: ObjectMasks
+
+    def draw(self, name: str, size: tuple[int, int]) -> np.ndarray:
+        """0, and 1 where any of them is."""
+        return (self.each.draw(name, size) > 0).astype(np.uint8)
+
+    def identity(self) -> bytes:
+        """That of all."""
+        return self.each.identity()
+
+
+@dataclass(frozen=True)
 class Outline:
     """One object as COCO has it, checked (`outline_of`)."""
 
