@@ -12,6 +12,7 @@ from blurbench.errors import UserError
 from blurbench.locks import locked
 from blurbench.metrics import PROTOCOLS, find_metric
 from blurbench.out_folder import changed
+from blurbench.scoring.begun import changed_since, told_of
 from blurbench.scoring.evaluate import Evaluation, check_names, evaluate
 from blurbench.scoring.restorers import FolderRestorer, Identity, Restorer
 from blurbench.scoring.result_folder import (
@@ -21,6 +22,7 @@ from blurbench.scoring.result_folder import (
     Skipped,
     read_pictures,
     read_summary,
+    restored_file,
     write_pictures,
     write_summary,
 )
@@ -63,7 +65,8 @@ def add_metrics(
             name=name or before.model,
             metrics=wanted,
             first_look=again.look_first,
-            **options,
+            # `overwrite`: what an earlier call scored of pictures that were mended since.
+            **{**options, "overwrite": True},
         )
         if lacking := [each for each in found.skipped if each.id in scored]:
             told = f"nothing was added: {', '.join(new)} needs all of the pictures; run it again"
@@ -111,8 +114,7 @@ class _Again:
             for of in (self.before, scorer.head)
         )
         if differs := changed(there, now):
-            told = f"holds a result of another {', '.join(differs)}"
-            raise UserError(f"{self.out}: {told}; add with the options that it was made with")
+            raise UserError(f"{self.out}: {self.refused(differs, scorer.restore)}")
         for tool, which in scorer.head.using.items():
             if (known := self.before.using.get(tool, which)) != which:
                 raise UserError(f"{self.out}: was scored with --using {tool}={known}, not {which}")
@@ -121,14 +123,26 @@ class _Again:
             if isinstance(found, ScoredPicture):
                 self.compare(found)
 
+    def refused(self, differs: Sequence[str], restore: Restorer) -> str:
+        """Why nothing is added, and the mend."""
+        stale = changed_since(self.scored, restore)
+        if isinstance(restore, FolderRestorer) and stale and not self.kept:
+            told = told_of(stale, self.scored, restore)
+            return f"{told}; score again with --overwrite in place of --add, then add"
+        told = f"holds a result of another {', '.join(differs)}"
+        return f"{told}; add with the options that it was made with"
+
     def compare(self, found: ScoredPicture) -> None:
         """UserError where a picture scores otherwise than it did."""
         old, new = (each.metrics[self.metric] for each in (self.scored[found.id], found))
         if old != new and (old is None or new is None or not math.isclose(old, new, rel_tol=CLOSE)):
+            mend = "Give another --out, or the pictures or weights of then"
+            if self.kept:
+                kept = restored_file(self.out, found.id)
+                mend = f"Remove {kept} and run its `evaluate --save-restored` again, then add"
             raise UserError(
                 f"{self.out}: {found.id} has {self.metric} {_short(old)} there and {_short(new)}"
-                " now: these are other restored pictures than those it scored; nothing was added."
-                " Give another --out, or the pictures or weights of then"
+                f" now: this is another restored picture than it scored; nothing was added. {mend}"
             )
 
     def merged(self, new: Sequence[str]) -> list[ScoredPicture]:

@@ -40,12 +40,10 @@ def settle(out: Path, head: ResultSummary, restore: Restorer, overwrite: bool) -
     if not differs:
         return []
     scored = read_begun(out, head.metrics)
-    stale = [id for id, row in scored.items() if row.restored_sha256 != restore.hashes.get(id)]
-    if not isinstance(restore, FolderRestorer):
-        stale = list(scored)
+    stale = changed_since(scored, restore)
     if not stale:
         return []
-    told = _told(stale, scored, isinstance(restore, FolderRestorer))
+    told = told_of(stale, scored, restore)
     if not overwrite:
         raise UserError(
             f"{out}: holds a result of another {', '.join(differs)}: {told}; score again with "
@@ -53,6 +51,23 @@ def settle(out: Path, head: ResultSummary, restore: Restorer, overwrite: bool) -
         )
     _forget(out, scored, stale)
     return [f"scored again: {told}"]
+
+
+def changed_since(scored: Mapping[str, ScoredPicture], restore: Restorer) -> list[str]:
+    """The ids whose files changed since they were scored; all of them where there are no files."""
+    if not isinstance(restore, FolderRestorer):
+        return list(scored)
+    return [id for id, row in scored.items() if row.restored_sha256 != restore.hashes.get(id)]
+
+
+def told_of(stale: Sequence[str], scored: Mapping[str, ScoredPicture], restore: Restorer) -> str:
+    """What the scores of some ids are to be forgotten for."""
+    if not isinstance(restore, FolderRestorer):
+        return f"{counted(len(stale), 'picture')} of other weights"
+    known = [id for id in stale if scored[id].restored_sha256]
+    if not known:  # of an older version
+        return f"it does not tell which of its {counted(len(stale), 'restored picture')} changed"
+    return f"{counted(len(known), 'restored picture')} changed since, first that of {known[0]}"
 
 
 def added_before(out: Path) -> list[str]:
@@ -66,16 +81,6 @@ def begun(out: Path, metrics: Sequence[str], keep: Keep) -> dict[str, ScoredPict
     if not keep.restored:
         return found
     return {id: each for id, each in found.items() if restored_file(out, id).is_file()}
-
-
-def _told(stale: Sequence[str], scored: Mapping[str, ScoredPicture], files: bool) -> str:
-    """What the scores are to be forgotten for."""
-    if not files:
-        return f"{counted(len(stale), 'picture')} of other weights"
-    known = [id for id in stale if scored[id].restored_sha256]
-    if not known:  # of an older version
-        return f"it does not tell which of its {counted(len(stale), 'restored picture')} changed"
-    return f"{counted(len(known), 'restored picture')} changed since, first that of {known[0]}"
 
 
 def _forget(out: Path, scored: Mapping[str, ScoredPicture], stale: Sequence[str]) -> None:

@@ -11,13 +11,14 @@ from blurbench.__main__ import run
 from blurbench.engine import Done, Workers
 from blurbench.errors import UserError
 from blurbench.files import read_json, read_jsonl
+from blurbench.images import encode, read_image
 from blurbench.ranking.results import read_result
 from blurbench.runs.trained import Restored
 from blurbench.scoring import spread
 from blurbench.scoring.add_metrics import ADDING, add_metrics
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
-from blurbench.scoring.restorers import Identity, ModelRestorer
+from blurbench.scoring.restorers import FolderRestorer, Identity, ModelRestorer
 
 FIRST, NEW, ALL = ("psnr", "ssim"), ("blur-effect",), ("psnr", "ssim", "blur-effect")
 
@@ -115,7 +116,7 @@ def test_the_blurred_pictures_need_no_naming(begin, add, tmp_path):
 def test_other_pictures_are_refused_at_the_first_and_nothing_changes(begin, add, tmp_path):
     begin()
     before, seen = contents(tmp_path / "out"), []
-    with pytest.raises(UserError, match=r"crop-0 has psnr .*other restored pictures"):
+    with pytest.raises(UserError, match=r"crop-0 has psnr .*another restored picture .*weights"):
         add(restore=darker(3, seen), name="dark")
     assert len(seen) == 1
     assert contents(tmp_path / "out") == before
@@ -130,6 +131,35 @@ def test_a_kept_picture_that_changed_is_found_wherever_it_is(begin, add, tmp_pat
         add()
     assert (tmp_path / "out" / "results.jsonl").read_bytes() == before
     assert read_result(tmp_path / "out").metrics == list(FIRST)
+    # The mend that the refusal names.
+    (kept / "crop-7.png").unlink()
+    begin(save_restored=True)
+    add()
+    begin("whole", save_restored=True, metrics=ALL)
+    assert rows(tmp_path / "out") == rows(tmp_path / "whole")
+
+
+def test_files_that_changed_since_are_named_and_scored_again_before_metrics_are_added(
+    begin, add, tmp_path
+):
+    begin("of-a-model", save_restored=True)
+    files = tmp_path / "of-a-model" / "restored"
+
+    def theirs():
+        return {"restore": FolderRestorer(files), "name": "theirs"}
+
+    begin(**theirs())
+    image = read_image(files / "crop-7.png")
+    image[:4, :4] = 255
+    (files / "crop-7.png").write_bytes(encode(image))  # of the same size, and whole
+    told = "1 restored picture changed since, first that of crop-7; score again with --overwrite"
+    with pytest.raises(UserError, match=told):
+        add(**theirs())
+    assert read_result(tmp_path / "out").metrics == list(FIRST)
+    begin(**theirs(), overwrite=True)
+    add(**theirs())
+    begin("whole", **theirs(), metrics=ALL)
+    assert rows(tmp_path / "out") == rows(tmp_path / "whole")
 
 
 def test_other_options_are_refused(begin, add, make_data_set, tmp_path):
