@@ -167,7 +167,7 @@ def blur(layers: Sequence[Layer], ways: Sequence[Way]) -> np.ndarray:
     if len(layers) != len(ways) or sizes != {shape}:
         raise ValueError(f"{len(layers)} layers and {len(ways)} ways of sizes {sorted(sizes)}")
     margin, channels = max(way.reach for way in ways), shape[2]
-    covers = (np.repeat(each.cover[..., None], channels, axis=2) for each in layers)
+    clears = [np.repeat(1.0 - each.cover[..., None], channels, axis=2) for each in layers[1:]]
     counts = np.cumsum([0, *(len(way.first) - 1 for way in ways)])
     starts = np.cumsum([0, *(len(way.spans) for way in ways)])
     lists = [way.lists + count for way, count in zip(ways, counts, strict=False)]
@@ -180,7 +180,7 @@ def blur(layers: Sequence[Layer], ways: Sequence[Way]) -> np.ndarray:
     spans = np.concatenate([way.spans for way in ways])
     alone = _expose(
         light,
-        _padded(list(covers), margin),
+        _padded(clears, margin),
         np.stack(lists),
         first,
         places,
@@ -196,6 +196,8 @@ def blur(layers: Sequence[Layer], ways: Sequence[Way]) -> np.ndarray:
 
 def _padded(planes: Sequence[np.ndarray], margin: int) -> np.ndarray:
     """(H, W, C) each -> a flat row each, with `margin` px of its edge around it."""
+    if not planes:
+        return np.empty((0, 0))
     height, width, channels = planes[0].shape
     shape = height + 2 * margin, (width + 2 * margin) * channels
     # Written where they stay: np.pad and np.stack touched four times the memory, 40 ms a picture.
@@ -208,17 +210,19 @@ def _padded(planes: Sequence[np.ndarray], margin: int) -> np.ndarray:
 def _box(layer: Layer, reach: int) -> tuple[int, int, int, int]:
     """Rows from, to and columns from, to where something of a layer may be seen."""
     seen = layer.cover != 0
+    rows, columns = seen.any(axis=1), seen.any(axis=0)
     if not seen.all():  # a background's light need not be looked at
-        seen |= (layer.light != 0).any(axis=2)
+        # Channels side by side: NumPy takes five times as long for an axis of 3.
+        lit = layer.light.reshape(len(rows), -1) != 0
+        rows = rows | lit.any(axis=1)
+        columns = columns | lit.any(axis=0).reshape(len(columns), -1).any(axis=1)
     ends: list[int] = []
-    for axis in (1, 0):
-        places = np.flatnonzero(seen.any(axis=axis))
-        size = seen.shape[1 - axis]
+    for any_of in (rows, columns):
+        places = np.flatnonzero(any_of)
         if not places.size:
             return 0, 0, 0, 0
         # What touches the border goes on beyond it.
-        low = max(0, int(places[0]) - reach)
-        ends += [low, min(size, int(places[-1]) + reach + 1)]
+        ends += [max(0, int(places[0]) - reach), min(len(any_of), int(places[-1]) + reach + 1)]
     return ends[0], ends[1], ends[2], ends[3]
 
 
@@ -248,15 +252,44 @@ def _segment(
 
 
 @jit
-def _over(seen: np.ndarray, light: np.ndarray, cover: np.ndarray) -> None:
-    for i in range(seen.size):
-        seen[i] = light[i] + (1.0 - cover[i]) * seen[i]
+def _schedule(
+    active: np.ndarray,
+    moments: np.ndarray,
+    ends: np.ndarray,
+    places: np.ndarray,
+    spans: np.ndarray,
+    lasting: np.ndarray,
+    seen: np.ndarray,
+) -> int:
+    """Write how long nothing moves, and which place of each layer is seen then; how many times.
+
+    From one change of any layer to the next, until the exposure ends.
+    """
+    left = np.empty(active.size)
+    for n in range(active.size):
+        left[n] = spans[moments[n]]
+    count = 0
+    while True:
+        span = left.min()
+        lasting[count] = span
+        for n in range(active.size):
+            seen[n, count] = places[moments[n]]
+        count += 1
+        for n in range(active.size):
+            left[n] -= span
+            if left[n] > 0:
+                continue
+            moments[n] += 1
+            # Spans sum to 1 but for rounding: the others have 1e-16 left.
+            if moments[n] == ends[n]:
+                return count
+            left[n] = spans[moments[n]]
 
 
 @jit
 def _add_moment(
     lights: np.ndarray,
-    covers: np.ndarray,
+    clears: np.ndarray,
     active: np.ndarray,
     origins: np.ndarray,
     span: float,
@@ -269,46 +302,45 @@ def _add_moment(
     seen[:] = lights[active[0]][start : start + length]
     for n in range(1, active.size):
         start, end = origins[n], origins[n] + length
-        _over(seen, lights[active[n]][start:end], covers[active[n]][start:end])
+        light, clear = lights[active[n]][start:end], clears[active[n] - 1][start:end]
+        for i in range(length):
+            seen[i] = light[i] + clear[i] * seen[i]
     for i in range(length):
         total[i] += span * seen[i]
 
 
 @jit
-def _expose_run(
-    lights: np.ndarray,
-    covers: np.ndarray,
-    active: np.ndarray,
-    moments: np.ndarray,
-    ends: np.ndarray,
-    origin: int,
-    places: np.ndarray,
-    spans: np.ndarray,
-    scratch: np.ndarray,
+def _add_two(
+    behind: np.ndarray,
+    light: np.ndarray,
+    clear: np.ndarray,
+    origins: np.ndarray,
+    lasting: np.ndarray,
     total: np.ndarray,
 ) -> None:
-    """From one change of any layer to the next, until the exposure ends."""
-    left, origins = np.empty(active.size), np.empty(active.size, np.int64)
-    for n in range(active.size):
-        left[n], origins[n] = spans[moments[n]], origin + places[moments[n]]
-    while True:
-        span = left.min()
-        _add_moment(lights, covers, active, origins, span, scratch, total)
-        for n in range(active.size):
-            left[n] -= span
-            if left[n] > 0:
-                continue
-            moments[n] += 1
-            # Spans sum to 1 but for rounding: the others have 1e-16 left.
-            if moments[n] == ends[n]:
-                return
-            left[n], origins[n] = spans[moments[n]], origin + places[moments[n]]
+    """`_add_moment` for all moments of a layer before another, two at once: a third of the time."""
+    length, moment = total.size, 0
+    while moment + 2 <= lasting.size:
+        b, c = origins[0, moment], origins[0, moment + 1]
+        f, g = origins[1, moment], origins[1, moment + 1]
+        b0, b1 = behind[b : b + length], behind[c : c + length]
+        l0, l1 = light[f : f + length], light[g : g + length]
+        c0, c1 = clear[f : f + length], clear[g : g + length]
+        s0, s1 = lasting[moment], lasting[moment + 1]
+        for i in range(length):
+            total[i] = total[i] + s0 * (l0[i] + c0[i] * b0[i]) + s1 * (l1[i] + c1[i] * b1[i])
+        moment += 2
+    if moment < lasting.size:
+        b, f, s0 = origins[0, moment], origins[1, moment], lasting[moment]
+        b0, l0, c0 = behind[b : b + length], light[f : f + length], clear[f : f + length]
+        for i in range(length):
+            total[i] += s0 * (l0[i] + c0[i] * b0[i])
 
 
 @jit
 def _expose(
     lights: np.ndarray,
-    covers: np.ndarray,
+    clears: np.ndarray,
     lists: np.ndarray,
     first: np.ndarray,
     places: np.ndarray,
@@ -320,16 +352,19 @@ def _expose(
     """Add to `out`, flat, run by run of pixels that see the same layers by the same lists.
 
     Runs that see one layer alone are left, and returned as apply_runs wants them: most of a
-    picture, for which it takes a fifth of the time.
+    picture, for which it takes a third of the time.
 
-    lights, covers (L, n): flat, alike for every channel, with a margin of `around` px, which has
-    the number of channels, too. lists (L, H, W): of the moments first[k] to first[k + 1], `places`
-    in lights and `spans`. boxes (L, 4) as of `_box`.
+    lights (L, n), clears (L - 1, n): flat, with a margin of `around` px, which has the number of
+    channels, too; clear is how much each but the first lets through of what is behind. lists
+    (L, H, W): of the moments first[k] to first[k + 1], `places` in lights and `spans`. boxes (L, 4)
+    as of `_box`.
     """
     _, height, width = lists.shape
     margin, channels = around
     seen, scratch = np.empty(len(boxes), np.int64), np.empty(width * channels)
     moments, ends = np.empty(len(boxes), np.int64), np.empty(len(boxes), np.int64)
+    most = len(boxes) * int(np.diff(first).max())
+    lasting, origins = np.empty(most), np.empty((len(boxes), most), np.int64)
     alone, left = np.empty((height * width, 4), np.int64), 0
     for y in range(height):
         x = 0
@@ -346,9 +381,14 @@ def _expose(
                 alone[left, 2], alone[left, 3] = length, lists[active[0], y, x]
                 left += 1
             else:
-                total = out[start : start + length]
-                _expose_run(
-                    lights, covers, active, moments, ends, origin, places, spans, scratch, total
-                )
+                changes = _schedule(active, moments, ends, places, spans, lasting, origins)
+                total, at = out[start : start + length], origins[:count, :changes] + origin
+                if count == 2:
+                    back, front = lights[active[0]], lights[active[1]]
+                    clear = clears[active[1] - 1]
+                    _add_two(back, front, clear, at, lasting[:changes], total)
+                else:
+                    for k in range(changes):
+                        _add_moment(lights, clears, active, at[:, k], lasting[k], scratch, total)
             x = end
     return alone[:left]
