@@ -149,12 +149,17 @@ SETS = {
     "realistic-raw": Shown("realistic-raw", photographs, _each(4), sheets=SHEETS[:1]),
     "sev-objects": Shown("sev-objects", things, _each(3), sheets=SHEETS[:1]),
     "severe-mix": Shown("severe-mix", photographs, _each(4), sheets=SHEETS[:1]),
+    "severe-all": Shown("severe-all", things, _each(4), sheets=SHEETS[:1]),
     "severity-ladder": Shown("severity-ladder", photographs, _each(60)),
 }
 
 
 def changed(recipe: Recipe, changes: dict[str, dict[str, Any]]) -> Recipe:
     """The recipe with some fields of its tables set."""
+    if recipe.mix:  # which is not read a second time
+        tables = {name: getattr(recipe, name) for name in changes}
+        changes_of = {name: tables[name].model_copy(update=changes[name]) for name in tables}
+        return recipe.model_copy(update=changes_of)
     document = recipe.model_dump(mode="json")
     for table, fields in changes.items():
         document[table] = {**(document[table] or {}), **fields}

@@ -17,6 +17,7 @@ from blurbench.datasets.format import (
     read_picture,
     read_rows,
 )
+from blurbench.datasets.pair import WHOLE
 from blurbench.drawing import LabelledPicture, grid, histogram, page
 from blurbench.errors import UserError
 from blurbench.images import BadImage, decode, decode_labels, encode
@@ -231,7 +232,7 @@ def _small(store: Store, kind: str, name: str, mend: str) -> np.ndarray:
 
 def _caption(split: str, row: Row) -> str:
     what = row.get("blur_type") or row.get("kernel_family", "")
-    what += f", {row['moved']} moved" if "moved" in row else ""
+    what += f", {row['moved']} moved" if row.get("moved", WHOLE) != WHOLE else ""
     length = f", {row['severity_mean_px']:.1f} px" if "severity_mean_px" in row else ""
     frames = json.loads(row.get("parameters", "{}")).get("frames")
     averaged = f", {frames} frames" if frames else ""

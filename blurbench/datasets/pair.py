@@ -17,6 +17,7 @@ from blurbench.sources.open import Sharp
 from blurbench_kernels.random import stream
 
 IDENTITY = "identity"  # family of pairs that stay sharp
+WHOLE = "picture"  # what moved, where nothing is cut out of it
 READ = "read"  # parameter of pairs whose source is more than three channels of 8 bits
 # The columns of a region where nothing is blurred.
 NOWHERE: dict[str, dict[str, Any]] = {
@@ -84,6 +85,7 @@ def make_pair(
         # By its own name: the pair is, to the bit, the one of that recipe's own data set.
         part = recipe.drawn(stream(*key, "recipe").random())
         pair = make_pair(part, seed, item_id, split, replica, sharp)
+        pair = _one_layer(pair) if recipe.cuts and not part.cuts else pair
         return replace(pair, row={**pair.row, "recipe": part.name})
     sharp = prepare(recipe, item_id, sharp)
     settings = None if _is_gallery(sharp) else recipe.sensor
@@ -132,6 +134,17 @@ def _cut(blurred: Blurred, mask: np.ndarray | None) -> dict[str, Any]:
         return {}
     boxes = [_box(mask == label) for label in range(1, int(blurred.mask.max()) + 1)]
     return {**blurred.columns, "boxes": boxes}
+
+
+def _one_layer(pair: MadePair) -> MadePair:
+    """A pair among others of layers, whose columns all rows then have: its picture is one layer."""
+    layers = {
+        "moved": WHOLE,
+        "layer_severity_mean_px": [pair.row["severity_mean_px"]],
+        "layer_severity_max_px": [pair.row["severity_max_px"]],
+        "boxes": [[0, 0, 0, 0]],
+    }
+    return replace(pair, mask=np.zeros(pair.blur.shape[:2], np.uint8), row={**pair.row, **layers})
 
 
 def _box(inside: np.ndarray) -> list[int]:

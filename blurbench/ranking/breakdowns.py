@@ -1,4 +1,4 @@
-"""Scores by length of the blur, by what kind of blur or shot a picture is, and by what moved."""
+"""Scores by length of blur, by the recipe drawn, the kind of blur or shot, and by what moved."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ MOST_BINS = 6
 MOST_LEVELS = 8  # so few lengths, as of a ladder of severities, are bins themselves
 TITLES = {
     "severity": "blur length, px",
+    "recipe": "recipe",
     "family": "kernel family",
     "shot_type": "shot type",
     "blur_type": "blur type",

@@ -18,7 +18,7 @@ from blurbench.recipes.recipe import (
 from blurbench.recipes.shares import shares_of
 
 # What is done to a picture; each of the mixed recipes has its own.
-THEIRS = ("prepare", "blur", "identity", "region", "crop", "sensor", "noise")
+THEIRS = ("objects", "prepare", "blur", "identity", "region", "crop", "sensor", "noise")
 ANY = {"family": "disk", "radius": [1.0, 1.0]}  # holds the place of the blurs until they are read
 # Of a recipe, kept once they were asked for.
 DERIVED = ("frames", "shots", "cuts", "looks_for", "measured")
@@ -39,10 +39,13 @@ def mixed(document: dict[str, Any], file: str, folder: Path | None) -> Recipe:
         raise UserError(f"{file}: mix: {error}") from None
     parts = [_part(each.recipe, plain, file, folder) for each in given]
     _refuse_unlike(parts, file)
+    looking = [part.objects for part in parts if "objects" in part.looks_for]
     mix = tuple(
         each.read(part, share) for each, part, share in zip(given, parts, shares, strict=True)
     )
-    recipe = plain.model_copy(update={"mix": mix, "blur": _blurs(parts, shares)})
+    objects = looking[0] if looking else None
+    filled = {"mix": mix, "blur": _blurs(parts, shares), "objects": objects}
+    recipe = plain.model_copy(update=filled)
     for name in DERIVED:  # of the place holder
         recipe.__dict__.pop(name, None)
     return recipe
@@ -64,8 +67,6 @@ def _part(name: str, whole: Recipe, file: str, folder: Path | None) -> Recipe:
     part = parse_recipe(document, path.name, path.parent)
     if lacking := [label for label in part.labels if label not in whole.labels]:
         raise UserError(f"{file}: labels: {part.name} needs {lacking[0]}; add it")
-    if part.cuts:
-        raise UserError(f"{file}: mix: {part.name} cuts layers, whose rows have other columns")
     if part.depth == 16:
         raise UserError(f"{file}: mix: {part.name} keeps 16 bits, others of a mixture would not")
     return part.model_copy(update={"labels": whole.labels})
@@ -75,6 +76,11 @@ def _refuse_unlike(parts: Sequence[Recipe], file: str) -> None:
     """UserError where rows would differ in their columns, or sources in what they hold."""
     if len({part.name for part in parts}) < len(parts):
         raise UserError(f"{file}: mix: two recipes have one name, and so the same random numbers")
+    looking = [part for part in parts if "objects" in part.looks_for]
+    for part in looking[1:]:
+        if part.objects != looking[0].objects:
+            names = f"{looking[0].name} and {part.name}"
+            raise UserError(f"{file}: mix: {names} differ in what an object is (objects)")
     for part in parts[1:]:
         for (what, of_first), of_part in zip(
             _kinds(parts[0]).items(), _kinds(part).values(), strict=True

@@ -22,6 +22,7 @@ from blurbench.scoring.tools import MetricInputs
 
 # Labels that boards break down by -> their columns in metadata.jsonl, where a data set has them.
 GROUPS = {
+    "recipe": "recipe",
     "family": "kernel_family",
     "shot_type": "shot_type",
     "blur_type": "blur_type",

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny_data
 
@@ -16,8 +17,9 @@ from blurbench.datasets.verify import verify
 from blurbench.engine import Workers
 from blurbench.errors import UserError
 from blurbench.files import read_json, read_jsonl
+from blurbench.images import encode
 from blurbench.recipes.recipe import Recipe, load_recipe, parse_recipe
-from blurbench.sources.open import open_source
+from blurbench.sources.open import open_for, open_source
 
 HEAD = """
 title = "t"
@@ -190,6 +192,56 @@ def test_what_does_not_fit_is_one_line(
     with pytest.raises(UserError, match=told) as found:
         load_recipe(written(tmp_path / "recipes", text, **others))
     assert "\n" not in str(found.value)
+
+
+LAYERS = f"""name = "layers"
+{HEAD}
+labels = ["mask"]
+[objects]
+background = ["bed"]
+[blur]
+family = "layers"
+[blur.background]
+family = "motion_flow"
+preset = "mild"
+target = {{ bins = [[2.0, 4.0]] }}
+[blur.objects]
+family = "motion_flow"
+preset = "mild"
+target = {{ bins = [[2.0, 4.0]] }}
+"""
+WITH_LAYERS = BOTH.replace("flow.toml", "layers.toml").replace(
+    "licence", 'labels = ["mask"]\nlicence'
+)
+
+
+def test_beside_layers_a_whole_picture_is_one_layer(tmp_path: Path) -> None:
+    faces = tiny_data.write_faces(tmp_path / "faces", 6)
+    labels = np.zeros((60, 72), np.uint8)
+    labels[16:24, 20:40], labels[24:44, 20:40] = 17, 1  # hair above skin, where noise was
+    for file in faces.glob("train/masks/*.png"):
+        file.write_bytes(encode(labels))
+    recipe = load_recipe(written(tmp_path / "recipes", WITH_LAYERS, layers=LAYERS))
+    assert recipe.objects
+    assert recipe.objects.background == ("bed",)
+    synthesize(recipe, open_for(recipe, str(faces)), tmp_path / "set")
+    found = rows(tmp_path / "set")
+    assert len({tuple(row) for row in found.values()}) == 1  # columns
+    assert {row["recipe"] for row in found.values()} == {"layers", "shake"}
+    dataset = BlurDataset(tmp_path / "set", "train")
+    for row in dataset.rows:
+        mask, whole = dataset.picture(row, "mask"), row["recipe"] == "shake"
+        assert (row["moved"] == "picture") == whole == (mask.max() == 0)
+        assert len(row["layer_severity_max_px"]) == (1 if whole else 1 + len(row["boxes"]))
+        assert (row["boxes"] == [[0, 0, 0, 0]]) == whole
+    assert verify(tmp_path / "set") == []
+
+
+def test_recipes_that_cut_otherwise_are_refused(tmp_path: Path) -> None:
+    text = WITH_LAYERS.replace("shake.toml", "other.toml")
+    other = LAYERS.replace('"layers"\n\n', '"other"\n\n').replace('["bed"]', "[]")
+    with pytest.raises(UserError, match="layers and other differ in what an object is"):
+        load_recipe(written(tmp_path / "recipes", text, layers=LAYERS, other=other))
 
 
 def test_the_shared_source_is_that_of_the_mixing_recipe(tmp_path: Path) -> None:
