@@ -153,7 +153,7 @@ def _check_facts(told: str, settings: Family, blurred: Blurred) -> None:
     rows, columns = blurred.border
     inside = 0 <= 2 * rows < SIDE and 0 <= 2 * columns < SIDE
     _must(inside, f"{told}: a border of {blurred.border} leaves nothing of {SIDE} px")
-    if all(part.MEASURED for part in parts):
+    if all(part.measured for part in parts):
         _must(
             blurred.severity is not None, f"{told}: no severity; give it, or state MEASURED = False"
         )

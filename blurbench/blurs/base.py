@@ -160,6 +160,11 @@ class Family(RecipeTable, ABC):
         return None
 
     @property
+    def measured(self) -> bool:
+        """Whether these settings give a `severity`."""
+        return self.MEASURED
+
+    @property
     def looks_for(self) -> Literal["objects", "depth"] | None:
         """What it must know of what a picture shows; None: nothing."""
         return None

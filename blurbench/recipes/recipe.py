@@ -228,8 +228,8 @@ class Recipe(RecipeTable):
 
     @cached_property
     def measured(self) -> bool:
-        """Whether rows say how long their blur is; averaged frames know no length."""
-        return all(part.MEASURED for part in parts_of(self.blur))
+        """Whether rows say how long their blur is; of averaged frames only followed motion tells."""
+        return all(part.measured for part in parts_of(self.blur))
 
     def plugins(self) -> dict[str, str]:
         """Its families of other packages: their package and its version."""

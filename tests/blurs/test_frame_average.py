@@ -83,6 +83,19 @@ def test_rows_tell_how_far_ghosts_stand_apart():
     assert "ghosting" not in told(pair_of(frames, frames=[3], duty=0.5))
 
 
+@pytest.mark.parametrize("between", [0, 7])
+def test_rows_tell_the_path_of_a_pixel_where_motion_is_followed(between):
+    row = pair_of(panned(7, 4), frames=[5], duty=0.6, between=between).row
+    assert row["severity_mean_px"] == pytest.approx(4 * 3, abs=1.2)  # px a frame, frames
+    assert row["severity_mean_px"] <= row["severity_max_px"] < 16
+    # Each row sees a part of the whole time.
+    rolling = pair_of(panned(7, 4), frames=[5], duty=0.6, readout=0.3, between=between).row
+    assert rolling["severity_mean_px"] == pytest.approx(row["severity_mean_px"], rel=0.1)
+    still = pair_of(panned(7, 0), frames=[5], between=between).row
+    assert (still["severity_mean_px"], still["severity_max_px"]) == (0, 0)
+    assert "severity_mean_px" not in pair_of(panned(7, 4), frames=[5]).row
+
+
 def test_without_a_shutter_the_row_is_as_it_was():
     assert told(pair_of(panned(3, 1), frames=[3])) == {"frames": 3}
     written = FrameAverage(family="frame_average", frames=(7, 9)).model_dump(mode="json")
