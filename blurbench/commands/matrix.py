@@ -60,7 +60,7 @@ def matrix(
     for done in score_matrix(sets, out / "results", list(rows.values()), list(rows), **options):
         click.echo(done)
         failed += done.failed
-        found += [done] if isinstance(done, evaluation.Evaluation) else []
+        found += [done.out] if isinstance(done, evaluation.Evaluation) and done.images else []
     click.echo(write_matrix(out, found, list(sets), list(rows)))
     return 1 if failed else 0
 

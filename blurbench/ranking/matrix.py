@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from blurbench.errors import UserError
 from blurbench.ranking.boards import Board, Entry, make_boards
 from blurbench.ranking.results import Result
 from blurbench.ranking.statistics import Estimate, estimate
-from blurbench.scoring.evaluate import Evaluation
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,11 @@ def is_tested(entry: Entry) -> bool:
     return not entry.missing and not entry.result.unranked
 
 
-def read_matrix(done: Sequence[Evaluation], sets: Sequence[str], names: Sequence[str]) -> Matrix:
-    """The matrix of what was evaluated just now; UserError where of a set nothing could be."""
+def read_matrix(results: Sequence[Path], sets: Sequence[str], names: Sequence[str]) -> Matrix:
+    """The matrix of RESULT folders SET/RUN; UserError where of a set there is none."""
     boards = {}
     for name in sets:
-        folders = [each.out for each in done if each.out.parent.name == name and each.images]
+        folders = [each for each in results if each.parent.name == name]
         if not folders:
             raise UserError(f"{name}: none of its pictures could be scored")
         (boards[name],) = make_boards(folders)

@@ -12,7 +12,6 @@ from blurbench.ranking.boards import Entry
 from blurbench.ranking.matrix import Matrix, read_matrix
 from blurbench.ranking.page.matrix import matrix_page
 from blurbench.ranking.statistics import Estimate
-from blurbench.scoring.evaluate import Evaluation
 from blurbench.tables import as_table, csv_text
 
 CSV, PAGE = "matrix.csv", "matrix.html"
@@ -33,10 +32,10 @@ def is_matrix(path: Path) -> bool:
 
 
 def write_matrix(
-    out: Path, done: Sequence[Evaluation], sets: Sequence[str], names: Sequence[str]
+    out: Path, results: Sequence[Path], sets: Sequence[str], names: Sequence[str]
 ) -> str:
     """Write both files; gives what to print. UserError as of `read_matrix`."""
-    matrix = read_matrix(done, sets, names)
+    matrix = read_matrix(results, sets, names)
     with locked(out):
         write_text(out / CSV, matrix_csv(matrix))
         write_text(out / PAGE, matrix_page(matrix))

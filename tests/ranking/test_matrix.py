@@ -14,7 +14,6 @@ from blurbench.ranking.matrix import Matrix, mean_of_sets, read_matrix
 from blurbench.ranking.matrix_report import matrix_csv, matrix_text
 from blurbench.ranking.page.matrix import heat_map, shade
 from blurbench.ranking.statistics import Estimate, by_source, estimate
-from blurbench.scoring.evaluate import Evaluation
 
 SETS = ("shake", "objects")
 GAINS = {"on-shake": (2.0, -1.0), "on-both": (1.5, 1.0)}
@@ -22,14 +21,14 @@ DIGESTS = dict(zip(SETS, ("a" * 64, "b" * 64), strict=True))
 COUNT = 8
 
 
-def result(out: Path, column: str, run: str, gain: float, **changes: Any) -> Evaluation:
+def result(out: Path, column: str, run: str, gain: float, **changes: Any) -> Path:
     spread = np.linspace(-0.1, 0.1, COUNT)
     scores = {f"p{n}": 20.0 + n + gain + float(spread[n] * (gain != 0)) for n in range(COUNT)}
     data = {"recipe": column, "split": "test", "digest": DIGESTS[column], "images": COUNT}
     rows = {id: {"source": f"{column} {id}"} for id in scores}
     folder = out / column / run
     write_result(folder, run, scores, rows=rows, data=data, **changes)
-    return Evaluation(folder, run, COUNT, {}, [], [])
+    return folder
 
 
 def sets_of(run: str) -> dict[str, Any]:

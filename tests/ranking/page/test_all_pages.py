@@ -12,7 +12,6 @@ from blurbench.ranking.report import leaderboard
 from blurbench.ranking.runs import list_runs
 from blurbench.reproduce.studies.page import study_page
 from blurbench.reproduce.studies.registry import find_study
-from blurbench.scoring.evaluate import Evaluation
 
 # A browser starts for them, once for all pages.
 pytestmark = pytest.mark.slow
@@ -71,7 +70,7 @@ def matrix(folder, _make_result):
             more["restored_by"] = "model" if place else "identity"
             place_of = folder / column / name
             write_result(place_of, name, scores, data=data, **more)
-            done.append(Evaluation(place_of, name, 8, {}, [], []))
+            done.append(place_of)
     write_matrix(folder, done, sets, names[1:])
     return folder / "matrix.html"
 
