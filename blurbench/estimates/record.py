@@ -22,7 +22,7 @@ from blurbench.files import (
 from blurbench.out_folder import Claim, changed
 from blurbench.progress import progress
 from blurbench.schemas import parse_as
-from blurbench.schemas.seals import refuse_broken, sealed
+from blurbench.schemas.seals import refuse_unsealed, sealed
 from blurbench.stores.folder import Folder
 
 ABOUT = "estimate.json"
@@ -54,7 +54,7 @@ class FinishedPairs:
             for line in file:
                 with suppress(UserError):
                     (document,) = parse_jsonl([line], str(self.path))
-                    refuse_broken(document, str(self.path), "it is estimated again")
+                    refuse_unsealed(document, str(self.path), "it is estimated again")
                     found = parse_as(EstimatedPair, line, str(self.path))
                     self._known[found.name] = found
 

@@ -31,6 +31,13 @@ def refuse_broken(document: Any, where: str, mend: str) -> None:
         raise UserError(f"{where}: was changed since it was written; {mend}")
 
 
+def refuse_unsealed(document: Any, where: str, mend: str) -> None:
+    """`refuse_broken`, for what never was written without a seal."""
+    if isinstance(document, dict) and SEAL not in document:
+        raise UserError(f"{where}: has lost its check; {mend}")
+    refuse_broken(document, where, mend)
+
+
 def _seal(rest: dict[str, Any]) -> str:
     text = json.dumps(rest, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]

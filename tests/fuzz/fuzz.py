@@ -1,4 +1,4 @@
-"""Feed every reader of tests/helpers/readers.py damaged files, and count what comes of it.
+"""Feed every reader of tests/helpers/readers damaged files, and count what comes of it.
 
     python tests/fuzz/fuzz.py --each 10000 --out fuzz.json --found FOLDER
 

@@ -1,4 +1,4 @@
-"""A small valid file for each reader of tests/helpers/readers.py: all bytes are made here."""
+"""A small valid file for each reader of tests/helpers/readers: all bytes are made here."""
 
 import gzip
 import io
@@ -16,14 +16,15 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from scipy.io import savemat
-from small_results import write_data_set, write_result
-from weight_files import graph_of
+from small_results import write_data_set
+from weight_files import arrays_of, graph_of, write_arrays
 
 from blurbench.blurs.kernel_files import write_kernels
 from blurbench.captions.trees import parse_caption
 from blurbench.captions.vocabulary import build as build_vocabulary
 from blurbench.datasets.records import record_lines
 from blurbench.files import json_document, jsonl_line, sha256, write_json
+from blurbench.images import encode
 from blurbench.models import build
 from blurbench.models.parts.weights import save_tensors
 from blurbench.training.checkpoint import Progress, save_checkpoint
@@ -84,6 +85,12 @@ def labels() -> list[bytes]:
         pixels("P").save(file, "png")
         pixels("L").save(other, "png")
         return [file.getvalue(), other.getvalue()]
+
+
+def depth() -> list[bytes]:
+    """Grey, of 16 bits and of 8."""
+    grey = np.arange(24 * 18).reshape(18, 24)
+    return [encode(grey.astype(kind)) for kind in (np.uint16, np.uint8)]
 
 
 def video() -> list[bytes]:
@@ -203,14 +210,6 @@ def request() -> dict[str, Any]:
     return {**head, "blurbench": "0", "source": {"ids_sha256": "a", "images": "2"}}
 
 
-@cache
-def result() -> dict[str, bytes]:
-    """The files of a result."""
-    with tempfile.TemporaryDirectory() as folder:
-        rows = {"a": {"severity": 3.0, "groups": {"shot_type": "CU"}, "source": "s"}}
-        return contents(write_result(Path(folder, "r"), "unet", {"a": 30.0, "b": 31.5}, rows=rows))
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, by its relative name."""
     files = (path for path in folder.rglob("*") if path.is_file())
@@ -290,27 +289,6 @@ def sources() -> list[bytes]:
     return [gzip.compress(f"{'a' * 64} train\n{'b' * 64} val\n".encode(), mtime=0)]
 
 
-def study_run() -> dict[str, Any]:
-    """run.json of a study's run."""
-    counts = {"steps": 4, "samples": 8, "parameters": 100, "pairs": {"train": 4, "test": 6}}
-    spent = {"minutes": 0.5, "scoring_minutes": 0.1, "beside": {}, "model": {"width": 4}}
-    return {**counts, **spent, "digest": "d", "files": {}, "environment": {"torch": "2"}}
-
-
-STUDY_CONFIG: dict[str, Any] = {"arm": "fast", "seed": 0, "scored": {"data": "photos"}}
-
-
-@cache
-def study() -> dict[str, bytes]:
-    """The record of a study's run."""
-    header = "id,source,severity,psnr,ssim,identity"
-    return {
-        "run.json": json_document(study_run()),
-        "config.json": json_document(STUDY_CONFIG),
-        "scores.csv": text(header, "a,s,3.5,30.1,0.9,24", "b,s,4,31,0.91,25")[0],
-    }
-
-
 def seen_run() -> dict[str, bytes]:
     """A run that tells its sources."""
     (packed,) = sources()
@@ -325,6 +303,20 @@ def graph_files() -> dict[str, bytes]:
     held, data = graph()
     shards = {"shard1.bin": data[:100], "shard2.bin": data[100:]}
     return {"model.json": json_document(held), **shards}
+
+
+ARRAYS = {"weight": "conv/filters", "bias": "conv/bias"}  # of a layer, as a file calls them
+
+
+@cache
+def arrays_of_tfjs() -> dict[str, bytes]:
+    """Numbers and their manifest, one array of them in 8 bits."""
+    layer = torch.nn.Conv2d(3, 4, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "numbers.bin")
+        write_arrays(path, arrays_of(layer, ARRAYS), [ARRAYS["weight"]])
+        Path(folder, "numbers-weights_manifest.json").rename(Path(folder, "manifest.json"))
+        return contents(Path(folder))
 
 
 def logs() -> list[bytes]:
@@ -358,24 +350,6 @@ def vocabularies() -> list[bytes]:
 def languages() -> list[bytes]:
     """Of a captioner."""
     return document({**vocabulary(), "words": ["a", "man", "dog", "runs"]})
-
-
-def caption_summaries() -> list[bytes]:
-    """Of a captioner's result."""
-    data = {"recipe": "crops", "split": "test", "digest": "d" * 64, "images": 2}
-    head = {"model": "nic", "data": data, "protocol": "captions", "means": {"cider": 0.5}}
-    return document({**head, "weights": "w", "tokenizer": "ptb"})
-
-
-def boards() -> list[bytes]:
-    """Scores by picture, with and without the board's name, and a leaderboard.csv."""
-    digest = "d" * 64
-    line = f"other,crops,test,{digest},wang-rgb,2,30.5,29,31"
-    return [
-        *text("model,id,psnr", "other,a,30.25", "other,b,31"),
-        *text("model,id,digest,protocol,psnr", f"other,a,{digest},wang-rgb,30.25"),
-        *text("model,recipe,split,digest,protocol,images,psnr_mean,psnr_low,psnr_high", line),
-    ]
 
 
 def package_metadata() -> list[bytes]:

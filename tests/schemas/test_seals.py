@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from blurbench.errors import UserError
 from blurbench.files import json_document
-from blurbench.schemas.seals import refuse_broken, sealed
+from blurbench.schemas.seals import refuse_broken, refuse_unsealed, sealed
 
 VALUES = st.recursive(
     st.none()
@@ -49,3 +49,11 @@ def test_what_has_no_seal_is_told_once(capsys):
     assert capsys.readouterr().err == told
     with pytest.raises(UserError, match="a: is no object; mend it"):
         refuse_broken([], "a", "mend it")
+
+
+def test_what_always_had_a_seal_needs_one():
+    refuse_unsealed(sealed({"a": 1}), "a", "mend it")
+    with pytest.raises(UserError, match="a: has lost its check; mend it"):
+        refuse_unsealed({"a": 1}, "a", "mend it")
+    with pytest.raises(UserError, match="a: is no object"):
+        refuse_unsealed([1], "a", "mend it")

@@ -4,18 +4,14 @@ A reader takes the bytes of one file, and gives something or raises what the com
 one line. A new reader is a row in READERS, with a valid file that it accepts.
 """
 
-import atexit
 import importlib
 import json
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import reader_examples as examples
 import torch
@@ -34,22 +30,18 @@ from blurbench.datasets.records import read_records
 from blurbench.datasets.verify import verify
 from blurbench.errors import UserError
 from blurbench.files import read_jsonl
+from blurbench.metrics.networks.face_api import load as load_arrays
 from blurbench.models import build
 from blurbench.models.base import Model
 from blurbench.models.captioners.reading import Regions
 from blurbench.models.parts.released import best_fit, read_checkpoint
 from blurbench.models.parts.weights import differences
-from blurbench.ranking.csv_files import read_csv
-from blurbench.ranking.results import read_result
 from blurbench.ranking.runs import list_runs
 from blurbench.recipes.existing import Existing
 from blurbench.recipes.recipe import ObjectRules, load_any_recipe
 from blurbench.reproduce.confidences import confidence_table
-from blurbench.reproduce.sharing import holder
-from blurbench.reproduce.studies.records import read_record
 from blurbench.runs.load import load_run
 from blurbench.runs.seen import read_seen
-from blurbench.scoring.result_folder import CaptionSummary, parse, read_begun
 from blurbench.sources.frames import video_windows
 from blurbench.sources.items import FileItem
 from blurbench.sources.labels.captions import read_captions
@@ -60,50 +52,8 @@ from blurbench.sources.labels.shots import read_shots
 from blurbench.stores.folder import Folder
 from blurbench.training import checkpoint as checkpoints
 from blurbench.training.log import RunLog
-
-
-class Reader(NamedTuple):
-    """One way into the house."""
-
-    name: str
-    read: Callable[[bytes], object]
-    examples: Callable[[], list[bytes]]  # valid files
-
-
-@cache
-def scratch() -> Path:
-    """A folder of this process alone."""
-    folder = Path(tempfile.mkdtemp(prefix="readers-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-def written(name: str, data: bytes) -> Path:
-    """A file of these bytes."""
-    path = scratch() / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
-
-
-@cache
-def _laid_out(name: str, files: Callable[[], dict[str, bytes]]) -> Path:
-    for path, data in files().items():
-        written(f"{name}/{path}", data)
-    return scratch() / name
-
-
-def folder(name: str, files: Callable[[], dict[str, bytes]], file: str, data: bytes) -> Path:
-    """A folder of these files, one of them of other bytes."""
-    root = _laid_out(f"{name}-{file.replace('/', '-')}", files)
-    (root / file).write_bytes(data)
-    return root
-
-
-def of_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], object]:
-    """A reader of a path."""
-    return lambda data: read(written(name, data))
-
+from readers.base import Reader, folder, of, of_file, scratch, written
+from readers.results import RESULTS
 
 # Pictures and numbers
 
@@ -255,32 +205,13 @@ def released(suffix: str, data: bytes) -> object:
     return best_fit((torch.nn.Conv2d(3, 4, 3),), held, "released")
 
 
+def face_api(file: str, data: bytes) -> object:
+    path = folder("face-api", examples.arrays_of_tfjs, file, data) / "numbers.bin"
+    return load_arrays(torch.nn.Conv2d(3, 4, 3), path, examples.ARRAYS)
+
+
 def graph(file: str, data: bytes) -> object:
     return read_checkpoint(folder("graph", examples.graph_files, file, data) / "model.json")
-
-
-# Results and boards
-
-
-def result(file: str, data: bytes) -> object:
-    return read_result(folder("result", examples.result, file, data))
-
-
-def begun_result(data: bytes) -> object:
-    return read_begun(written("begun-result/results.jsonl", data).parent, ["psnr"])
-
-
-def board_csv(data: bytes) -> object:
-    here = [result("summary.json", examples.result()["summary.json"])]
-    return read_csv(written("scores.csv", data), here)
-
-
-def study(file: str, data: bytes) -> object:
-    return read_record(folder("study", examples.study, file, data), examples.STUDY_CONFIG)
-
-
-def claim(data: bytes) -> object:
-    return holder(written("claim/.lock", data).parent)
 
 
 # Packages
@@ -304,15 +235,6 @@ def importable(place: Path) -> Iterator[None]:
         sys.path[:] = before
 
 
-def rows(*names: str) -> list[bytes]:
-    return [examples.result()[name] for name in names]
-
-
-def of(files: Callable[[], dict[str, bytes]], name: str) -> Callable[[], list[bytes]]:
-    """One file of a folder."""
-    return lambda: [files()[name]]
-
-
 AT = "checkpoints/000000004/"
 READERS: tuple[Reader, ...] = (
     picture("png"),
@@ -322,6 +244,7 @@ READERS: tuple[Reader, ...] = (
     picture("bmp"),
     picture("ppm"),
     Reader("labels .png", partial(images.decode_labels, name="a.png"), examples.labels),
+    Reader("depth map .png", partial(images.decode_depth, name="a.png"), examples.depth),
     Reader("video", video, examples.video),
     kernels("mat", examples.matlab),
     kernels("npy", lambda: [examples.written_kernels("a.npy")]),
@@ -381,20 +304,12 @@ READERS: tuple[Reader, ...] = (
     Reader("public weights, old .pth", partial(released, "pth"), lambda: examples.weights("old")),
     Reader("public weights .npz", of_file("flax.npz", read_checkpoint), examples.flax),
     Reader("TF.js graph", partial(graph, "model.json"), of(examples.graph_files, "model.json")),
-    Reader("TF.js numbers", partial(graph, "shard1.bin"), of(examples.graph_files, "shard1.bin")),
-    Reader("summary of a result", partial(result, "summary.json"), lambda: rows("summary.json")),
-    Reader("scores of a result", partial(result, "results.jsonl"), lambda: rows("results.jsonl")),
-    Reader("scores of a begun result", begun_result, lambda: rows("results.jsonl")),
-    Reader(
-        "summary of a captioner",
-        lambda data: parse(CaptionSummary, data, "summary.json"),
-        examples.caption_summaries,
+    *(
+        Reader(f"face-api {name}", partial(face_api, name), of(examples.arrays_of_tfjs, name))
+        for name in ("numbers.bin", "manifest.json")
     ),
-    Reader("scores from elsewhere", board_csv, examples.boards),
-    Reader("study run.json", partial(study, "run.json"), of(examples.study, "run.json")),
-    Reader("study config.json", partial(study, "config.json"), of(examples.study, "config.json")),
-    Reader("study scores.csv", partial(study, "scores.csv"), of(examples.study, "scores.csv")),
-    Reader("claim of a job", claim, lambda: [b'{"machine": "a", "process": 7}']),
+    Reader("TF.js numbers", partial(graph, "shard1.bin"), of(examples.graph_files, "shard1.bin")),
+    *RESULTS,
     Reader("plug-in METADATA", partial(plug_in, "METADATA"), examples.package_metadata),
     Reader("plug-in entry points", partial(plug_in, "entry_points.txt"), examples.entry_points),
 )
