@@ -30,15 +30,20 @@ def _place_row(
 
 @jit
 def _add_run(
-    above: np.ndarray, below: np.ndarray, right: np.ndarray, down: np.ndarray, total: np.ndarray
+    plane: np.ndarray,
+    above: np.uintp,
+    below: np.uintp,
+    right: np.ndarray,
+    down: np.ndarray,
+    total: np.ndarray,
 ) -> None:
-    length = total.size
-    a0, a1 = above[:length], above[1 : length + 1]
-    b0, b1 = below[:length], below[1 : length + 1]
-    for i in range(length):
+    # Places are unsigned, without a test for wrap-around; slices of the plane took 12 % longer.
+    one = np.uintp(1)
+    for i in range(np.uintp(total.size)):
+        a0, b0 = plane[above + i], plane[below + i]
         # As differences: equal pixels give themselves, whatever the fractions.
-        upper = a0[i] + right[i] * (np.float64(a1[i]) - a0[i])
-        lower = b0[i] + right[i] * (np.float64(b1[i]) - b0[i])
+        upper = a0 + right[i] * (np.float64(plane[above + i + one]) - a0)
+        lower = b0 + right[i] * (np.float64(plane[below + i + one]) - b0)
         total[i] += upper + down[i] * (lower - upper)
 
 
@@ -86,10 +91,10 @@ def mean_of_warps(
                 end = start + 1
                 while end < width and offset[end] == offset[start]:
                     end += 1
-                first, last = offset[start] + start, offset[start] + end + 1
+                above = np.uintp(offset[start] + start)
+                below = above + np.uintp(stride)
+                r, d = right[start:end], down[start:end]
                 for c in range(channels):
-                    plane = planes[c]
-                    above, below = plane[first:last], plane[first + stride : last + stride]
-                    _add_run(above, below, right[start:end], down[start:end], total[c, start:end])
+                    _add_run(planes[c], above, below, r, d, total[c, start:end])
                 start = end
         _store(total, count, to_uint8, out[y])
