@@ -2,9 +2,11 @@
 
 import cv2
 import numpy as np
+import pytest
 import reader_examples as examples
 import tiny_data
 
+from blurbench.__main__ import run as command
 from blurbench.datasets.make import synthesize
 from blurbench.files import read_jsonl
 from blurbench.ranking.boards import make_boards
@@ -30,25 +32,62 @@ def write(path, pixels):
     cv2.imwrite(str(path), pixels)
 
 
-def test_a_board_breaks_down_by_the_recipe_that_was_drawn(tmp_path):
+def written_mix(root, blur, **head):
+    """A recipe of two, of layers and of whole pictures; and photographs with an object each."""
     for n in range(6):
-        write(tmp_path / "in" / "images" / f"{n}.jpg", tiny_data.picture(n, 96, 110))
-        write(tmp_path / "in" / "instances" / f"{n}.png", cv2.resize(OBJECT, (110, 96)))
-    head = "".join(f'{key} = "t"\n' for key in PROSE if key not in ("differs", "layout"))
-    for name, blur in (("cut", BLUR), ("flow", FLOW)):
-        recipe = {"name": name, "labels": ["mask"], "blur": blur}
-        tables = examples.toml(dict.fromkeys(PROSE[:5], "t") | recipe)
-        (tmp_path / f"{name}.toml").write_bytes(tables)
-    mix = 'labels = ["mask"]\n[splits]\ntrain = 0.0\nval = 0.0\ntest = 1.0\n[replicas]\ntest = 2\n'
-    parts = "".join(f'[[mix]]\nrecipe = "{name}.toml"\n' for name in ("cut", "flow"))
-    (tmp_path / "both.toml").write_text(f'name = "both"\n{head}{mix}{parts}')
-    both = load_recipe(tmp_path / "both.toml")
+        write(root / "in" / "images" / f"{n}.jpg", tiny_data.picture(n, 96, 110))
+        write(root / "in" / "instances" / f"{n}.png", cv2.resize(OBJECT, (110, 96)))
+    told = dict.fromkeys(PROSE[:5], "t") | {"labels": ["mask"]}
+    for name, family in (("cut", blur), ("flow", FLOW)):
+        (root / f"{name}.toml").write_bytes(examples.toml({"name": name, **told, "blur": family}))
+    parts = b"".join(b'[[mix]]\nrecipe = "%b.toml"\n' % name for name in (b"cut", b"flow"))
+    (root / "both.toml").write_bytes(examples.toml({"name": "both", **told, **head}) + parts)
+    return root / "both.toml"
+
+
+def test_a_board_breaks_down_by_the_recipe_that_was_drawn(tmp_path):
+    splits = {"train": 0.0, "val": 0.0, "test": 1.0}
+    both = load_recipe(written_mix(tmp_path, BLUR, splits=splits, replicas={"test": 2}))
     synthesize(both, open_for(both, str(tmp_path / "in")), tmp_path / "data")
     evaluate(open_data(tmp_path / "data"), tmp_path / "out", restore=Identity(), name="i")
     [board] = make_boards([tmp_path / "out"])
     found = {one.title: [group.label for group in one.groups] for one in board.breakdowns}
     assert found["recipe"] == ["cut", "flow"]
     assert found["what moved"][-1] == "picture"
+
+
+@pytest.mark.slow
+def test_from_photographs_to_a_board_by_what_moved_with_a_trained_model(tmp_path, capsys):
+    moves = {**BLUR, "moves": ["objects", "background", "both"]}
+    splits = {"train": 0.34, "val": 0.0, "test": 0.66, "by": "count"}
+    recipe = written_mix(tmp_path, moves, splits=splits, replicas={"test": 6})
+    data, run, out = (str(tmp_path / name) for name in ("data", "run", "board"))
+    small = ["train", "--model", "unet", "--preset", "tiny"]
+    small += ["--set", "widths=[4,8]", "--set", "blocks=[1,1]", "--set", "crop_size=32"]
+    on = ["evaluate", "--data", data, "--device", "cpu", "--metrics", "psnr,psnr-behind"]
+    for words in (
+        ["synthesize", str(recipe), "--source", str(tmp_path / "in"), "--out", data],
+        [*small, "--steps", "4", "--data", data, "--device", "cpu", "--out", run],
+        [*on, "--checkpoint", run, "--name", "tiny", "--out", str(tmp_path / "tiny")],
+        [*on, "--identity", "--out", str(tmp_path / "blurred")],
+        ["leaderboard", str(tmp_path / "tiny"), str(tmp_path / "blurred"), "--out", out],
+    ):
+        assert command(words) == 0, capsys.readouterr()
+    page = (tmp_path / "board" / "leaderboard.html").read_text(encoding="utf-8")
+    assert "PSNR by what moved" in page
+    assert "PSNR by recipe" in page
+    [board] = make_boards([tmp_path / "tiny", tmp_path / "blurred"])
+    [by_moved] = [one for one in board.breakdowns if one.title == "what moved"]
+    groups = [group.label for group in by_moved.groups]
+    assert groups == ["background", "both", "objects", "picture"]
+    psnr = {
+        row["id"]: (row["groups"]["moved"], row["metrics"]["psnr"])
+        for row in read_jsonl(tmp_path / "tiny" / "results.jsonl")
+    }
+    for group, cell in zip(by_moved.groups, by_moved.cells["psnr"]["tiny"], strict=True):
+        scores = [score for moved, score in psnr.values() if moved == group.label]
+        assert len(scores) == len(group.ids)
+        assert cell.mean == pytest.approx(np.mean(scores))
 
 
 def test_what_rests_is_scored_as_sharp_and_boards_say_what_moved(tmp_path):
