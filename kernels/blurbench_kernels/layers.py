@@ -94,41 +94,41 @@ def cut(image: np.ndarray, labels: np.ndarray, how: Fill = "inpaint") -> list[La
     image = rest = np.asarray(image, np.float64)
     filled = fill(image, _grown(labels > 0, SOFT), how)
     left = np.ones(labels.shape)  # of each pixel, what the objects in front let through
+    outside = _softened((labels == 0).astype(np.float64))
     objects: list[Layer] = []
     for label in range(int(labels.max()), 0, -1):
         share = _softened((labels == label).astype(np.float64))
         cover = np.divide(share, left, out=np.zeros(labels.shape), where=left > 0)
         left = left - share
         hole = (cover > 0) & ((labels == 0) | (labels >= label))
+        behind = np.where(hole[..., None], filled, rest)
         lower = (labels > 0) & (labels < label)
-        under = _with_objects(filled, image, lower, hole, left)
-        behind = np.where(hole[..., None], under, rest)
+        _add_objects(behind, image, lower, np.nonzero(hole & (left > outside)), outside)
         objects.append(Layer(rest - (1.0 - cover)[..., None] * behind, cover))
         rest = behind
     return [Layer(rest, np.ones(labels.shape)), *objects[::-1]]
 
 
-def _with_objects(
-    filled: np.ndarray, image: np.ndarray, lower: np.ndarray, hole: np.ndarray, left: np.ndarray
-) -> np.ndarray:
-    """What fills a hole: beside `lower` objects (H, W) their light, by their part of what is left.
+def _add_objects(
+    filled: np.ndarray,
+    image: np.ndarray,
+    lower: np.ndarray,
+    at: tuple[np.ndarray, ...],
+    outside: np.ndarray,
+) -> None:
+    """Mix the light of `lower` objects (H, W) into a hole that is filled, `at` pixels beside them.
 
-    left (H, W): of each pixel, what the objects from this one to the front let through.
+    outside (H, W): the share of a pixel at rest that no object has.
     """
-    shares = _softened(lower.astype(np.float64))
-    at = np.nonzero(hole & (shares > 0))
-    if not at[0].size:
-        return filled
-    light = np.zeros((at[0].size, image.shape[2]))
+    light, shares = np.zeros((at[0].size, image.shape[2])), np.zeros((at[0].size, 1))
     for i, j in np.ndindex(3, 3):  # in this order, whatever the processor
         y = np.clip(at[0] + i - 1, 0, lower.shape[0] - 1)
         x = np.clip(at[1] + j - 1, 0, lower.shape[1] - 1)
-        weights = lower[y, x] * (1, 2, 1)[i] * (1, 2, 1)[j] / 16
-        light += weights[:, None] * image[y, x]
-    own, rest = shares[at][:, None], left[at][:, None]
-    out = filled.copy()
-    out[at] = (light + (rest - own) * filled[at]) / rest
-    return out
+        weights = (lower[y, x] * (1, 2, 1)[i] * (1, 2, 1)[j] / 16)[:, None]
+        light += weights * image[y, x]
+        shares += weights
+    rest = outside[at][:, None]
+    filled[at] = (light + rest * filled[at]) / (shares + rest)
 
 
 def _grown(inside: np.ndarray, reach: int) -> np.ndarray:
