@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from blurbench.ranking.matrix_report import write_matrix
 from blurbench.ranking.report import leaderboard
 from blurbench.ranking.submissions.verify import rank as rank_board
 from blurbench.reproduce.demo import run_demo
@@ -17,6 +18,10 @@ from blurbench.reproduce.demo import run_demo
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parents[1] / "build" / "published"
 DEMO_FILES = ("results/**/*.json", "results/**/*.jsonl", "results/**/*.png")
+# `blurbench matrix` as docs/matrix.md has it: no pictures, which may not be shown.
+MATRIX_FILES = ("results/**/*.json", "results/**/*.jsonl")
+MATRIX_SETS = ("flow", "shake", "defocus", "ladder", "objects")
+MATRIX_RUNS = ("flow-0", "shake-0", "defocus-0", "all-0")
 # Of an open board what its page is made of.
 BOARD_FILES = (
     "*/checks.json",
@@ -41,6 +46,8 @@ def rank(folder: Path) -> None:
     """Write every board of `folder`, laid out as this one, from its results."""
     results = sorted(file.parent for file in folder.glob("demo/results/*/*/summary.json"))
     click.echo(leaderboard(results, folder / "demo" / "leaderboard"))
+    tested = sorted(file.parent for file in folder.glob("matrix/results/*/*/summary.json"))
+    click.echo(write_matrix(folder / "matrix", tested, MATRIX_SETS, MATRIX_RUNS))
     for board in sorted(folder.glob("boards/*/results")):
         click.echo(rank_board(board.parent))
 

@@ -23,7 +23,7 @@ def published() -> ModuleType:
 
 
 def boards(folder: Path) -> dict[str, bytes]:
-    files = [path for name in ("demo", "boards") for path in (folder / name).rglob("*")]
+    files = [path for name in ("demo", "matrix", "boards") for path in (folder / name).rglob("*")]
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in files
@@ -34,7 +34,8 @@ def boards(folder: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 def test_boards_are_ranked_again_to_the_byte(tmp_path: Path) -> None:
     build = published()
-    for name, patterns in (("demo", build.DEMO_FILES), ("boards", build.BOARD_FILES)):
+    parts = {"demo": build.DEMO_FILES, "matrix": build.MATRIX_FILES, "boards": build.BOARD_FILES}
+    for name, patterns in parts.items():
         build.replace(build.HERE / name, tmp_path / name, patterns)
     made = {name for name in boards(tmp_path) if not name.endswith("pictures.csv")}
     assert not made
@@ -45,5 +46,6 @@ def test_boards_are_ranked_again_to_the_byte(tmp_path: Path) -> None:
 
 
 def test_pictures_that_are_scored_and_not_shown_are_not_there() -> None:
-    scored = (published().HERE / "boards").glob("*/results/**/*")
+    here = published().HERE
+    scored = [*here.glob("boards/*/results/**/*"), *here.glob("matrix/**/*")]
     assert [path.name for path in scored if path.suffix in PICTURES] == []
