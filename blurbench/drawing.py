@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -144,6 +145,27 @@ def grid(cells: Sequence[LabelledPicture], columns: int) -> np.ndarray:
             below = top + height + 3
             sheet[below : below + len(caption), left : left + width] = caption
     return sheet
+
+
+def bright(picture: np.ndarray) -> np.ndarray:
+    """uint8, the largest value white."""
+    out: np.ndarray = np.rint(picture * (255 / max(picture.max(), 1e-12))).astype(np.uint8)
+    return out
+
+
+def enlarged(kernel: np.ndarray, side: int) -> np.ndarray:
+    """A kernel as a (side, side) uint8 picture, every tap of it a square of pixels if it fits."""
+    times = side // max(kernel.shape)
+    if times:
+        inner = np.kron(bright(kernel), np.ones((times, times), np.uint8))
+    else:
+        share = side / max(kernel.shape)
+        size = [max(1, round(share * length)) for length in kernel.shape[::-1]]
+        inner = bright(cv2.resize(kernel, size, interpolation=cv2.INTER_AREA))
+    picture = np.zeros((side, side), np.uint8)
+    top, left = ((side - length) // 2 for length in inner.shape)
+    picture[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+    return picture
 
 
 def beside(pictures: Sequence[np.ndarray]) -> np.ndarray:

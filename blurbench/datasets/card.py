@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from blurbench.blurs.registry import parts_of
 from blurbench.datasets.format import (
     PICTURES,
     Description,
@@ -17,11 +18,12 @@ from blurbench.datasets.format import (
     read_picture,
     read_rows,
 )
+from blurbench.datasets.mean_kernel import mean_kernel
 from blurbench.datasets.pair import WHOLE
-from blurbench.drawing import LabelledPicture, grid, histogram, page
+from blurbench.drawing import PAPER, LabelledPicture, enlarged, grid, histogram, page
 from blurbench.errors import UserError
 from blurbench.images import BadImage, decode, decode_labels, encode
-from blurbench.recipes.recipe import PROSE, recipe_names
+from blurbench.recipes.recipe import PROSE, parse_recipe, recipe_names
 from blurbench.sources.open import SPLITS, in_order
 from blurbench.stores.store import Store
 
@@ -53,6 +55,7 @@ SHOWN = 8  # pairs on the sheet
 # Of mask labels, as background, skin, parts, hair.
 INKS = np.array([(28, 28, 28), (232, 190, 160), (200, 60, 70), (92, 62, 40)], np.uint8)
 SIDE = 240  # px of a picture on the sheet, the square in its middle
+CORNER = 72  # px, of a kernel on its blurred picture
 
 
 def write_card(store: Store, description: Description) -> None:
@@ -66,8 +69,9 @@ def write_card(store: Store, description: Description) -> None:
     if ghosts:
         text += _ghosts(ghosts)
     if shown:
-        store.write(PAIRS, encode(_pairs(store, description, shown)))
-        text += ["## Pairs", "", f"{_rows_of(shown)}.", "", f"![pairs]({PAIRS})", ""]
+        kernels = _kernels(description, shown)
+        store.write(PAIRS, encode(_pairs(store, description, shown, kernels)))
+        text += ["## Pairs", "", _rows_of(shown, kernels), "", f"![pairs]({PAIRS})", ""]
     # Whole: nothing of ours is HTML, and recipes and sources come from anywhere.
     told = html.escape("\n".join([*text, *_recipe(description)]), quote=False)
     store.write(README, told.encode())
@@ -197,12 +201,31 @@ def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def _rows_of(shown: list[tuple[str, Row]]) -> str:
+def _kernels(description: Description, shown: list[tuple[str, Row]]) -> dict[str, np.ndarray]:
+    """By id, the kernels of the pairs shown: of families that have one a picture."""
+    if description.root is not None:
+        return {}
+    try:
+        recipe = parse_recipe(dict(description.recipe), description.recipe["name"])
+        if any(part.KERNELS != "one" for part in parts_of(recipe.blur)):
+            return {}
+        return {row["id"]: mean_kernel(recipe, row) for _, row in shown}
+    except UserError:  # such as of a blurred part, or of pairs by another version
+        return {}
+
+
+def _rows_of(shown: list[tuple[str, Row]], kernels: dict[str, np.ndarray], how: str = "") -> str:
     masked = any("mask_file_name" in row for _, row in shown)
-    return "Blurred above sharp above mask" if masked else "Blurred above sharp"
+    rows = f"Blurred above sharp{' above mask' * masked}{how}"
+    return f"{rows}; in the corner the kernel, enlarged." if kernels else f"{rows}."
 
 
-def _pairs(store: Store, description: Description, shown: list[tuple[str, Row]]) -> np.ndarray:
+def _pairs(
+    store: Store,
+    description: Description,
+    shown: list[tuple[str, Row]],
+    kernels: dict[str, np.ndarray],
+) -> np.ndarray:
     cells = []
     mend = mend_of(description.root)
     for split, row in shown:
@@ -210,10 +233,12 @@ def _pairs(store: Store, description: Description, shown: list[tuple[str, Row]])
         kinds = [kind for kind in PICTURES if f"{kind}_file_name" in row]
         names = {kind: pictures.inside(folder, row[f"{kind}_file_name"]) for kind in kinds}
         column = [_small(pictures, kind, name, mend) for kind, name in names.items()]
+        if row["id"] in kernels:
+            column[0][-CORNER - 1 :, -CORNER - 1 :] = PAPER
+            column[0][-CORNER:, -CORNER:] = enlarged(kernels[row["id"]], CORNER)[..., None]
         cells.append(LabelledPicture(np.concatenate(column), _caption(split, row)))
-    return page(
-        description.recipe["title"], f"{_rows_of(shown)}, the middle of each.", [grid(cells, 4)]
-    )
+    note = _rows_of(shown, kernels, ", the middle of each")
+    return page(description.recipe["title"], note, [grid(cells, 4)])
 
 
 def _small(store: Store, kind: str, name: str, mend: str) -> np.ndarray:

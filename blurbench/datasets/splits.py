@@ -138,11 +138,12 @@ def empty_splits(
         "put some in folders train, val and test, or set"
         ' splits.by = "count" in a copy of the recipe'
     )
+    found = len({task.source_id for task in tasks})
     if limit and limit < len(asked):
         mend = f"give a --limit of {len(asked)} or more"
-    elif recipe.splits.by == "count":
+    elif recipe.splits.by == "count" or found < len(asked):
         mend = "add pictures"
-    sources = counted(len({task.source_id for task in tasks}), "picture")
+    sources = counted(found, "picture")
     return f"no pair for {' and '.join(empty)}: {sources} fell to {', '.join(sorted(made))}; {mend}"
 
 

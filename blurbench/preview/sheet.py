@@ -107,7 +107,9 @@ def _kernels(recipe: Recipe, count: int | None, seed: int, split: str) -> Sheet:
     cells = []
     for kernel, padded in zip(kernels, stacked, strict=True):
         caption = f"{kernel.shape[1]} x {kernel.shape[0]}, length {bank.extent(kernel):.1f}"
-        cells.append(drawing.LabelledPicture(_enlarged(_middle(padded, reach), cell), caption))
+        cells.append(
+            drawing.LabelledPicture(drawing.enlarged(_middle(padded, reach), cell), caption)
+        )
     if stacked.shape[1] <= SMALL:
         sample = max(len(kernels), min(SAMPLE, most))
         kernels = list(draw_kernels(recipe, sample, seed, split))
@@ -117,25 +119,6 @@ def _kernels(recipe: Recipe, count: int | None, seed: int, split: str) -> Sheet:
         f"histograms of {len(kernels)}. Size and length in px."
     )
     return looks, drawing.grid(cells, COLUMNS), note
-
-
-def _bright(picture: np.ndarray) -> np.ndarray:
-    """uint8, the largest value white."""
-    out: np.ndarray = np.rint(picture * (255 / max(picture.max(), 1e-12))).astype(np.uint8)
-    return out
-
-
-def _enlarged(kernel: np.ndarray, side: int) -> np.ndarray:
-    """A square kernel as a (side, side) picture, every tap of it a square of pixels if it fits."""
-    times = side // len(kernel)
-    if times:
-        inner = np.kron(_bright(kernel), np.ones((times, times), np.uint8))
-    else:
-        inner = _bright(cv2.resize(kernel, (side, side), interpolation=cv2.INTER_AREA))
-    picture = np.zeros((side, side), np.uint8)
-    start = (side - len(inner)) // 2
-    picture[start : start + len(inner), start : start + len(inner)] = inner
-    return picture
 
 
 def _fields(recipe: Recipe, count: int, seed: int, split: str) -> Sheet:
@@ -195,7 +178,7 @@ def _tile(tile: np.ndarray, reach: int) -> np.ndarray:
     """A tile's middle in its part of the sheet, with a faint rule around it."""
     side = TILE * len(tile) // SPACING
     how = cv2.INTER_AREA if 2 * reach + 1 > side else cv2.INTER_LINEAR
-    small = _bright(cv2.resize(_middle(tile, reach), (side, side), interpolation=how))
+    small = drawing.bright(cv2.resize(_middle(tile, reach), (side, side), interpolation=how))
     small[0], small[:, 0] = 64, 64
     return small
 

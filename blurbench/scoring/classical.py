@@ -8,9 +8,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from blurbench.datasets.format import Row
+from blurbench.datasets.mean_kernel import mean_kernel, refuse_kernelless
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError
-from blurbench.preview.mean_kernel import mean_kernel, refuse_kernelless
 from blurbench.recipes.recipe import Recipe, parse_recipe
 from blurbench.runs.trained import Restored
 from blurbench.scoring.restorers import Restorer

@@ -1,10 +1,13 @@
+import numpy as np
 import pytest
 import tiny_data
 
-from blurbench.datasets.card import INKS, _caption, _ghosts, write_card
-from blurbench.datasets.format import Description, read_description
+from blurbench.datasets.card import CORNER, INKS, _caption, _ghosts, _kernels, write_card
+from blurbench.datasets.format import Description, read_description, read_rows
 from blurbench.datasets.make import synthesize
+from blurbench.datasets.mean_kernel import mean_kernel
 from blurbench.datasets.verify import verify
+from blurbench.drawing import enlarged
 from blurbench.errors import UserError
 from blurbench.images import read_image
 from blurbench.sources.open import open_source
@@ -76,10 +79,27 @@ def test_what_the_user_says_of_the_pictures_is_on_the_card(tmp_path):
 def test_faces_are_shown_with_their_masks(tmp_path):
     source = open_source(str(tiny_data.write_faces(tmp_path / "in", 2)), masks=True)
     synthesize(tiny_data.face_recipe(), source, tmp_path / "out")
-    assert "Blurred above sharp above mask." in (tmp_path / "out" / "README.md").read_text()
+    rows = "Blurred above sharp above mask; in the corner the kernel, enlarged."
+    assert rows in (tmp_path / "out" / "README.md").read_text()
     sheet = read_image(tmp_path / "out" / "card" / "pairs.png")
     for ink in INKS:
         assert (sheet == ink).all(axis=2).sum() > 100
+
+
+def test_a_pair_has_its_kernel_in_the_corner_where_it_has_one(tmp_path):
+    recipe = tiny_data.flow_recipe(blur={"family": "trajectory", "sizes": [9], "anxiety": [0, 0.1]})
+    synthesize(recipe, open_source(str(tiny_data.write_photos(tmp_path / "in", 1))), tmp_path / "a")
+    description = read_description(tmp_path / "a")
+    shown = [
+        (s, row) for s in description.counts for row in read_rows(open_store(tmp_path / "a"), s)
+    ]
+    sheet = read_image(tmp_path / "a" / "card" / "pairs.png")[..., 0]
+    windows = np.lib.stride_tricks.sliding_window_view(sheet, (CORNER, CORNER))
+    for _, row in shown:
+        wanted = enlarged(mean_kernel(recipe, row), CORNER)
+        assert (windows == wanted).all(axis=(2, 3)).sum() == 1
+    other = [(split, row | {"parameters": "{}"}) for split, row in shown]  # of another version
+    assert _kernels(description, other) == {}
 
 
 def test_its_pictures_are_there_and_no_strangers(made):

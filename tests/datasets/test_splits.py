@@ -172,8 +172,10 @@ def test_splits_that_nothing_fell_into_are_told_with_the_mend():
 
     few = stated(("0.png", None, None), ("1.png", None, None))
     assert {name for _, name in choose(RECIPE, few)} == {"train"}
-    assert told(RECIPE, few) == (
-        "no pair for val and test: 2 pictures fell to train; put some in folders train, val and"
+    assert told(RECIPE, few) == "no pair for val and test: 2 pictures fell to train; add pictures"
+    six = stated(*((f"{n}.png", None, None) for n in (0, 1, 2, 4, 5, 9)))
+    assert told(RECIPE, six) == (
+        "no pair for val and test: 6 pictures fell to train; put some in folders train, val and"
         ' test, or set splits.by = "count" in a copy of the recipe'
     )
     many = stated(*((f"{n}.png", None, None) for n in range(40)))

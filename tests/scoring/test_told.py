@@ -41,4 +41,16 @@ def test_of_restored_pictures(tmp_path):
     name = f"{data.rows[0]['id']}.png"
     (restored / name).write_bytes(deep)
     done = evaluate(data, tmp_path / "out", restore=FolderRestorer(restored), name="a")
-    assert done.notes == [f"1 picture with 16 bits, cut to 8 (first: {name})"]
+    assert done.notes[0] == f"1 picture with 16 bits, cut to 8 (first: {name})"
+
+
+def test_pictures_without_any_error_which_lift_a_mean(tmp_path):
+    recipe = tiny_data.flow_recipe(identity=1.0, splits={"train": 0.0, "val": 0.0, "test": 1.0})
+    source = open_for(recipe, str(tiny_data.write_photos(tmp_path / "in", 1)))
+    synthesize(recipe, source, tmp_path / "data")
+    data = open_data(tmp_path / "data")
+    done = evaluate(data, tmp_path / "out", restore=Identity(), name="a")
+    first = min(row["id"] for row in data.rows)
+    assert done.notes == [
+        f"1 picture restored without any error, 100 dB each in the mean (first: {first})"
+    ]

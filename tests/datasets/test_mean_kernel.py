@@ -9,8 +9,8 @@ from tiny_data import face_recipe, flow_recipe, write_faces, write_photos
 
 from blurbench.datasets.dataset import BlurDataset
 from blurbench.datasets.make import synthesize
+from blurbench.datasets.mean_kernel import mean_kernel, mean_line
 from blurbench.errors import UserError
-from blurbench.preview.mean_kernel import mean_kernel, mean_line
 from blurbench.sources.open import open_for
 from blurbench_kernels.convolution import convolve
 from blurbench_kernels.motion_flow import Motion
