@@ -41,7 +41,7 @@ def sample_path(
     """
     if not (0 <= translation < 1 and 0 <= rotation < math.pi / 2):
         raise ValueError(f"camera: {translation=}, {rotation=} must lie in [0, 1) and [0, pi/2)")
-    walks = [trajectory.sample(stream, anxiety=anxiety, max_length=LENGTH) for _ in range(3)]
+    walks = trajectory.samples([stream] * 3, anxiety=anxiety, max_length=LENGTH)
     shift, turn, roll = (np.stack([walk.real, walk.imag], axis=1) for walk in walks)
     path = resample(np.hstack([shift, roll[:, :1], turn, roll[:, 1:]]), poses)
     path = (path - _mean(path)) / (LENGTH / 2) * np.repeat([translation, rotation], 3)

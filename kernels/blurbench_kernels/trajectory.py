@@ -6,13 +6,13 @@ Trajectories are complex128 (n,): real = column, imaginary = row, px.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from blurbench_kernels._jit import jit
 
 
-@jit
 def walk(
     angle: float,
     anxiety: float,
@@ -26,25 +26,50 @@ def walk(
     """The trajectory of given draws, from the origin: shaken (n - 1,) bool, shakes (n - 1,) in rad,
     impulses (n - 1, 2) standard normal; returns complex128 (n,).
     """
-    steps = shaken.size
-    path = np.zeros(steps + 1, np.complex128)
+    numbers = np.array([[angle, anxiety, pull, impulse]], np.float64)
+    out: np.ndarray = _walks(numbers, shaken[None], shakes[None], impulses[None], max_length)[0]
+    return out
+
+
+@jit
+def _walks(
+    numbers: np.ndarray,
+    shaken: np.ndarray,
+    shakes: np.ndarray,
+    impulses: np.ndarray,
+    max_length: float,
+) -> np.ndarray:
+    """`walk` for each row of `numbers` (N, 4) and of the draws; returns complex128 (N, n).
+
+    Side by side, as each step waits for the root of the one before: 8 us a walk of 2000 for 8 at
+    once, 38 for one.
+    """
+    count, steps = shaken.shape
+    paths = np.zeros((count, steps + 1), np.complex128)
+    places, speeds = np.zeros((count, 2)), np.empty((count, 2))
     length = max_length / steps
-    # As the authors have it: the first velocity, against which the first impulse counts, is of
-    # another length than all that follow.
-    speed = anxiety if anxiety > 0 else length
-    vx, vy, x, y = speed * math.cos(angle), speed * math.sin(angle), 0.0, 0.0
+    for k in range(count):
+        angle, anxiety = numbers[k, 0], numbers[k, 1]
+        # As the authors have it: the first velocity, against which the first impulse counts, is of
+        # another length than all that follow.
+        speed = anxiety if anxiety > 0 else length
+        speeds[k, 0], speeds[k, 1] = speed * math.cos(angle), speed * math.sin(angle)
     for t in range(steps):
-        ax = anxiety * (impulse * impulses[t, 0] - pull * x) * length
-        ay = anxiety * (impulse * impulses[t, 1] - pull * y) * length
-        if shaken[t]:
-            c, s = 2 * math.cos(shakes[t]), 2 * math.sin(shakes[t])
-            ax, ay = ax + c * vx - s * vy, ay + s * vx + c * vy
-        vx, vy = vx + ax, vy + ay
-        scale = length / math.sqrt(vx * vx + vy * vy)
-        vx, vy = vx * scale, vy * scale
-        x, y = x + vx, y + vy
-        path[t + 1] = complex(x, y)
-    return path
+        for k in range(count):
+            anxiety, pull, impulse = numbers[k, 1], numbers[k, 2], numbers[k, 3]
+            x, y, vx, vy = places[k, 0], places[k, 1], speeds[k, 0], speeds[k, 1]
+            ax = anxiety * (impulse * impulses[k, t, 0] - pull * x) * length
+            ay = anxiety * (impulse * impulses[k, t, 1] - pull * y) * length
+            if shaken[k, t]:
+                c, s = 2 * math.cos(shakes[k, t]), 2 * math.sin(shakes[k, t])
+                ax, ay = ax + c * vx - s * vy, ay + s * vx + c * vy
+            vx, vy = vx + ax, vy + ay
+            scale = length / math.sqrt(vx * vx + vy * vy)
+            vx, vy = vx * scale, vy * scale
+            x, y = x + vx, y + vy
+            paths[k, t + 1] = complex(x, y)
+            places[k, 0], places[k, 1], speeds[k, 0], speeds[k, 1] = x, y, vx, vy
+    return paths
 
 
 @jit
@@ -91,18 +116,33 @@ def sample(
     decide on a shake, steps - 1 for its angle, and (steps - 1, 2) normals. ValueError for fewer
     than 2 steps, or an anxiety or length below 0.
     """
+    return samples([stream], canvas, steps, max_length, anxiety)[0]
+
+
+def samples(
+    streams: Sequence[np.random.Generator],
+    canvas: int = 64,
+    steps: int = 2000,
+    max_length: float = 60.0,
+    anxiety: float | None = None,
+) -> list[np.ndarray]:
+    """`sample` from each of the streams in turn, at less time a trajectory."""
     if steps < 2 or max_length <= 0 or (anxiety is not None and anxiety < 0):
         raise ValueError(f"trajectory: {steps=}, {max_length=}, {anxiety=} must be >= 2, > 0, >= 0")
-    drawn, pull, shake, impulse, angle = stream.random(5).tolist()
-    anxiety = 0.1 * drawn if anxiety is None else anxiety
-    shaken = stream.random(steps - 1) < 0.2 * shake * anxiety
+    each = len(streams), steps - 1
+    shaken, shakes, impulses = np.empty(each, np.bool_), np.empty(each), np.empty((*each, 2))
+    numbers = np.empty((len(streams), 4))
+    for k, stream in enumerate(streams):
+        drawn, pull, shake, impulse, angle = stream.random(5).tolist()
+        own = 0.1 * drawn if anxiety is None else anxiety
+        numbers[k] = 2 * math.pi * angle, own, 0.7 * pull, 10 * impulse
+        np.less(stream.random(steps - 1), 0.2 * shake * own, out=shaken[k])
+        stream.random(out=shakes[k])
+        stream.standard_normal(out=impulses[k])
     # Twice the velocity at pi, give or take half a rad: a big shake turns back.
-    shakes = math.pi + stream.random(steps - 1) - 0.5
-    impulses = stream.standard_normal((steps - 1, 2))
-    path = walk(
-        2 * math.pi * angle, anxiety, 0.7 * pull, 10 * impulse, shaken, shakes, impulses, max_length
-    )
-    return place(path, canvas)
+    shakes += math.pi
+    shakes -= 0.5
+    return [place(path, canvas) for path in _walks(numbers, shaken, shakes, impulses, max_length)]
 
 
 @jit
