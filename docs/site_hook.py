@@ -18,6 +18,12 @@ LINK = re.compile(r"\]\(([^)\s#]+)[^)\s]*\)")
 # Of these docs/python.md promises that they keep their place; the page links to each.
 PROMISED = re.compile(r"`(blurbench(?:_kernels)?(?:\.\w+)+)`")
 REFERENCE = "docs/reference.md"
+# A browser starts no worker from a folder: a box that finds nothing is not shown there.
+NO_SEARCH = """<style>.from-folder :is(.md-search, [for="__search"]) { display: none }</style>
+<script>
+document.documentElement.classList.toggle("from-folder", location.protocol === "file:")
+</script>
+"""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -28,6 +34,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for path in sorted(led_to(ROOT / "README.md"))
     ]
     return Files([*theme, *found, File.generated(config, REFERENCE, content=reference())])
+
+
+def on_post_page(output: str, page: object, config: MkDocsConfig) -> str:  # noqa: ARG001
+    """A finished page, without its box for searching where it is opened from a folder."""
+    return output.replace("</head>", f"{NO_SEARCH}</head>", 1)
 
 
 def led_to(start: Path) -> set[Path]:

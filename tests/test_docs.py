@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -26,6 +27,7 @@ PAGES = sorted(
 PICTURES = sorted((ROOT / "docs" / "pictures").glob("*"))
 # The changelog also names what is gone.
 OF_TODAY = [page for page in PAGES if page.name != "CHANGELOG.md"]
+CHECKED = (click.Choice, click.IntRange, click.FloatRange)
 TOP = ("blurbench", "kernels", "tests", "docs", "benchmarks", "leaderboard", "datasets_manifests")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -51,7 +53,7 @@ def commands(text: str) -> list[str]:
 
 
 def parse(line: str) -> None:
-    """Click knows the commands and options; values, and what must be given, are not looked at."""
+    """Click knows commands, options, choices and numbers; what must be given is not looked at."""
     words = shlex.split(re.sub(r"[][()|]|\.\.\.", " ", line))[1:]
     command: click.Command = cli
     context = click.Context(cli)
@@ -62,6 +64,11 @@ def parse(line: str) -> None:
     known = {option for each in command.params for option in each.opts} | {"-h", "--help"}
     used = {word.split("=")[0] for word in words if word.startswith("-")}
     assert used <= known, f"{used - known} in: {line}"
+    for option in command.params:
+        for name, value in pairwise(words):
+            # A word in capitals stands for a value; of choices the first is looked at.
+            if name in option.opts and isinstance(option.type, CHECKED) and not value.isupper():
+                option.type.convert(value.split("=")[-1], option, context)
 
 
 def test_there_are_pages_pictures_and_commands() -> None:
@@ -89,10 +96,17 @@ def test_commands_parse(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["blurbench synthesise x", "blurbench train --modle unet", "blurbench kernels draw x"]
+    "line",
+    [
+        "blurbench synthesise x",
+        "blurbench train --modle unet",
+        "blurbench kernels draw x",
+        "blurbench export-model RUN --to [onix|torch]",
+        "blurbench evaluate --workers 0",
+    ],
 )
 def test_commands_that_do_not_exist_are_found_out(line: str) -> None:
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, click.UsageError)):
         parse(line)
 
 

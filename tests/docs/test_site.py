@@ -42,6 +42,16 @@ def test_links_are_followed_once_and_only_to_files(hook, tmp_path):
     assert {path.name for path in hook.led_to(tmp_path / "a.md")} == {"a.md", "b.md", "p.webp"}
 
 
+def test_a_page_that_is_opened_from_a_folder_has_no_box_for_searching(hook, driver, tmp_path):
+    box = '<div class="md-search">Search</div><label for="__search">Search</label><p>text</p>'
+    page = f"<!doctype html><html><head><title>x</title></head><body>{box}</body></html>"
+    (tmp_path / "a.html").write_text(hook.on_post_page(page, None, None))
+    driver.get((tmp_path / "a.html").as_uri())
+    assert driver.execute_script("return document.body.innerText").strip() == "text"
+    driver.execute_script("document.documentElement.className = ''")  # as from a server
+    assert "Search" in driver.execute_script("return document.body.innerText")
+
+
 def test_the_reference_has_what_is_promised_and_what_is_used(hook):
     stays, used = hook.reference().split("\n## ")[1:]
     assert "::: blurbench.datasets.BlurDataset\n" in stays
