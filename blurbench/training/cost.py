@@ -95,11 +95,12 @@ class Cost:
         """One line, before the first step, or before those that are not done yet."""
         part, left = self.largest, steps - done
         total = self.seconds(left)
-        which = f"{left:,} steps" + (f" that are left of {steps:,}," if done else "")
+        noun, verb = ("step", "takes") if left == 1 else ("steps", "take")
+        which = f"{left:,} {noun}" + (f" that are left of {steps:,}," if done else "")
         line = (
             f"{name}, preset {preset}: {self.parameters:,} parameters; a step of"
             f" {pictures(part.stretch)} takes {in_words(self.needed(part))} of memory,"
-            f" {in_words(self.free)} are free; {which} of {lasting(total / max(left, 1))} take"
+            f" {in_words(self.free)} are free; {which} of {lasting(total / max(left, 1))} {verb}"
             f" {lasting(total)}"
         )
         faster = [each for each in FASTER if each in model.PRESETS]

@@ -99,6 +99,7 @@ def test_the_line_says_how_long_and_what_is_faster() -> None:
     assert "; 1,000 steps that are left of 10,000, of 64 s take 18 hours" in left
     assert "--preset" not in found.told("unet", "tiny", model, 10_000)
     assert "--preset" not in found.told("unet", "paper", model, 100)
+    assert "; 1 step of 64 s takes " in found.told("unet", "paper", model, 1)
 
 
 def test_plan_writes_nothing(data: Path, tmp_path: Path) -> None:
