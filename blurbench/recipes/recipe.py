@@ -228,7 +228,7 @@ class Recipe(RecipeTable):
 
     @cached_property
     def measured(self) -> bool:
-        """Whether rows say how long their blur is; of averaged frames only followed motion tells."""
+        """Whether rows say how long their blur is; averaged frames do where motion is followed."""
         return all(part.measured for part in parts_of(self.blur))
 
     def plugins(self) -> dict[str, str]:
