@@ -27,6 +27,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # tiny to gain by threads. Programs that tests start inherit it; this process has PyTorch already.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
+# pytest-xdist tells its workers a width; tables in tests are as wide as where there is no terminal.
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(scope="session")
