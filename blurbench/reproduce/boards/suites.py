@@ -1,8 +1,9 @@
 """The open boards, frozen: models, steps, data.
 
 Equal time: 1,140 s of one core for each training, by what a step took, measured once: of the first
-five in `study-severity`, of umsn in `study-umsn`; of the others on busy cores, times what unet took
-in the study over what it took in the same sitting (0.2886 / 0.37): these are the less certain.
+five in `study-severity`, of umsn in `study-umsn`; of the others as a multiple of what unet took
+in the same sitting on idle cores, times 0.2886. The multiples of two rounds agree within 9 %, while
+the seconds themselves strayed by a fifth: these are the less certain.
 """
 
 from typing import Any
@@ -22,11 +23,11 @@ SECONDS = {
     "mimo-unet": 0.2740,
     "restormer": 0.7703,
     "sp": 0.5112,
-    "mprnet": 1.79,
-    "deblurgan": 0.232,
-    "brmr": 0.115,
+    "mprnet": 1.13,
+    "deblurgan": 0.142,
+    "brmr": 0.111,
 }
-FACE_SECONDS = {"bn": 0.70, "umsn": 0.78, "sp": 0.5112, "shen-face": 0.26}
+FACE_SECONDS = {"bn": 0.505, "umsn": 0.78, "sp": 0.5112, "shen-face": 0.130}
 # As in `study-umsn`: SN on sharp, on blurred faces, F-Nets, network; and whole faces at the end.
 UMSN: dict[str, Any] = {
     "crop_size": 128,
