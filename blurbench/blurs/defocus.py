@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -22,6 +22,7 @@ from blurbench.blurs.camera import Camera
 from blurbench.blurs.motion_flow import MotionFlow
 from blurbench.blurs.trajectory import Trajectory
 from blurbench.errors import UserError
+from blurbench.files import sha256
 
 Shake = Annotated[MotionFlow | Trajectory | Camera, Field(discriminator="family")]
 
@@ -78,7 +79,10 @@ class Defocus(Family):
         else:
             image = defocus.blur_layers(layers.cut(scene.image, labels), radii)
         shown = np.where(labels == 1, radii[-1], radii[0])
-        drawn = {"focus": focus, "near": near, "tilt": tilt, "aperture": aperture}
+        drawn: dict[str, Any] = {"focus": focus, "near": near, "tilt": tilt, "aperture": aperture}
+        if scene.depth is not None:
+            # A source knows its maps by their names: another map of the same name shows here.
+            drawn["depth_sha256"] = sha256(scene.depth.astype("<u2").tobytes())
         # math.fsum rounds once: the last digit of NumPy's mean is the processor's.
         lengths = 2 * math.fsum(shown.reshape(-1)) / shown.size, 2 * float(shown.max())
         return self._moved(scene, Blurred(image, (border, border), drawn, lengths, self.family))

@@ -1,5 +1,6 @@
 """What a lens blurs, by how much, and what its rows tell."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -86,6 +87,15 @@ def test_a_map_tells_what_is_in_focus():
         np.testing.assert_array_equal(pair.blur[sharp], pair.sharp[sharp])
         assert (pair.blur != pair.sharp).any(axis=2).mean() > 0.3
     assert far.row["severity_max_px"] == near.row["severity_max_px"] == 12
+
+
+def test_a_row_holds_the_hash_of_its_depth_map():
+    lens = {"depth": "map", "aperture": [6.0, 6.0], "focus": [1.0, 1.0]}
+    maps = (walls(), walls(), walls()[:, ::-1])
+    told = [json.loads(pair_of(**lens, map=each).row["parameters"]) for each in maps]
+    here, again, other = (each["depth_sha256"] for each in told)
+    assert here == again == hashlib.sha256(walls().tobytes()).hexdigest() != other
+    assert "depth_sha256" not in json.loads(pair_of(target=LENGTH).row["parameters"])
 
 
 def test_a_map_may_hold_1_by_distance_and_a_unit_is_none():
