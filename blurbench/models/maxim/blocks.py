@@ -45,8 +45,11 @@ def norm(width: int) -> nn.LayerNorm:
 
 
 def gelu(x: Tensor) -> Tensor:
-    """By tanh, as Flax has it; the exact one would be off by 5e-4."""
-    return F.gelu(x, approximate="tanh")
+    """By tanh, as Flax has it: the exact one would be off by 5e-4.
+
+    In bfloat16 that is less than the rounding, and tanh was a fifth of a picture's time.
+    """
+    return F.gelu(x, approximate="none" if x.dtype is torch.bfloat16 else "tanh")
 
 
 class Mix(nn.Linear):
@@ -66,13 +69,14 @@ class Mix(nn.Linear):
         n, height, width, channels = x.shape
         size, rows, columns = self.size, height // self.size, width // self.size
         if self.grid:
-            split, order = (n, size, rows, size, columns, channels), (0, 2, 4, 1, 3, 5)
+            split, order = (n, size, rows, size, columns, channels), (1, 3, 0, 2, 4, 5)
         else:
-            split, order = (n, rows, size, columns, size, channels), (0, 1, 3, 2, 4, 5)
+            split, order = (n, rows, size, columns, size, channels), (2, 4, 0, 1, 3, 5)
         back = sorted(range(6), key=order.__getitem__)
         parts = x.reshape(split).permute(order)
-        tokens = parts.reshape(-1, size * size, channels)  # what is mixed stands in the middle
-        mixed = torch.baddbmm(self.bias[:, None], self.weight.expand(len(tokens), -1, -1), tokens)
+        # What is mixed goes first: one product, a tenth less of a picture's time than one a block.
+        tokens = parts.reshape(size * size, -1)
+        mixed = torch.addmm(self.bias[:, None], self.weight, tokens)
         return mixed.reshape(parts.shape).permute(back).reshape(x.shape)
 
 
