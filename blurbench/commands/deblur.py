@@ -1,5 +1,6 @@
 """`blurbench deblur`: restore pictures that have no sharp reference."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,16 @@ def deblur(
 ) -> int:
     """Restore one picture or a folder of them; no sharp reference needed."""
     from blurbench.inference.files import beside, deblur_files, pictures_of
+    from blurbench.runs.devices import bf16_unit
     from blurbench.runs.load import load_checkpoint
-    from blurbench.weights.shipped import told
+    from blurbench.weights.shipped import is_shipped, told
 
     pictures_of(source)  # before the seconds that a model takes
     checkpoint = checkpoint or Path("scene")
     loaded = load_checkpoint(checkpoint, device, model, preset)
+    # Weights of ours learnt in bfloat16; of others every level is to be as `evaluate` has it.
+    if is_shipped(checkpoint) and bf16_unit(loaded.device):
+        loaded = replace(loaded, bf16=True)
     out = out or beside(source, loaded)
     if line := told(checkpoint):
         click.echo(line, err=True)

@@ -84,4 +84,6 @@ def how_made(model: TrainedModel) -> str:
     if "weights" not in model.provenance:
         return ""
     told = [model.provenance.get(name) for name in MADE_BY]
-    return sha256(json.dumps([*told, model.tile, model.tta], default=str).encode())
+    # In float32 what it was before: a folder of an older version is gone on with.
+    how = [model.tile, model.tta, *(["bf16"] if model.bf16 else [])]
+    return sha256(json.dumps([*told, *how], default=str).encode())

@@ -59,11 +59,12 @@ class DeblurJob:
     again: Callable[[], TrainedModel]
     tile: int | None
     tta: bool
+    bf16: bool
 
     def model(self) -> TrainedModel:
         """The model, loaded by this process."""
         one_thread()
-        return replace(self.again(), tile=self.tile, tta=self.tta)
+        return replace(self.again(), tile=self.tile, tta=self.tta, bf16=self.bf16)
 
 
 def restore_all(
@@ -79,7 +80,7 @@ def restore_all(
         return
     if model.again is None:
         raise UserError(f"{model.name}: only this process can restore with it; use no workers")
-    job = DeblurJob(uuid4().hex, model.again, model.tile, model.tta)
+    job = DeblurJob(uuid4().hex, model.again, model.tile, model.tta, model.bf16)
     own = {picture.absolute(): picture for picture in pictures}
     for done in run_parts(partial(restore_handful, job), [*own], most=HANDFUL, workers=workers):
         killed = [FileOutcome(each, f"{each.path}: {KILLED}") for each in done.shard]

@@ -12,7 +12,7 @@ from torch import Tensor
 from blurbench.images import to_float, to_levels
 from blurbench.models.base import Figures, Labels, Model
 from blurbench.runs.ensemble import self_ensemble
-from blurbench.runs.memory import allowance, bytes_per_pixel, out_of_memory
+from blurbench.runs.memory import allowance, bytes_per_pixel, keep_freed, out_of_memory
 from blurbench.runs.tiles import restore_in_tiles, tile_sides
 
 
@@ -41,6 +41,7 @@ class TrainedModel:
     provenance: dict[str, Any]
     tile: int | None = None  # px; none: whole pictures, as long as the memory lasts
     tta: bool = False  # self-ensemble
+    bf16: bool = False  # computes in bfloat16: quickly, but off by a level of 255 here and there
     # Loads the same in another process, on a GPU of its own; picklable, and small.
     again: Callable[[], "TrainedModel"] | None = None
 
@@ -88,7 +89,8 @@ class TrainedModel:
     @cached_property
     def bytes_per_pixel(self) -> float:
         """What the model takes, measured once."""
-        return bytes_per_pixel(self.model, self.device)
+        with self._precision():
+            return bytes_per_pixel(self.model, self.device)
 
     def _restore(
         self, blur: np.ndarray, side: int, advance: Callable[[int, int], None]
@@ -98,7 +100,13 @@ class TrainedModel:
 
     def _run(self, blur: Tensor) -> tuple[Tensor, Figures]:
         """One tile on the device."""
+        if self.device.type == "cpu":
+            keep_freed()
         blur = blur.to(self.device)
-        if self.tta:
-            return self_ensemble(self.model.deblur_counted, blur)
-        return self.model.deblur_counted(blur)
+        with self._precision():
+            if self.tta:
+                return self_ensemble(self.model.deblur_counted, blur)
+            return self.model.deblur_counted(blur)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)

@@ -5,19 +5,7 @@ from dataclasses import replace
 import torch
 
 from blurbench.models.base import ModelConfig, Stage, Update
-
-# Units that multiply bfloat16, by what torch.cpu asks the processor. Without one of them bfloat16
-# is emulated, and takes longer than float32. A PyTorch that cannot tell (2.4, and on ARM) trains in
-# float32.
-UNITS = {"amx": "_is_amx_tile_supported", "avx512_bf16": "_is_avx512_bf16_supported"}
-
-
-def bf16_unit(device: torch.device) -> str | None:
-    """What of a device multiplies bfloat16, such as "amx"; None: nothing."""
-    if device.type == "cuda":
-        return "cuda" if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    told = (name for name, asked in UNITS.items() if getattr(torch.cpu, asked, bool)())
-    return next(told, None)
+from blurbench.runs.devices import bf16_unit
 
 
 def resolved(config: ModelConfig, device: torch.device, recorded: str | None) -> ModelConfig:

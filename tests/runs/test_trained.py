@@ -181,3 +181,18 @@ def test_every_preset_is_built_again_from_what_a_run_keeps_of_it() -> None:
             kept = json.loads(model.config.model_dump_json())
             assert build("unet", preset=preset, **kept).config == model.config
     assert build("unet", preset="tiny", norm="none").config.norm == "none"
+
+
+def test_bfloat16_is_off_by_little() -> None:
+    torch.manual_seed(0)
+    model = build("maxim", "tiny").eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    blur = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    exact, fast = (
+        TrainedModel("maxim", model, torch.device("cpu"), {}, bf16=bf16)(blur).astype(int)
+        for bf16 in (False, True)
+    )
+    assert (exact != blur).mean() > 0.5
+    assert 0 < np.abs(exact - fast).max() <= 4
+    assert np.abs(exact - fast).mean() < 0.5

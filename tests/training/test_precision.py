@@ -11,9 +11,10 @@ from blurbench.datasets.make import synthesize
 from blurbench.models import build
 from blurbench.models.base import ModelConfig
 from blurbench.recipes.recipe import load_recipe
+from blurbench.runs import devices
+from blurbench.runs.devices import bf16_unit
 from blurbench.sources.open import open_source
-from blurbench.training import precision
-from blurbench.training.precision import bf16_unit, processor, resolved
+from blurbench.training.precision import processor, resolved
 from blurbench.training.train import train
 
 CPU = torch.device("cpu")
@@ -24,7 +25,7 @@ OPTIONS: dict[str, Any] = {"preset": "tiny", "device": "cpu", "overrides": SMALL
 
 def of_processor(monkeypatch: pytest.MonkeyPatch, unit: str | None) -> None:
     """A processor that has only this unit for bfloat16."""
-    for name, asked in precision.UNITS.items():
+    for name, asked in devices.UNITS.items():
         monkeypatch.setattr(torch.cpu, asked, lambda has=name == unit: has, raising=False)
 
 
@@ -44,7 +45,7 @@ def test_auto_is_bf16_where_the_processor_computes_it(
 
 
 def test_a_pytorch_that_cannot_tell_trains_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    for asked in precision.UNITS.values():
+    for asked in devices.UNITS.values():
         monkeypatch.delattr(torch.cpu, asked, raising=False)
     assert bf16_unit(CPU) is None
 

@@ -194,7 +194,10 @@ class Stage(nn.Module):
         for level, fuse in enumerate(self.input_fuse_sam):
             scales[level], _ = fuse(scales[level], passed[level])
         encoded, x = self._encode(scales, earlier)
+        del scales  # of a picture's memory a tenth, as what was encoded is
         skips = self._gate(encoded, x)
+        if self.output_conv:
+            encoded = []
         decoded = self._decode(skips, x)
         found = [(x, pictures[level]) for level, x in enumerate(decoded)]
         if self.output_conv:
