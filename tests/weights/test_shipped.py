@@ -15,8 +15,10 @@ from PIL import Image
 from blurbench.cli import cli
 from blurbench.errors import UserError
 from blurbench.files import sha256
+from blurbench.inference import files, restoring
 from blurbench.models import build
 from blurbench.models.parts.weights import save_tensors
+from blurbench.runs import devices
 from blurbench.runs.load import load_checkpoint, owner_of_checkpoint, resolved
 from blurbench.runs.seen import read_seen
 from blurbench.scoring.restorers import trained
@@ -124,6 +126,35 @@ def test_a_folder_is_gone_on_with_by_the_same_weights_alone(tmp_path):
     assert deblur(tmp_path / "in", "--checkpoint", tmp_path / "w.safetensors", *words)[0] == 0
     assert (tmp_path / "in-deblurred-2" / "b.png").is_file()
     assert made.stat().st_mtime_ns == times
+
+
+@pytest.mark.usefixtures("own")
+def test_they_compute_in_bfloat16_where_the_processor_does(tmp_path, monkeypatch):
+    picture(tmp_path / "in" / "a.png")
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes((shipped.DATA / "scene.safetensors").read_bytes())
+    made: dict[tuple[str, str | None], bool] = {}
+    for unit in (None, "amx"):
+        monkeypatch.setattr(devices, "bf16_unit", lambda _device, unit=unit: unit)
+        for name in ("scene", str(copy)):
+            monkeypatch.setattr(files, "restore_all", note(made, (name, unit)))
+            out = tmp_path / f"{unit}-{Path(name).stem}"
+            deblur(tmp_path / "in", "--checkpoint", name, "--out", out)
+    # A copy's pictures are those that `evaluate` scores.
+    assert made == {
+        ("scene", None): False,
+        (str(copy), None): False,
+        ("scene", "amx"): True,
+        (str(copy), "amx"): False,
+    }
+
+
+def note(made, key):
+    def restore_all(model, *words):
+        made[key] = model.bf16
+        return restoring.restore_all(model, *words)
+
+    return restore_all
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -68,7 +68,9 @@ UNTRAINED = (
         classical="wiener",
     ),
 )
-SCENE = BoardRow("scene", "the weights that ship, 11 million parameters", 6, shipped="scene")
+SCENE = BoardRow(
+    "scene", "the weights that ship, MAXIM's first stage trained on", 10, shipped="scene"
+)
 LADDER = BoardData(
     "severity-ladder",
     "severity-ladder",
