@@ -36,8 +36,9 @@ SHIPPED = Path("scene")  # weights that lie in the package, trained on other pic
 
 CLOSING = """\
 What was trained here has seen a few pictures for a minute: it shows that every stage works, from a
-sharp picture to a leaderboard row. The weights `scene` are those of a public network,
-trained on. Preset `small` of each model takes an hour of one core. Preset `paper` needs a GPU, real data sets and days: see README.md."""
+sharp picture to a leaderboard row. The weights `scene` begin as a public network's. Preset `small`
+of each model takes an hour of one core. Preset `paper` needs a GPU, real data sets and days: see
+README.md."""
 
 
 def run_demo(out: Path, runs: tuple[DemoRun, ...] = RUNS, limit: int | None = None) -> Path:
