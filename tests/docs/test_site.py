@@ -1,27 +1,20 @@
 """The site: which files it is made of, and what its pages of models and names list."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+from by_path import module_at
 
 from blurbench.models import MODELS, model_class
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def loaded(name: str):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def hook():
     pytest.importorskip("mkdocs", reason="pip install 'blurbench[docs]'")
-    return loaded("site_hook")
+    return module_at("docs/site_hook.py")
 
 
 def test_readme_leads_to_every_page_and_to_the_pictures_of_boards(hook):
@@ -70,4 +63,4 @@ def test_every_preset_has_its_cost():
 @pytest.mark.parametrize(("name", "preset"), [("unet", "paper"), ("nic", "paper"), ("sp", "tiny")])
 def test_costs_are_those_of_the_presets_as_they_are(name, preset):
     text = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
-    assert loaded("make_costs").row(name, preset) in text.splitlines()
+    assert module_at("docs/make_costs.py").row(name, preset) in text.splitlines()

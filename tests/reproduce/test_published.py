@@ -1,25 +1,17 @@
 """The boards in leaderboard/published are what their results come to, to the byte."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from by_path import module_at
 
-ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = {".csv", ".html", ".webp"}
 PICTURES = {".png", ".jpg", ".webp"}
 
 
 def published() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "published", ROOT / "leaderboard" / "published" / "build.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at("leaderboard/published/build.py")
 
 
 def boards(folder: Path) -> dict[str, bytes]:

@@ -1,10 +1,8 @@
 """scripts/first_stage.py: the first stage alone restores what it restored among the others."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
+from by_path import module_at
 
 from blurbench.errors import UserError
 from blurbench.models import build
@@ -12,12 +10,7 @@ from blurbench.models.maxim import MAXIM
 from blurbench.models.parts.released import load_released
 from blurbench.models.parts.weights import save_tensors
 
-SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "first_stage.py"
-found = importlib.util.spec_from_file_location("first_stage", SCRIPT)
-assert found is not None
-assert found.loader is not None
-script = importlib.util.module_from_spec(found)
-found.loader.exec_module(script)
+script = module_at("scripts/first_stage.py")
 
 
 def test_alone_it_restores_the_same_pictures(tmp_path):
