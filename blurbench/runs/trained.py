@@ -41,7 +41,7 @@ class TrainedModel:
     provenance: dict[str, Any]
     tile: int | None = None  # px; none: whole pictures, as long as the memory lasts
     tta: bool = False  # self-ensemble
-    bf16: bool = False  # computes in bfloat16: quickly, but off by a level of 255 here and there
+    bf16: bool = False  # in half the time, a third of a level of 255 off in the mean
     # Loads the same in another process, on a GPU of its own; picklable, and small.
     again: Callable[[], "TrainedModel"] | None = None
 
