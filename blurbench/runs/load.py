@@ -28,6 +28,7 @@ from blurbench.runs.folder import (
     weights_file,
 )
 from blurbench.runs.trained import TrainedModel
+from blurbench.schemas.own_paths import names_only
 from blurbench.weights.places import named
 from blurbench.weights.shipped import SHIPPED, is_shipped, shipped_as, shipped_path
 
@@ -129,7 +130,7 @@ def load_run(run: Path, device: str | None = None, weights: str = BEST) -> Train
         "weights": sha256((run / weights).read_bytes())[:12],
         **{key: held[key] for key in TOLD},
         **{key: held[key] for key in TOLD_IF_SO if held.get(key)},
-        "config": config["config"],
+        "config": names_only(config["config"]),
     }
     return _ready(config["model"], model, provenance, device)
 

@@ -11,10 +11,12 @@ from blurbench.ranking.results import read_result
 from blurbench.ranking.submissions.entry import ENTRY, BoardEntry, Reference, place_of
 from blurbench.ranking.submissions.references import content_hash
 from blurbench.runs.folder import BEST, CONFIG, LAST, VOCABULARY, read_config
+from blurbench.schemas.own_paths import told_to_others
 from blurbench.scoring.result_folder import FAILURES, PICTURES, SUMMARY, ResultSummary
 
 COPIED = (PICTURES, FAILURES, SUMMARY)  # the last says complete: where it lies, the others do
 OF_RUN = (CONFIG, VOCABULARY)
+TELL_PATHS = (CONFIG, SUMMARY)
 BARE = ("identity", "classical")  # what restores without files
 
 
@@ -31,8 +33,9 @@ class Behind:
 def add(result: Path, board: Path, behind: Behind) -> Path:
     """Copy a RESULT's scores into a board, with references to what they stand on; gives the row.
 
-    No picture is copied. UserError for what is no finished result, for references that are not
-    those of the result, and where the board has another row of that name.
+    No picture is copied, and of paths on this machine their names. UserError for what is no
+    finished result, for references that are not those of the result, and where the board has
+    another row of that name.
     """
     summary = read_result(result).summary
     weights = _weights(summary, behind.weights)
@@ -46,6 +49,8 @@ def add(result: Path, board: Path, behind: Behind) -> Path:
         read_config(behind.weights)
         there = (name for name in OF_RUN if (behind.weights / name).is_file())
         files = {**{name: read_regular(behind.weights / name) for name in there}, **files}
+    for name in (name for name in TELL_PATHS if name in files):
+        files[name] = told_to_others(files[name])
     with locked(board):
         _refuse_other(folder, files)
         write_json(folder / ENTRY, entry.model_dump())
