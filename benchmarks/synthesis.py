@@ -29,9 +29,10 @@ from skimage import data
 
 from blurbench.datasets.format import pixel_hash
 from blurbench.datasets.pair import MadePair, make_pair
-from blurbench.engine import keep_freed_memory
+from blurbench.engine import PICTURES
 from blurbench.files import sha256
 from blurbench.images import decode, encode, swap
+from blurbench.memory import keep_freed
 from blurbench.recipes.recipe import load_recipe
 from blurbench.sources.open import Sharp
 from blurbench_kernels import bank, camera, convolution, layers, motion_flow, random
@@ -347,7 +348,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="neither workers nor memory")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    keep_freed_memory()  # as synthesize does
+    keep_freed(*PICTURES)  # as synthesize does
     print(f"{'what':37} {'ours':>9}  {'peer':33} {'theirs':>9} {'':6} {'ratio':>6}  goal")
     found = []
     for row in rows(options.repeats, options.quick):

@@ -1,6 +1,9 @@
 """How much memory there is, and what does not fit into it."""
 
+import platform
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +66,33 @@ def test_what_does_not_fit_is_told_before_it_is_begun(monkeypatch: pytest.Monkey
 def test_of_small_pictures_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "budget", lambda: pytest.fail("asked"))
     refuse_over("a.png", 1000, 1000, 64)
+
+
+def test_memory_that_was_freed_is_taken_again() -> None:
+    """In a process of its own: what malloc keeps, it keeps for good."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("another malloc than glibc's")
+    told = subprocess.run(
+        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
+    ).stdout
+    before, after = map(int, told.split())
+    assert before > 100_000  # 20 times 40 MB are 195,000 pages of 4 kB
+    assert after < before / 3
+
+
+# Blocks of up to 32 MB it learns to keep by itself. Each next one is smaller than the first: a small
+# one that comes to lie behind it may keep one of the same size from its place.
+FAULTS = """
+import resource
+from blurbench.memory import keep_freed
+
+def faults(megabytes):
+    begun = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    b"x" * (megabytes * 1_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - begun
+
+before = sum(faults(40) for _ in range(20))
+keep_freed(2**30, 2**31 - 1)
+faults(200)
+print(before, sum(faults(40) for _ in range(20)))
+"""

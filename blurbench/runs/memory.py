@@ -1,9 +1,6 @@
 """How much memory a restoration takes, how much it may take, and whether it ran out."""
 
-import ctypes
 import weakref
-from contextlib import suppress
-from functools import cache
 from typing import Any
 
 import torch
@@ -34,23 +31,6 @@ TOO_MUCH = (
     "32bitindex",
     "int_max",
 )
-
-
-# glibc's: below which sizes malloc keeps what is freed, and how much of it it keeps.
-M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
-
-
-@cache
-def keep_freed() -> None:
-    """Let malloc keep the memory of tensors that are gone, where it is glibc's.
-
-    The system takes pages back and zeroes them again for every tensor: a quarter of the time of
-    `maxim` on a megapixel.
-    """
-    with suppress(AttributeError, OSError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, 2**30)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def allowance() -> int:

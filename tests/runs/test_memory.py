@@ -1,9 +1,5 @@
 """What a model takes of the memory, and what it may take."""
 
-import platform
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -55,32 +51,3 @@ def test_which_errors_mean_that_memory_ran_out() -> None:
     assert out_of_memory(torch.cuda.OutOfMemoryError("CUDA"))
     assert not out_of_memory(RuntimeError("sizes do not match"))
     assert not out_of_memory(ValueError("cannot allocate"))
-
-
-def test_the_memory_of_tensors_that_are_gone_is_taken_again() -> None:
-    """In a process of its own: what malloc keeps, it keeps for good."""
-    if platform.libc_ver()[0] != "glibc":
-        pytest.skip("another malloc than glibc's")
-    told = subprocess.run(
-        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
-    ).stdout
-    before, after = map(int, told.split())
-    # 100 MB are 24,000 pages of 4 kB.
-    assert before > 10_000
-    assert after < 1000
-
-
-FAULTS = """
-import resource, torch
-from blurbench.runs.memory import keep_freed
-
-def faults():
-    begun = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    torch.ones(25_000_000)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - begun
-
-before = faults()
-keep_freed()
-faults()
-print(before, faults())
-"""
