@@ -44,11 +44,12 @@ def deblur(
     checkpoint = checkpoint or Path("scene")
     loaded = load_checkpoint(checkpoint, device, model, preset)
     # Weights of ours learnt in bfloat16; of others every level is to be as `evaluate` has it.
-    if is_shipped(checkpoint) and bf16_unit(loaded.device):
+    unit = bf16_unit(loaded.device) if is_shipped(checkpoint) else None
+    if unit:
         loaded = replace(loaded, bf16=True)
     out = out or beside(source, loaded)
     if line := told(checkpoint):
-        click.echo(line, err=True)
+        click.echo(line + (f". In bfloat16 ({unit})" if unit else ""), err=True)
     result = deblur_files(source, loaded, out, **options)
     for message in result.failed:
         click.echo(f"failed: {message}", err=True)

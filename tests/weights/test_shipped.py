@@ -139,7 +139,8 @@ def test_they_compute_in_bfloat16_where_the_processor_does(tmp_path, monkeypatch
         for name in ("scene", str(copy)):
             monkeypatch.setattr(files, "restore_all", note(made, (name, unit)))
             out = tmp_path / f"{unit}-{Path(name).stem}"
-            deblur(tmp_path / "in", "--checkpoint", name, "--out", out)
+            told = deblur(tmp_path / "in", "--checkpoint", name, "--out", out)[1]
+            assert ("bfloat16 (amx)" in told) == made[(name, unit)]
     # A copy's pictures are those that `evaluate` scores.
     assert made == {
         ("scene", None): False,
