@@ -17,7 +17,7 @@ SHIPPED: dict[str, Shipped] = {
         "maxim",
         "paper",
         {"precision": "bf16", "stages": 1},
-        "f02a3c218557ce44b73a996daf113216a688274e20b238aee4e738f13e97bb91",
+        "ffb18598b956d2d594033b970d98cb3e10c7f3de162cb40fd3f0d1acd768b9b4",
         "scene.safetensors",
         "scene.md",
     ),
