@@ -80,8 +80,8 @@ def test_memory_that_was_freed_is_taken_again() -> None:
     assert after < before / 3
 
 
-# Blocks of up to 32 MB it learns to keep by itself. Each next one is smaller than the first: a small
-# one that comes to lie behind it may keep one of the same size from its place.
+# Blocks of up to 32 MB it learns to keep by itself. Each next one is smaller than the first: a
+# small one that comes to lie behind it may keep one of the same size from its place.
 FAULTS = """
 import resource
 from blurbench.memory import keep_freed
