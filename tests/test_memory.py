@@ -76,7 +76,7 @@ def test_memory_that_was_freed_is_taken_again() -> None:
         [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
     ).stdout
     before, after = map(int, told.split())
-    assert before > 100_000  # 20 times 40 MB are 195,000 pages of 4 kB
+    # 195,000 and 0 pages of 4 kB; fewer, of 2 MB, where the system has huge ones by itself.
     assert after < before / 3
 
 
