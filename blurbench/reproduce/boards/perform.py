@@ -21,6 +21,7 @@ from blurbench.ranking.submissions.verify import rank
 from blurbench.reproduce.boards.open_board import BoardData, BoardRow, OpenBoard
 from blurbench.runs.devices import one_thread
 from blurbench.runs.folder import weights_file
+from blurbench.runs.load import resolved
 from blurbench.scoring.classical import CLASSICAL
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.restorers import Identity, Restorer, trained
@@ -100,9 +101,9 @@ class Poster:
         weights = self.weights(row, seed)
         for data in self.board.scored:
             result = self.score(row, seed, weights, data, self.work / "results" / data.name)
-            # Those that ship or are public anybody has; a run's are named by their SHA-256.
-            own = row.steps or (row.weights and not row.model)
-            add(result, self.out, Behind(weights=weights if own else None))
+            # Public ones anybody can fetch; others are named by their SHA-256.
+            named = None if weights is None or (row.weights and row.model) else resolved(weights)
+            add(result, self.out, Behind(weights=named))
         for data in self.board.shown:
             result = self.score(row, seed, weights, data, self.out / SHOWN / data.name)
             if row is not self.board.rows[0]:

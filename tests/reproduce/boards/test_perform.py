@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 
 from blurbench.errors import UserError
-from blurbench.ranking.submissions.verify import rank
+from blurbench.ranking.submissions.entry import read_checks, read_entry
+from blurbench.ranking.submissions.verify import rank, verify
 from blurbench.recipes.recipe import Images, Replicas
 from blurbench.reproduce.boards.open_board import BoardData, BoardRow, OpenBoard
 from blurbench.reproduce.boards.perform import Poster
 from blurbench.reproduce.boards.suites import OPEN_BOARDS, find_board
 from blurbench.schemas.csv_rows import csv_rows
+from blurbench.weights.shipped import SHIPPED, shipped_path
 
 TINY = {
     "batch_size": 2,
@@ -90,6 +92,16 @@ def test_a_board_is_made_row_by_row_and_gone_on_with(tmp_path):
         (tmp_path / name).unlink()
     rank(tmp_path)
     assert files(tmp_path) == after
+
+
+@pytest.mark.slow
+def test_rows_of_weights_that_ship_name_their_file_and_are_run_again(tmp_path):
+    row = BoardRow("scene", "the weights that ship", 1, shipped="scene")
+    Poster(replace(SMALL, rows=(SMALL.rows[0], row)), tmp_path, None).perform()
+    (entry,) = tmp_path.glob("results/*/scene")
+    assert read_entry(entry).weights.sha256 == SHIPPED["scene"].sha256
+    verify(tmp_path, [tmp_path / "work/data/small"], files=[shipped_path("scene")], device="cpu")
+    assert {check.mark for check in read_checks(tmp_path).values()} == {"re-run"}
 
 
 @pytest.mark.slow
