@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from blurbench.errors import UserError
+from blurbench.files import TEMPORARY
 from blurbench.metrics import PLUG_INS, PROTOCOLS, find_metric, known
 from blurbench.progress import tell
 from blurbench.ranking.statistics import Estimate
@@ -103,6 +104,8 @@ def find_results(folder: Path) -> list[Path]:
         return [folder]
     found, captions = [], 0
     for place, below, names in os.walk(folder):
+        # A `board verify` is at work there, or was killed.
+        below[:] = [name for name in below if not name.startswith(TEMPORARY)]
         if PICTURES in names:
             found.append(Path(place))
             below.clear()

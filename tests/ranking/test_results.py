@@ -61,6 +61,7 @@ def test_a_folder_stands_for_every_result_below_it(make_result, tmp_path, capsys
     for name in ("b", "a", "deep/c"):
         make_result(tmp_path / name, name, psnr(20))
     make_result(tmp_path / "a" / "adding", "a", psnr(20))  # a part of it
+    make_result(tmp_path / ".tmp-killed" / "again", "a", psnr(20))
     (tmp_path / "captions").mkdir()
     (tmp_path / "captions" / "summary.json").write_text("{}")
     (tmp_path / "empty").mkdir()
