@@ -5,6 +5,7 @@ from pathlib import Path
 
 from blurbench.errors import UserError
 from blurbench.out_folder import Claim, changed
+from blurbench.schemas.own_paths import names_only
 from blurbench.scoring.restorers import FolderRestorer, Restorer
 from blurbench.scoring.result_folder import (
     SUMMARY,
@@ -33,7 +34,8 @@ def settle(out: Path, head: ResultSummary, restore: Restorer, overwrite: bool) -
     store = Folder(out)
     if not RESULT.find(store):
         return []
-    before, now = read_summary(out).identity(), head.identity()
+    # Of paths among the settings 0.1.0 wrote more than the name.
+    before, now = (names_only(one.identity()) for one in (read_summary(out), head))
     differs = changed(before, now)
     if before | {"provenance": None} != now | {"provenance": None}:
         RESULT.refuse_other(store, differs)

@@ -7,15 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_results import write_data_set
 
+from blurbench.errors import UserError
 from blurbench.files import json_document, read_json, write_json
 from blurbench.ranking.results import read_result
 from blurbench.ranking.submissions.add import Behind, add
 from blurbench.runs.folder import read_config
+from blurbench.runs.trained import Restored
 from blurbench.schemas.own_paths import told_to_others
 from blurbench.schemas.seals import sealed
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
-from blurbench.scoring.restorers import trained
+from blurbench.scoring.restorers import ModelRestorer, trained
 from blurbench.training.train import train
 
 TEACHER = "/home/somebody/weights/teacher.pth"
@@ -58,3 +60,17 @@ def test_rows_of_a_board_do_not_tell_where_their_author_has_files(tmp_path):
     assert read_config(row)["config"]["teacher_weights"] == "teacher.pth"
     read_result(row)
     assert not any(b"somebody" in file.read_bytes() for file in row.iterdir())
+
+
+def scored(out, data, weights):
+    told = {"config": {"teacher_weights": weights}}
+    restore = ModelRestorer("net", Restored, told)
+    return evaluate(open_data(data), out, restore=restore, name="net")
+
+
+def test_results_that_told_of_more_than_names_are_gone_on_with(tmp_path):
+    data = write_data_set(tmp_path / "data")
+    scored(tmp_path / "r", data, TEACHER)
+    scored(tmp_path / "r", data, "teacher.pth")
+    with pytest.raises(UserError, match="another provenance"):
+        scored(tmp_path / "r", data, "other.pth")
