@@ -42,7 +42,7 @@ class MaskFiles:
             if plane.shape != planes[0].shape:
                 raise BadImage(f"{file}: not the size of the other masks of {name}")
         if not self.whole:
-            return fitted(stacked(plane > 0 for plane in planes), self.names[0], size)
+            return stacked((plane > 0 for plane in planes), self.names[0], size)
         labels = np.where(planes[0] == VOID, 0, planes[0]).astype(np.uint8)
         return fitted(labels, self.names[0], size)
 

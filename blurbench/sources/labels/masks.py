@@ -102,8 +102,14 @@ def fitted(labels: np.ndarray, name: str, size: tuple[int, int]) -> np.ndarray:
     if abs(height * size[1] - width * size[0]) > max(size):
         shape = f"{width}x{height}, the image is {size[1]}x{size[0]}"
         raise BadImage(f"{name}: labels of another shape ({shape})")
-    out: np.ndarray = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    return out
+    # What lies in columns, as pycocotools draws it, OpenCV would first copy whole.
+    columns = not labels.flags.c_contiguous
+    drawn = cv2.resize(
+        labels.T if columns else labels,
+        size if columns else size[::-1],
+        interpolation=cv2.INTER_NEAREST_EXACT,
+    )
+    return np.ascontiguousarray(drawn.T if columns else drawn)
 
 
 def palette_files(name: Path) -> list[str]:

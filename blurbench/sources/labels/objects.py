@@ -6,8 +6,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from blurbench.images import BadImage
+from blurbench.memory import shortage
 from blurbench.sources.labels.masks import fitted
 
+MOST_TIMES = 32  # a list's size over the picture's, a side: thumbnails may come with it
+DRAWING = 3.0  # bytes a pixel of the list's size, in which pycocotools draws one object at a time
 MOST = 255  # objects with a label of 8 bits; what comes after so many fills under 1/256 of all
 
 
@@ -53,7 +57,7 @@ class Outline:
         lists = [np.frombuffer(each).tolist() for each in self.polygons]
         drawn = mask.merge(mask.frPyObjects(lists, *size)) if lists else None
         found = mask.decode(drawn or {"size": list(size), "counts": self.runs})
-        out: np.ndarray = found.astype(bool)
+        out: np.ndarray = found.view(bool)
         return out
 
 
@@ -65,25 +69,35 @@ class ListedObjects:
     outlines: tuple[Outline, ...]
 
     def draw(self, name: str, size: tuple[int, int]) -> np.ndarray:
-        """In the list's size, then in the picture's."""
-        return fitted(stacked(each.draw(self.size) for each in self.outlines), name, size)
+        """In the list's size, then in the picture's; BadImage for a size that cannot be."""
+        height, width = self.size
+        stated = f"{name}: its list has it as {width}x{height} px"
+        if max(self.size) > MOST_TIMES * max(size):
+            real = f"over {MOST_TIMES} times the picture's {size[1]}x{size[0]}"
+            raise BadImage(f"{stated}, {real}; mend the list")
+        if problem := shortage(width, height, DRAWING):
+            raise BadImage(f"{stated}: {problem}; free memory")
+        return stacked((each.draw(self.size) for each in self.outlines), name, size)
 
     def identity(self) -> bytes:
         """The outlines themselves."""
         return repr((self.size, self.outlines)).encode()
 
 
-def stacked(masks: Iterable[np.ndarray]) -> np.ndarray:
+def stacked(masks: Iterable[np.ndarray], name: str, size: tuple[int, int]) -> np.ndarray:
     """(H, W) uint8 of bool masks: 1 is the largest; where several lie, the smallest one.
 
-    One after the other: a hundred masks of a large picture would take a gigabyte together.
+    One after the other: a hundred masks of a large picture would take a gigabyte together. Masks
+    of another size than the picture's, `size`, are `fitted`.
     """
-    areas, shown = [np.inf], np.zeros(0, np.int32)
-    for mask in masks:
-        shown = shown if shown.size else np.zeros(mask.shape, np.int32)
-        areas.append(float(mask.sum()))
+    areas, shown = [np.inf], np.zeros(size, np.int32)
+    for whole in masks:
+        areas.append(float(np.count_nonzero(whole)))
+        mask = fitted(whole.view(np.uint8), name, size).view(bool)
         # A bag lies over the person who holds it: lists do not tell what is in front.
-        shown[mask & (np.array(areas)[shown] > areas[-1])] = len(areas) - 1
+        under = shown[mask]
+        under[np.array(areas)[under] > areas[-1]] = len(areas) - 1
+        shown[mask] = under
     order = np.argsort(-np.array(areas), kind="stable")
     labels = np.zeros(len(areas), np.uint8)
     labels[order[1 : MOST + 1]] = np.arange(1, min(len(areas) - 1, MOST) + 1)

@@ -256,10 +256,42 @@ def test_of_more_objects_than_labels_the_largest_are_kept():
     for n in range(300):
         masks.append(np.zeros((40, 300), bool))
         masks[-1][: 1 + n % 40, n] = True
-    labels = stacked(masks)
+    labels = stacked(masks, "a", masks[0].shape)
     assert labels.max() == 255
     assert (labels[0] == 0).sum() == 45
     assert all((labels[0, n] > 0) or (1 + n % 40 <= 6) for n in range(300))
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_objects_of_another_size_are_as_if_all_were_drawn_in_it_first(seed):
+    random = np.random.default_rng(seed)
+    small = tuple(int(side) for side in random.integers(1, 40, 2))
+    large = tuple(side * int(random.integers(2, 5)) for side in small)
+    large = (large[0], round(large[0] * small[1] / small[0]) or 1)
+    masks = [random.random(large) < 0.5 for _ in range(4)]
+    masks += [np.asfortranarray(mask) for mask in masks]
+    once = stacked(masks, "a", large)
+    wanted = cv2.resize(once, small[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    np.testing.assert_array_equal(stacked(masks, "a", small), wanted.reshape(small))
+
+
+def test_a_size_that_cannot_be_costs_its_picture_before_it_is_drawn(tmp_path, monkeypatch):
+    images = [
+        {"id": n, "file_name": name, "height": 40 * times, "width": 50 * times}
+        for n, (name, times) in enumerate((("a.jpg", 33), ("b.jpg", 32), ("c.jpg", 1)))
+    ]
+    objects = [told(n, SQUARE, image=n) for n in range(3)]
+    spec = write(tmp_path, objects, ("a.jpg", "b.jpg", "c.jpg"), images=images)
+    first, second, third = open_for(recipe(), spec).items
+    with pytest.raises(BadImage, match=r"a\.jpg: its list has it as 1650x1320 px, over 32 times"):
+        first.load()
+    monkeypatch.setattr("blurbench.sources.labels.objects.shortage", lambda *_: "too little")
+    with pytest.raises(BadImage, match=r"b\.jpg: its list has it as 1600x1280 px: too little"):
+        second.load()
+    monkeypatch.undo()
+    assert second.load().mask is not None
+    assert third.load().mask is not None
 
 
 def test_lists_and_masks_behind_a_url(tmp_path):
