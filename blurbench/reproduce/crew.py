@@ -10,6 +10,7 @@ from pathlib import Path
 
 from blurbench.engine import Workers, run_shards
 from blurbench.errors import UserError
+from blurbench.files import writing
 from blurbench.locks import is_locked, locked
 from blurbench.runs.devices import one_thread
 
@@ -33,8 +34,10 @@ def crew(
         _on_cluster(command, workers, out, tell)
         yield
         return
-    children = {f"{n}": _begin(command, out, f"{n}") for n in range(2, workers.count + 1)}
+    children: dict[str, subprocess.Popen[bytes]] = {}
     try:
+        for n in range(2, workers.count + 1):
+            children[f"{n}"] = _begin(command, out, f"{n}")
         yield
         for name, child in children.items():
             # What it left is made by this one, which waits for all that is claimed.
@@ -82,8 +85,10 @@ def help_out(command: Sequence[str], out: Path, _number: int) -> tuple[str, int]
 def _begin(command: Sequence[str], out: Path, name: str) -> subprocess.Popen[bytes]:
     """Start the command; what it says goes into a file."""
     log = out / LOGS / f"{name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as said:
+    with writing(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        said = log.open("ab")
+    with said:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
