@@ -1,12 +1,15 @@
 """Weights fetched: the one place here that reaches a network, and only when asked to."""
 
+import gzip
 import hashlib
+import lzma
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,15 +21,27 @@ from urllib.request import Request, urlopen
 
 from blurbench import __version__
 from blurbench.errors import UserError
-from blurbench.files import TEMPORARY, replacing, write_text
+from blurbench.files import LARGEST, TEMPORARY, CannotWrite, replacing, write_text, writing
 from blurbench.progress import progress, tell
 from blurbench.weights.entries import Npm, Outside, Page, Pypi, Url
-from blurbench.weights.places import folder_of, paths_of, present
+from blurbench.weights.places import damaged, folder_of, paths_of, present, sum_of
 from blurbench.weights.registry import find
 from blurbench.weights.shipped import SHIPPED, shipped_path
 
 CHUNK = 2**20  # bytes
 PATIENCE_S = 60.0  # without a byte
+# What an archive of others may raise; what keeps its files from being written is none of these.
+UNREADABLE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    EOFError,
+    NotImplementedError,  # a compression that zipfile does not know
+    RuntimeError,  # a password
+    ValueError,  # odd numbers and names in its list
+)
 
 
 def fetch(name: str) -> str:
@@ -38,20 +53,60 @@ def fetch(name: str) -> str:
         return f"{name}: already here, {shipped_path(name)}"
     entry = find(name)
     places = paths_of(entry)
-    if present(entry):
+    broken = [path for path in places if damaged(path)]
+    if present(entry) and not broken:
         return f"{name}: already here, {places[0]}"
+    for path in broken:
+        tell(f"{name}: {path} is no longer what was fetched; it is fetched anew")
     if isinstance(entry.origin, Page):
         told = f"{name}: {entry.what}: nothing here can fetch it"
         raise UserError(f"{told}; get it at {entry.origin.address} and put it at {places[0]}")
-    folder = folder_of(entry.place)
-    folder.mkdir(parents=True, exist_ok=True)
     # Beside its place: what is fetched may be too much for the folder of temporary files.
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=folder) as work:
-        download = download_of(name, entry, Path(work))
+    with work_folder(folder_of(entry.place)) as work:
+        download = download_of(name, entry, work)
         digest = checked(name, entry, download)
         put(entry, download)
     sure = "" if entry.sha256 else f"; its SHA-256, with which nobody has compared it: {digest}"
     return f"{name}: {places[0]}{sure}\nterms: {entry.licence}"
+
+
+@contextmanager
+def work_folder(place: Path) -> Iterator[Path]:
+    """A folder in `place` that is gone afterwards; where it cannot be written, `place` is named."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=place)
+    except OSError as error:
+        raise CannotWrite(error.errno, error.strerror, str(place)) from None
+    try:
+        with folder as work:
+            yield Path(work)
+    except CannotWrite as error:
+        if not Path(error.filename).is_relative_to(folder.name):
+            raise
+        # Its own path is gone by the time anybody reads of it.
+        raise CannotWrite(error.errno, error.strerror, str(place)) from None
+
+
+@contextmanager
+def filled(path: Path, mode: str = "wb") -> Iterator[Callable[[bytes], None]]:
+    """A function that writes on to a file; CannotWrite for what keeps it from that.
+
+    What keeps the source of the bytes from being read is something else, and passes as it is.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file: IO[bytes] = path.open(mode)
+
+    def write(data: bytes) -> None:
+        with writing(path):
+            file.write(data)
+
+    try:
+        yield write
+    finally:
+        with writing(path):
+            file.close()
 
 
 def download_of(name: str, entry: Outside, folder: Path) -> Path:
@@ -77,9 +132,11 @@ def by_http(name: str, address: str, path: Path) -> Path:
         raise UserError(f"{address}: only http and https are fetched")
     asked = Request(address, headers={"User-Agent": f"blurbench/{__version__}"})
     try:
-        with urlopen(asked, timeout=PATIENCE_S) as answer, path.open("wb") as file:
+        with urlopen(asked, timeout=PATIENCE_S) as answer, filled(path) as write:
             size = int(answer.headers.get("Content-Length") or 0)
-            copied(f"fetch {name}, MB", answer, file, size)
+            copied(f"fetch {name}, MB", answer, write, size)
+    except CannotWrite:
+        raise
     except HTTPError as error:
         raise UserError(f"{address}: {error.code} {error.reason}; was it moved?") from None
     except (OSError, HTTPException, ValueError) as error:
@@ -90,11 +147,11 @@ def by_http(name: str, address: str, path: Path) -> Path:
     return path
 
 
-def copied(label: str, source: IO[bytes], target: IO[bytes], size: int) -> None:
-    """All of `source` into `target`."""
+def copied(label: str, source: IO[bytes], write: Callable[[bytes], object], size: int) -> None:
+    """All of `source`, which has `size` bytes, to `write`, with progress."""
     with progress(label, -(-size // CHUNK)) as advance:
         while chunk := source.read(CHUNK):
-            target.write(chunk)
+            write(chunk)
             advance()
 
 
@@ -128,13 +185,23 @@ def put(entry: Outside, download: Path) -> None:
         with progress("write", len(pairs)) as advance:
             # In the order of the archive: to go back, a .tgz is unpacked from its beginning.
             for (_, member), path in sorted(pairs, key=lambda pair: pair[0][0]):
-                with member() as source, replacing(path) as file:
-                    shutil.copyfileobj(source, file, CHUNK)
+                with member() as source:
+                    keep(source, path)
                 advance()
     if entry.place == "hub":  # by this Hugging Face's client finds the snapshot
         reference = paths_of(entry)[0].parents[2] / "refs" / "main"
         if not reference.exists():
             write_text(reference, paths_of(entry)[0].parent.name)
+
+
+def keep(source: IO[bytes], path: Path) -> None:
+    """All of `source` as a file, whole; beside it, and last, what it hashes to."""
+    total = hashlib.sha256()
+    with replacing(path) as file:
+        while chunk := source.read(CHUNK):
+            total.update(chunk)
+            file.write(chunk)
+    write_text(sum_of(path), f"{total.hexdigest()}  {path.name}\n")
 
 
 @contextmanager
@@ -146,21 +213,33 @@ def opened(entry: Outside, download: Path) -> Iterator[list[tuple[int, Callable[
     try:
         if download.suffix == ".tgz":
             with tarfile.open(download) as tar:
-                inside = [one.name for one in tar.getmembers() if one.isfile()]
-                names = [ending(inside, member, entry) for member in entry.members]
-                yield [(inside.index(name), partial(tar.extractfile, name)) for name in names]
+                # No links: they may lead anywhere.
+                inside = [(one.name, one.size) for one in tar.getmembers() if one.isfile()]
+                yield wanted(entry, inside, tar.extractfile)
             return
         with zipfile.ZipFile(download) as archive:
-            inside = archive.namelist()
-            names = [ending(inside, member, entry) for member in entry.members]
-            yield [(inside.index(name), partial(archive.open, name)) for name in names]
-    except (tarfile.TarError, zipfile.BadZipFile) as error:
+            # No more is read of a member than this list says.
+            inside = [(one.filename, one.file_size) for one in archive.infolist()]
+            yield wanted(entry, inside, archive.open)
+    except UNREADABLE as error:
         raise UserError(f"{entry.origin}: not a readable archive ({error})") from None
 
 
-def ending(inside: list[str], member: str, entry: Outside) -> str:
-    """The one name in an archive that ends with `member`; no other path is ever written."""
-    found = [name for name in inside if name.endswith(member)]
-    if len(found) != 1:
-        raise UserError(f"{entry.origin}: has {len(found)} files {member}, not one")
-    return found[0]
+def wanted(
+    entry: Outside, inside: list[tuple[str, int]], unpack: Callable[[str], Any]
+) -> list[tuple[int, Callable[[], Any]]]:
+    """Place and opener of each member of an entry; `inside` has the names and bytes of all.
+
+    UserError where one is not there once, or larger than any file of weights that is read.
+    """
+    found: list[tuple[int, Callable[[], Any]]] = []
+    for member in entry.members:
+        # Only its end is looked at: what is written is named by the entry, never by the archive.
+        those = [place for place, (name, _) in enumerate(inside) if name.endswith(member)]
+        if len(those) != 1:
+            raise UserError(f"{entry.origin}: has {len(those)} files {member}, not one")
+        name, size = inside[those[0]]
+        if size > LARGEST:
+            raise UserError(f"{entry.origin}: {member} unpacks to more than {LARGEST >> 30} GiB")
+        found.append((those[0], partial(unpack, name)))
+    return found

@@ -1,13 +1,17 @@
 """Where weights lie: in the folders in which PyTorch, pyiqa and others look for them."""
 
+import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from blurbench.errors import UserError
+from blurbench.files import read_regular
 from blurbench.weights.entries import Outside, Pypi
 from blurbench.weights.registry import OUTSIDE
 from blurbench.weights.shipped import SHIPPED, is_shipped, lies
@@ -85,10 +89,36 @@ def _in_snapshots(entry: Outside, path: Path) -> bool:
     return entry.place == "hub" and any(path.parents[1].glob(f"*/{path.name}"))
 
 
+def sum_of(path: Path) -> Path:
+    """The file beside a fetched one that says what it hashes to, as `sha256sum` writes it."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def damaged(path: Path) -> bool:
+    """Whether a file is no longer what `weights fetch` put there; it is read once a process.
+
+    A file that nobody fetched has nothing beside it, and is taken as it is.
+    """
+    beside = sum_of(path)
+    if not (beside.is_file() and path.is_file()):
+        return False
+    told = re.match(rb"[0-9a-f]{64}\b", read_regular(beside))
+    if not told:  # of another program
+        return False
+    about = path.stat()
+    return told[0].decode() != _sha256(path, about.st_mtime_ns, about.st_size)
+
+
+@cache
+def _sha256(path: Path, _changed_ns: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def named(given: Path) -> Path:
     """`given`, or the file of the entry that it names where no such file or folder is.
 
-    UserError where that was not fetched yet.
+    UserError where that was not fetched yet, or is damaged.
     """
     name = str(given)
     if name not in OUTSIDE or given.exists():
@@ -96,7 +126,15 @@ def named(given: Path) -> Path:
     entry = OUTSIDE[name]
     if not present(entry):
         raise UserError(f"{name}: not here yet; {how(name)}")
+    refuse_damaged(name)
     return paths_of(entry)[0]
+
+
+def refuse_damaged(name: str) -> None:
+    """UserError where a file of an entry is no longer what was fetched."""
+    for path in paths_of(OUTSIDE[name]):
+        if damaged(path):
+            raise UserError(Needed(name, path, name).line())
 
 
 @dataclass(frozen=True)
@@ -109,14 +147,22 @@ class Needed:
     instead: str = ""  # what goes on without it
 
     def line(self) -> str:
-        """That it is missing, and the mend."""
+        """That it is missing, or damaged, and the mend."""
         mends = [how(self.name)] if self.name else []
         mends += [self.instead] if self.instead else []
-        return f"{self.setting}: {self.path} is missing" + "; " * bool(mends) + ", or ".join(mends)
+        what = "is missing"
+        if damaged(self.path):
+            what = "is no longer what was fetched"
+            mends += [f"remove {sum_of(self.path).name} beside it, if it is a file of your own"]
+        return f"{self.setting}: {self.path} {what}" + "; " * bool(mends) + ", or ".join(mends)
+
+    def lacking(self) -> bool:
+        """Whether it is missing, or damaged."""
+        return not self.path.is_file() or damaged(self.path)
 
     def read_from(self) -> Path:
-        """Its path; UserError where it is missing."""
-        if not self.path.is_file():
+        """Its path; UserError where it is missing, or damaged."""
+        if self.lacking():
             raise UserError(self.line())
         return self.path
 
@@ -142,5 +188,5 @@ def how(name: str) -> str:
 
 
 def missing(needed: Iterable[Needed]) -> list[str]:
-    """A line for each that is not there."""
-    return list(dict.fromkeys(each.line() for each in needed if not each.path.is_file()))
+    """A line for each that is not there, or damaged."""
+    return list(dict.fromkeys(each.line() for each in needed if each.lacking()))

