@@ -1,20 +1,22 @@
 """Files that rows refer to: what they hash to, and where they are had from."""
 
+import errno
 import hashlib
-import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from blurbench.errors import UserError
-from blurbench.files import inside, open_regular, sha256
+from blurbench.files import CannotWrite, inside, open_regular, sha256, writing
 from blurbench.images import IMAGE_SUFFIXES, image_files
 from blurbench.ranking.submissions.entry import Reference
-from blurbench.weights.fetch import by_http
+from blurbench.weights.fetch import UNREADABLE, by_http, filled
 
 LARGEST = 2**28  # bytes of one picture in an archive: 9,000 x 9,000 px without compression
 MOST = 2**35  # of all of them
 CHUNK = 2**20
+# Two members of one name, one below another, a name too long: the archive's faults, not the disk's.
+OF_NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 
 class Absent(UserError):
@@ -93,14 +95,17 @@ def pictures_in(path: Path, work: Path) -> Path:
     try:
         with zipfile.ZipFile(path) as archive:
             unpack(archive, work / "restored")
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+    except (*UNREADABLE, OSError) as error:
+        if isinstance(error, CannotWrite) and error.errno not in OF_NAMES:
+            raise
         raise UserError(f"{path.name}: no readable .zip of pictures ({error})") from None
     return work / "restored"
 
 
 def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     """The pictures of an archive; UserError for a name that leads out, and for too many bytes."""
-    folder.mkdir()
+    with writing(folder):
+        folder.mkdir()
     pictures = [
         each
         for each in archive.infolist()
@@ -110,9 +115,9 @@ def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
         raise UserError(f"{archive.filename}: unpacks to more than {MOST >> 30} GiB")
     for each in pictures:
         target = inside(folder, each.filename)
-        target.parent.mkdir(parents=True, exist_ok=True)
         if each.file_size > LARGEST:
             raise UserError(f"{each.filename}: is larger than {LARGEST >> 20} MiB")
         # zipfile reads no more than the archive's own list says, which was summed above.
-        with archive.open(each) as source, target.open("xb") as file:
-            shutil.copyfileobj(source, file, CHUNK)
+        with archive.open(each) as source, filled(target, "xb") as write:
+            while chunk := source.read(CHUNK):
+                write(chunk)
