@@ -10,17 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from blurbench.blurs.base import KernelLayout
 from blurbench.blurs.matlab import USER_BLOCK, choose, read_matlab
 from blurbench.errors import UserError, reason
-from blurbench.files import replacing, sha256
+from blurbench.files import read_regular, replacing, sha256
 from blurbench.images import check_header, read_bytes
+from blurbench.images.header import opened
 from blurbench.memory import budget, in_words
 from blurbench_kernels import bank
 
 MAX_SIDE = 1023  # px; a longer side is the number of kernels, taken for a side
+TOO_LARGE = f"has a side over {MAX_SIDE} px, so it is no kernel"
+LONGEST = 2**26  # bytes of a text: twice a kernel of MAX_SIDE with all digits of its numbers
 PICTURES = (".png",)
 TEXTS = (".txt", ".dlm")
 FORMATS = ("npy", "npz", "mat", "umsn")
@@ -119,13 +121,14 @@ def settle(name: str, kernel: np.ndarray) -> np.ndarray:
     kernel = np.asarray(kernel)
     if kernel.ndim != 2 or not kernel.size or kernel.dtype.kind not in "buif":
         raise UserError(f"{name}: expected numbers in rows and columns, got {_describe(kernel)}")
+    if max(kernel.shape) > MAX_SIDE:
+        raise UserError(f"{name}: {TOO_LARGE}")
     kernel = np.array(kernel, np.float64, order="C")  # MATLAB's are in columns
     total = _sum(kernel)
     problem = (
         ("holds NaN, infinity or too large numbers" if not math.isfinite(total) else "")
         or ("is negative in places" if kernel.min() < 0 else "")
         or ("is all zeros" if total <= 0 else "")
-        or (f"has a side over {MAX_SIDE} px" if max(kernel.shape) > MAX_SIDE else "")
     )
     if problem:
         raise UserError(f"{name}: {problem}, so it is no kernel")
@@ -162,27 +165,34 @@ def _snap(kernel: np.ndarray) -> np.ndarray:
 
 
 def _numpy(path: Path, variable: str | None) -> np.ndarray:
-    loaded = np.load(path, allow_pickle=False)
+    # Of an .npy only the header is read so; it may state more than the file takes on the disk.
+    loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(loaded, np.ndarray):
-        return loaded
+        if loaded.ndim == 2 and max(loaded.shape) > MAX_SIDE:
+            raise UserError(f"{path}: {TOO_LARGE}")
+        _refuse_over(path, loaded.nbytes + 8 * loaded.size)  # as it is and as float64
+        return np.array(loaded)
     with loaded:
         # Zeros pack a thousandfold.
-        size = sum(each.file_size for each in loaded.zip.infolist())
-        if size > budget():
-            raise UserError(
-                f"{path}: its arrays need {in_words(size)} of memory, which is not free"
-            )
+        _refuse_over(path, sum(each.file_size for each in loaded.zip.infolist()))
         return np.asarray(loaded[choose(path, loaded.files, variable)])
 
 
+def _refuse_over(path: Path, size: int) -> None:
+    if size > budget():
+        raise UserError(f"{path}: its arrays need {in_words(size)} of memory, which is not free")
+
+
 def _text(path: Path, _: str | None) -> np.ndarray:
-    return np.loadtxt(path, ndmin=2)
+    return np.loadtxt(io.BytesIO(read_regular(path, most=LONGEST)), ndmin=2)
 
 
 def _picture(path: Path, _: str | None) -> np.ndarray:
     data = read_bytes(path)
     check_header(data, str(path))
-    with Image.open(io.BytesIO(data)) as image:
+    with opened(data) as image:
+        if max(image.size) > MAX_SIDE:
+            raise UserError(f"{path}: {TOO_LARGE}")
         pixels = np.asarray(image)
         mode = image.mode
     if mode == "RGB" and (pixels == pixels[..., :1]).all():

@@ -134,6 +134,26 @@ def test_a_bomb_of_zeros_is_not_unpacked(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "a.npz", kernels=np.zeros((1000, 31, 31)))
     monkeypatch.setattr(kernel_files, "budget", lambda: 10**6)
     assert "its arrays need 7.7 MB of memory" in complaint(tmp_path / "a.npz")
+    np.save(tmp_path / "a.npy", np.zeros((1000, 31, 31), np.uint8))
+    assert "its arrays need 8.6 MB of memory" in complaint(tmp_path / "a.npy")
+
+
+def test_a_side_is_looked_at_before_anything_is_done_with_its_numbers(tmp_path, monkeypatch):
+    wide = np.ones((3, 1025), np.uint8)
+    np.save(tmp_path / "a.npy", wide)
+    np.savez(tmp_path / "a.npz", wide)
+    cv2.imwrite(str(tmp_path / "a.png"), wide)
+    np.savetxt(tmp_path / "a.txt", wide)
+    monkeypatch.setattr(kernel_files, "_sum", None)
+    monkeypatch.setattr(np, "array", None)  # a copy
+    for name in ("a.npy", "a.npz", "a.png", "a.txt"):
+        assert "has a side over 1023 px, so it is no kernel" in complaint(tmp_path / name)
+
+
+def test_a_text_longer_than_any_kernel_is_not_parsed(tmp_path, monkeypatch):
+    np.savetxt(tmp_path / "a.txt", ARROW)
+    monkeypatch.setattr(kernel_files, "LONGEST", (tmp_path / "a.txt").stat().st_size - 1)
+    assert "more than the" in complaint(tmp_path / "a.txt")
 
 
 def test_a_folder_is_read_in_natural_order(tmp_path):
@@ -198,7 +218,7 @@ def test_files_that_cannot_be_read_are_told_in_one_line(tmp_path):
         (tmp_path / name).write_bytes(b"\x93NUMPY nothing\nof\nthe kind")
         complaint(tmp_path / name)
     np.save(tmp_path / "o.npy", np.array([ARROW, None], object), allow_pickle=True)
-    assert "allow_pickle=False" in complaint(tmp_path / "o.npy")
+    assert "Python objects" in complaint(tmp_path / "o.npy")
     cv2.imwrite(str(tmp_path / "c.png"), np.arange(27, dtype=np.uint8).reshape(3, 3, 3))
     assert "grey picture" in complaint(tmp_path / "c.png")
     np.savez(tmp_path / "two.npz", a=ARROW, b=ARROW.T)
