@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from blurbench.errors import UserError
-from blurbench.files import CannotWrite
+from blurbench.files import CannotWrite, open_regular
 
 LOCK = ".lock"  # stays in a folder that was written to
 
@@ -59,11 +59,11 @@ def locked(folder: Path) -> Iterator[None]:
 def is_locked(folder: Path) -> bool:
     """Whether a process holds `folder`; writes nothing there."""
     try:
-        with (folder / LOCK).open(encoding="utf-8") as lock:
+        with open_regular(folder / LOCK) as lock:
             # A shared lock, which two that only ask may have at once.
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:
+    except (OSError, UserError):  # a pipe of a stranger's
         return False
     return False

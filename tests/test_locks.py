@@ -1,11 +1,12 @@
 import errno
 import fcntl
+import os
 
 import pytest
 
 from blurbench.errors import UserError
 from blurbench.files import CannotWrite
-from blurbench.locks import locked
+from blurbench.locks import is_locked, locked
 
 
 def test_a_locked_folder_has_one_writer_at_a_time(tmp_path):
@@ -34,3 +35,14 @@ def test_a_file_system_without_locks_is_told_with_the_mend(tmp_path, monkeypatch
         locked(tmp_path / "out" / ".blurbench"),
     ):
         pass
+
+
+def test_asking_writes_nothing_and_does_not_wait_for_a_pipe(tmp_path):
+    assert not is_locked(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with locked(tmp_path):
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
+    (tmp_path / ".lock").unlink()
+    os.mkfifo(tmp_path / ".lock")
+    assert not is_locked(tmp_path)

@@ -1,6 +1,7 @@
 """The list of sources that a run has seen: what it says, how small it is, whom it belongs to."""
 
 import gzip
+import os
 
 import pytest
 
@@ -70,6 +71,26 @@ def test_another_list_than_the_runs_own_is_not_believed(finished, change, told):
     recorded(finished, Seen({"aa": "train"}))
     change(finished / "sources.txt.gz")
     with pytest.raises(UserError, match=told):
+        read_seen(finished)
+
+
+def test_what_never_ends_and_what_unpacks_to_gigabytes_is_not_read(finished, monkeypatch):
+    recorded(finished, Seen({"aa": "train"}))
+    file = finished / "sources.txt.gz"
+    monkeypatch.setattr("blurbench.runs.seen.LARGEST", len("aa train\n"))
+    with pytest.raises(UserError, match="missing or damaged"):
+        read_seen(finished)  # packed it is longer
+    monkeypatch.setattr("blurbench.runs.seen.LARGEST", 1000)
+    assert read_seen(finished) == Seen({"aa": "train"})
+    told = read_json(finished / "config.json")
+    told["data"]["sources"]["sha256"] = sha256(bytes(1001))
+    write_json(finished / "config.json", told)
+    file.write_bytes(gzip.compress(bytes(1001)))
+    with pytest.raises(UserError, match="missing or damaged"):
+        read_seen(finished)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(UserError, match="missing or damaged"):
         read_seen(finished)
 
 
