@@ -4,17 +4,20 @@ import logging
 import math
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from multiprocessing import resource_tracker
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 from blurbench.errors import UserError
 from blurbench.memory import keep_freed
 from blurbench.progress import Advance, tell_once
-from blurbench.signals import stop_signals
+from blurbench.signals import STOPS, StopRequest, stop_signals
 
 ItemT = TypeVar("ItemT")
 ShardT = TypeVar("ShardT")
@@ -67,6 +70,7 @@ def staying(workers: Workers) -> Iterator[Workers]:
 
 ALONE = Workers()
 _held: dict[str, Any] = {}  # what this process `held` last
+_nannies: WeakSet[Any] = WeakSet()  # Dask's, in this process: each starts and watches a worker
 
 
 @dataclass(frozen=True)
@@ -270,31 +274,72 @@ def _local(workers: int) -> Iterator[Any]:
         "distributed.deploy.lost-worker-timeout": "1 day",
     }
     with dask.config.set(settings):
-        # Interrupted while it starts processes, Dask would print 60 lines: that waits until it has.
-        with stop_signals() as stop:
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                # Dask would give each the memory of one core, 2 GB on many machines, and stop or
-                # end whoever holds 80 % of it; a network and a picture may take more. Tiles keep
-                # the bound.
-                memory_limit=0,
-                # Not threads: a crash of native code then costs one worker.
-                processes=True,
-                # None would still ask for port 8787, and warn where a second run finds it taken.
-                dashboard_address="127.0.0.1:0",
-                silence_logs=SILENT,
-                preload=[__name__],
-            )
+        # An exception while it starts processes Dask would answer with 60 lines.
+        with stop_signals() as stop, _given_up_at(stop):
+            try:
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    # Dask would give each the memory of one core, 2 GB on many machines, and stop
+                    # or end whoever holds 80 % of it; a network and a picture may take more. Tiles
+                    # keep the bound.
+                    memory_limit=0,
+                    # Not threads: a crash of native code then costs one worker.
+                    processes=True,
+                    # None would still ask for port 8787, and warn where a second run has it.
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=SILENT,
+                    preload=[__name__],
+                    preload_nanny=[__name__],
+                )
+            except Exception:
+                if stop.asked:  # its workers were ended
+                    raise stop.interruption() from None
+                raise
         with cluster:
             if stop.asked:
                 raise stop.interruption()
             yield cluster
 
 
-def dask_setup(_worker: Any) -> None:
-    """Called by Dask in each worker as it starts: a Ctrl-C is the parent's to handle."""
+@contextmanager
+def _given_up_at(stop: StopRequest) -> Iterator[None]:
+    """Inside, workers that still start are killed once a stop is asked for: it may take them 10 s.
+
+    Dask waits for each, and would start those anew that die.
+    """
+    started = threading.Event()
+
+    def watch() -> None:
+        while not started.wait(0.1):
+            for nanny in list(_nannies) if stop.asked else ():
+                nanny.auto_restart = False
+                if nanny.pid:
+                    with suppress(ProcessLookupError):
+                        os.kill(nanny.pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        started.set()
+        thread.join()
+
+
+def dask_setup(server: Any) -> None:
+    """Called by Dask in each worker as it starts, and before, in our process, for its nanny."""
+    from distributed import Nanny
+
+    if isinstance(server, Nanny):
+        _nannies.add(server)
+        # Ctrl-C and a batch system's SIGTERM go to all processes of a group. They are the parent's
+        # to handle: workers inherit that both wait, before their first import could be interrupted.
+        resource_tracker.ensure_running()  # to start it would let them through again
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     keep_freed(*PICTURES)
 
 

@@ -91,9 +91,14 @@ def test_one_worker_that_is_asked_for_is_a_process_of_its_own():
 
 def test_workers_are_other_processes_with_one_thread_that_ignore_ctrl_c(monkeypatch):
     monkeypatch.setenv(DEBUG, "1")
-    (found,) = results(engine_jobs.surroundings, [0], workers=2).values()
+
+    def look(number):
+        return engine_jobs.surroundings(number), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    ((found, waiting),) = results(look, [0], workers=2).values()
     assert found[:3] == (signal.SIG_IGN, "1", True)
     assert found[3] != os.getpid()
+    assert not waiting  # whoever sends SIGTERM to a worker, or to what it starts, is heard
 
 
 def test_a_scheduler_that_is_not_there_is_told(monkeypatch):
@@ -211,31 +216,54 @@ def test_a_worker_that_dask_gave_up_is_replaced(monkeypatch):
 
 
 EARLY = """
-import os, signal, threading, distributed, engine_jobs
+import multiprocessing, os, signal, sys, threading, time, engine_jobs
 from blurbench.engine import Workers, run_shards
 from blurbench.signals import Terminated, terminable
+
+def send():
+    while not multiprocessing.active_children():
+        time.sleep(0.01)
+    time.sleep(float(sys.argv[2]))
+    sent.append(time.monotonic())
+    # Ctrl-C, and the end of a job, come to the whole group.
+    to = os.kill if sys.argv[1] == "SIGKILL" else os.killpg
+    to(os.getpid(), signal.Signals[sys.argv[1]])
+
 if __name__ == "__main__":
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    sent = []
+    threading.Thread(target=send).start()
     try:
         with terminable():
             print(len(list(run_shards(engine_jobs.doze, range(1000), Workers(2)))))
-    except Terminated:
-        print("terminated")
+    except KeyboardInterrupt as error:
+        print(type(error).__name__, time.monotonic() - sent[0] < 5)
 """
 
 
 @pytest.mark.slow
-def test_sigterm_while_workers_start_ends_without_a_word(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "after", "told"),
+    [
+        ("SIGINT", 0, "KeyboardInterrupt True"),
+        ("SIGINT", 0.3, "KeyboardInterrupt True"),
+        ("SIGTERM", 0, "Terminated True"),
+        ("SIGTERM", 0.8, "Terminated True"),
+        ("SIGKILL", 0.3, ""),
+    ],
+)
+def test_a_stop_while_workers_start_ends_all_at_once_without_a_word(number, after, told, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(EARLY)
     run = subprocess.run(
-        [sys.executable, str(script)],
+        [sys.executable, str(script), number, str(after)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
+        capture_output=True,  # until the last that holds its end has ended, too
         text=True,
         check=False,
+        start_new_session=True,
+        timeout=60,
     )
-    assert (run.stdout, run.stderr) == ("terminated\n", "")
+    assert (run.stdout.strip(), run.stderr) == (told, "")
 
 
 def test_importing_the_engine_loads_no_dask():
