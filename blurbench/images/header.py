@@ -3,14 +3,16 @@
 import io
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from blurbench.errors import UserError
+from blurbench.files import open_regular
 from blurbench.images.colour import state_of_profile
 from blurbench.memory import shortage
 from blurbench.words import counted
@@ -30,15 +32,19 @@ TOLD = {
     "converted": "a colour profile other than sRGB, from which it is converted",
     "bad-profile": "a colour profile that cannot be read, which is not applied",
 }
-# How files begin that stand in the place of pictures, in small letters -> what they are.
+# How files begin that stand in the place of others, in small letters -> what they are.
 INSTEAD = {
-    b"version https://git-lfs": "a Git LFS pointer; fetch the picture: git lfs pull",
-    b"<!doctype html": "a web page; download the picture again",
-    b"<html": "a web page; download the picture again",
+    b"version https://git-lfs": "a Git LFS pointer, not the {}; fetch it: git lfs pull",
+    b"<!doctype": "a web page, not a {}; download it again",
+    b"<html": "a web page, not a {}; download it again",
+}
+PICTURES_INSTEAD = {
+    **INSTEAD,
     b"<svg": "a drawing in SVG; save it as PNG",
     b"ii*\0": "a TIFF of a kind that is not read; save it as PNG",
     b"mm\0*": "a TIFF of a kind that is not read; save it as PNG",
 }
+HEAD = 512  # bytes of a file that tell what it is
 SRGB_GAMMA = 1 / 2.2
 # x and y of white, red, green and blue, as Pillow gives cHRM.
 SRGB_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
@@ -88,9 +94,26 @@ def check_header(data: bytes, name: str, bytes_per_pixel: float = DECODING) -> H
 
 
 def _instead(data: bytes) -> str:
-    """What a file is in the place of a picture, with the mend; empty where nothing is known."""
-    head = data[:64].lstrip().lower()
-    return next((f": {told}" for begin, told in INSTEAD.items() if head.startswith(begin)), "")
+    told = _begins(data, PICTURES_INSTEAD)
+    return f": {told.format('picture')}" if told else ""
+
+
+def _begins(data: bytes, known: Mapping[bytes, str]) -> str:
+    head = data[:HEAD].lstrip().lower()
+    return next((told for begin, told in known.items() if head.startswith(begin)), "")
+
+
+def refuse_instead(path: Path, noun: str = "checkpoint") -> None:
+    """UserError where a file is empty, a Git LFS pointer, a web page, a pipe or a device.
+
+    By its first bytes: what reads weights may take long to begin, and says less.
+    """
+    with open_regular(path) as file:
+        head = file.read(HEAD)
+    if not head:
+        raise UserError(f"{path}: the file is empty; download it again")
+    if told := _begins(head, INSTEAD):
+        raise UserError(f"{path}: {told.format(noun)}")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
+from blurbench.images.header import refuse_instead
 from blurbench.models import PLUG_INS, build_from, model_class
 from blurbench.models.base import Model
 from blurbench.models.parts.owner import Owner, owner_of
@@ -65,6 +66,8 @@ def _load(path: Path, device: str | None, name: str | None, preset: str) -> Trai
     if is_shipped(path):
         return load_shipped(str(path), device)
     path = named(path)
+    if path.exists() and not path.is_dir():
+        refuse_instead(path)
     weights = weights_file(path)
     of_run = path.is_dir() and weights.name == BEST
     if name is not None and of_run:
@@ -119,6 +122,8 @@ def load_run(run: Path, device: str | None = None, weights: str = BEST) -> Train
     if not (run / LAST).is_file():
         raise UserError(f"{run}: this training is not finished; {way_on(run, config)}")
     model = _build(run, config)
+    if (run / weights).is_file():
+        refuse_instead(run / weights)
     load_weights(model, run / weights)
     model.load_language(run / VOCABULARY)
     if config.get("vocabulary") not in (None, model.vocabulary_hash()):

@@ -37,8 +37,11 @@ def test_what_is_no_file_is_listed_and_refused_at_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer; fetch the picture"),
-        (b"\n<!DOCTYPE HTML>\n", "a web page; download the picture again"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "a Git LFS pointer, not the picture; fetch it",
+        ),
+        (b"\n<!DOCTYPE HTML>\n", "a web page, not a picture; download it again"),
         (b"II*\0 and no more", "a TIFF of a kind that is not read; save it as PNG"),
     ],
 )

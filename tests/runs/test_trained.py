@@ -1,6 +1,7 @@
 """A finished run on anybody's pictures."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,23 @@ def test_weights_of_a_public_file_restore(finished: Path, tmp_path: Path) -> Non
     assert found.provenance["preset"] == "tiny"
     with pytest.raises(UserError, match="not weights of unet, preset paper"):
         load_checkpoint(weights, "cpu", "unet")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".npz", ".json"])
+def test_what_lies_in_the_place_of_a_checkpoint_is_named(
+    finished: Path, tmp_path: Path, suffix: str
+) -> None:
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    (tmp_path / f"device{suffix}").symlink_to("/dev/zero")
+    (tmp_path / f"empty{suffix}").touch()
+    told = {"pipe": "is a pipe; give a file", "device": "is a device", "empty": "the file is empty"}
+    for name, words in told.items():
+        with pytest.raises(UserError, match=f"{name}{suffix}: {words}"):
+            load_checkpoint(tmp_path / f"{name}{suffix}")
+    (finished / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    for path in (finished, finished / "model.safetensors"):
+        with pytest.raises(UserError, match=r"model\.safetensors: a Git LFS pointer"):
+            load_checkpoint(path)
 
 
 def test_a_part_of_a_model_is_not_taken_for_all_of_it(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from blurbench.errors import UserError, reason
 from blurbench.files import read_regular
 from blurbench.guarded import guarded
+from blurbench.images.header import refuse_instead
 from blurbench.metrics.features import LOAD_S, batch, tensors
 from blurbench.metrics.levels import rounded
 from blurbench.metrics.protocols import Protocol
@@ -61,6 +62,7 @@ def load() -> nn.Module:
     """
     network: nn.Module = untrained()
     path = Needed("metric lite0", paths_of(OUTSIDE[FETCHED])[0], FETCHED).read_from()
+    refuse_instead(path)
     try:
         # In a child: torch.load takes a minute to refuse some files of 20 kB.
         held = guarded(tensors, read_regular(path), name=str(path), seconds=LOAD_S)

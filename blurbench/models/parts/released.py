@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from blurbench.errors import UserError
 from blurbench.files import read_regular, sha256
 from blurbench.guarded import guarded
+from blurbench.images.header import refuse_instead
 from blurbench.models.base import Model
 from blurbench.models.parts.weights import differences, load_tensors
 
@@ -63,13 +64,6 @@ SLOWEST = 20_000_000  # bytes/s of a disk
 SHARDS = "blurbench.models.maxim.released:graph_shards"  # that a .json names
 
 
-# How files begin that are saved in the place of a checkpoint -> what they are, and the mend.
-WEB_PAGE = "a web page, not a checkpoint; download it again"
-NO_CHECKPOINTS = {
-    b"<!doctype": WEB_PAGE,
-    b"<html": WEB_PAGE,
-    b"version https://git-lfs": "a Git LFS pointer, not the checkpoint; fetch it: git lfs pull",
-}
 FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
 # What profilers leave in a module, and no network reads.
 COUNTS = ("total_ops", "total_params")
@@ -110,15 +104,16 @@ def read_checkpoint(source: Mapping[str, Any] | str | Path) -> Mapping[str, Any]
     if isinstance(source, Mapping):
         return source
     path = Path(source)
+    try:
+        refuse_instead(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
     if path.suffix == ".safetensors":
         return load_tensors(path)
     if path.suffix in READERS:
         tensors: dict[str, Tensor] = resolve_name(READERS[path.suffix])(path)
         return tensors
-    try:
-        data = read_regular(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+    data = read_regular(path)
     seconds = 10 + len(data) // SLOWEST
     try:
         # In a child: torch.load takes a minute to refuse some files of 20 kB.
@@ -134,10 +129,6 @@ def read_checkpoint(source: Mapping[str, Any] | str | Path) -> Mapping[str, Any]
 
 def load_plain(data: bytes, name: str) -> Any:
     """What torch.load gives of tensors and plain containers; UserError for anything else."""
-    start = data[:512].lstrip().lower()
-    for begin, kind in NO_CHECKPOINTS.items():
-        if start.startswith(begin):
-            raise UserError(f"{name}: {kind}")
     try:
         with torch.serialization.safe_globals(numpy_scalars()):
             return torch.load(BytesIO(data), map_location="cpu", weights_only=True)

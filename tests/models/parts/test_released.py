@@ -181,7 +181,7 @@ def test_no_file_runs_code(tmp_path: Path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "not a checkpoint"),
+        (b"", "the file is empty; download it again"),
         (b"nothing of the kind", "not a checkpoint"),
         (b"root:x:0:0:root:/root", "not a checkpoint"),  # its unpickler raises an IndexError
         (None, "no such file"),
@@ -280,10 +280,14 @@ def test_what_is_wrapped_round_a_network_is_left_out(tmp_path, wrap):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
     ],
 )
-def test_what_was_saved_in_its_place_is_named(tmp_path, data, told):
-    (tmp_path / "weights.pth").write_bytes(data)
-    with pytest.raises(UserError, match=f"weights.pth: {told}"):
-        read_checkpoint(tmp_path / "weights.pth")
+def test_what_was_saved_in_its_place_is_named(tmp_path, monkeypatch, data, told):
+    # At once, where the child that reads would take seconds to begin.
+    monkeypatch.setattr("blurbench.models.parts.released.guarded", None)
+    for suffix in (".pth", ".safetensors", ".npz", ".json"):
+        path = tmp_path / f"weights{suffix}"
+        path.write_bytes(data)
+        with pytest.raises(UserError, match=f"{path.name}: {told}"):
+            read_checkpoint(path)
 
 
 def test_the_class_that_a_pickle_names_is_told(tmp_path):
