@@ -1,6 +1,8 @@
 """Distances between deep features: the VGG-Face distance of UMSN (IEEE TIP 2020), table IV."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ import numpy as np
 from blurbench.errors import UserError, reason
 from blurbench.files import read_regular
 from blurbench.guarded import guarded
+from blurbench.images.header import refuse_instead
 from blurbench.metrics.levels import rounded
 from blurbench.metrics.protocols import Protocol
+from blurbench.progress import tell_once
 from blurbench.weights.places import named
 
 Features = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 -> (D,)
@@ -46,7 +50,8 @@ def load_features(spec: str) -> Features:
 
     "pixels"; a network (.pt2) that torch.export saved, such as OpenFace or FaceNet, which takes
     (1, 3, H, W) in [0, 1]; dlib's face recogniser as face-api holds it (.bin); or a state dict of
-    VGG16's 13 convolutions, such as VGG-Face's, whose pool5 is taken.
+    VGG16's 13 convolutions, such as VGG-Face's, whose pool5 is taken. A .pt2 is a program, which
+    runs: never name one that strangers made.
     """
     if spec == "pixels":
         return pixels
@@ -54,6 +59,7 @@ def load_features(spec: str) -> Features:
     if not path.is_file():
         told = f"{spec}: no such file; give 'pixels', a .pt2 network, dlib's .bin, VGG16 weights"
         raise UserError(f"{told}, or a name of `blurbench weights list`")
+    refuse_instead(path)
     if path.suffix == ".pt2":
         return exported(path)
     if path.suffix == ".bin":
@@ -68,12 +74,26 @@ def exported(path: Path) -> Features:
     """
     import torch
 
+    # torch.export.load unpickles whatever it does not know, and evaluates the text of its sizes.
+    tell_once(f"{path}: a program, which runs as code of yours; use files of your own alone")
     try:
-        program = torch.export.load(path)
+        with _unlogged():
+            program = torch.export.load(path)
         size, network = input_size(program), program.module()
     except Exception as error:
         raise UserError(f"{path}: not a network of torch.export ({reason(error)})") from None
     return lambda image: run(network, batch(resized(image, size)) / 255)
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without the tracebacks that PyTorch logs before it raises one line."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def dlib_face(path: Path) -> Features:

@@ -1,5 +1,6 @@
 """The measures of single papers, against slow oracles."""
 
+import logging
 import math
 import os
 from pathlib import Path
@@ -172,6 +173,31 @@ def test_a_network_of_any_size_gets_pictures_as_they_are(pair, tmp_path):
     program = torch.export.export(network, example, dynamic_shapes=(sides,))
     torch.export.save(program, tmp_path / "net.pt2")
     assert load_features(str(tmp_path / "net.pt2"))(pair[0]).size == pair[0].size
+
+
+def test_a_network_of_torch_export_is_told_to_be_a_program(tmp_path, capfd):
+    program = torch.export.export(nn.Flatten(), (torch.zeros(1, 3, 8, 9),))
+    torch.export.save(program, tmp_path / "net.pt2")
+    damaged = (tmp_path / "net.pt2").read_bytes().replace(b"PK", b"KP", 2)
+    (tmp_path / "bad.pt2").write_bytes(damaged)
+    for _ in range(2):
+        load_features(str(tmp_path / "net.pt2"))
+    with pytest.raises(UserError, match=r"bad\.pt2: not a network of torch\.export"):
+        load_features(str(tmp_path / "bad.pt2"))
+    told = "a program, which runs as code of yours; use files of your own alone"
+    lines = [f"{tmp_path / name}: {told}" for name in ("net.pt2", "bad.pt2")]
+    assert capfd.readouterr().err.splitlines() == lines
+    assert not logging.root.manager.disable
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".bin", ".pt2"])
+def test_what_was_saved_in_the_place_of_weights_is_named_at_once(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr("blurbench.metrics.features.guarded", None)
+    path = tmp_path / f"w{suffix}"
+    for data, told in ((b"version https://git-lfs.github.com", "a Git LFS"), (b"", "is empty")):
+        path.write_bytes(data)
+        with pytest.raises(UserError, match=told):
+            load_features(str(path))
 
 
 def test_vgg_face_fills_a_vgg16(pair, tmp_path):
