@@ -9,7 +9,7 @@ from pathlib import Path
 
 from blurbench.engine import ALONE, Workers
 from blurbench.errors import UserError
-from blurbench.images import image_files
+from blurbench.images import UNREAD_SUFFIXES, find_files, image_files
 from blurbench.images.header import Peculiarities
 from blurbench.inference.record import Record, how_made
 from blurbench.inference.restoring import FileOutcome, PictureToRestore, restore_all
@@ -17,6 +17,7 @@ from blurbench.out_folder import refuse_overwriting
 from blurbench.progress import progress
 from blurbench.runs.tiles import check_tile, overlap
 from blurbench.runs.trained import TrainedModel
+from blurbench.sources.folders import tell_unread
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def deblur_files(
     found = found_again(record, wanted) if record and explain is None else {}
     left = [each for each in wanted if each not in found]
     made = dict(restored(model, left, record, workers, len(found)))
-    return summarise([(found | made)[each] for each in wanted], len(found), model, explain)
+    done = summarise([(found | made)[each] for each in wanted], len(found), model, explain)
+    return replace(done, notes=[*done.notes, *unread_note(source)])
 
 
 def found_again(
@@ -133,12 +135,22 @@ def pictures_of(source: Path) -> list[Path]:
     return pictures
 
 
+def unread_note(source: Path) -> list[str]:
+    """A line for the pictures of a folder that are of kinds which are not read, such as .gif."""
+    if not source.is_dir():
+        return []
+    return [*tell_unread(find_files(source, UNREAD_SUFFIXES).names).values()]
+
+
 def output_paths(source: Path, pictures: list[Path], out: Path) -> list[Path]:
     """Where each restored picture goes; UserError where one would overwrite another."""
     root = source if source.is_dir() else source.parent
     targets = [output_path(out, source, path.relative_to(root)) for path in pictures]
-    if len(set(targets)) < len(targets):
-        raise UserError(f"{source}: pictures that differ only by suffix would overwrite each other")
+    first: dict[Path, Path] = {}
+    for path, target in zip(pictures, targets, strict=True):
+        if (other := first.setdefault(target, path)) != path:
+            both = f"{other} and {path.name} would both become {target.name}"
+            raise UserError(f"{both}; rename one, or move it to another folder")
     # The next run would take them for pictures to restore.
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise UserError(f"{out}: lies in the folder to restore; give an --out outside it")

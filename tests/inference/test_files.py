@@ -66,8 +66,20 @@ def test_pictures_that_would_overwrite_each_other_are_refused(
 ) -> None:
     picture(tmp_path / "in" / "a.png", 16, 16)
     picture(tmp_path / "in" / "a.bmp", 16, 16)
-    with pytest.raises(UserError, match="suffix"):
+    told = r"in/a\.bmp and a\.png would both become a\.png; rename one"
+    with pytest.raises(UserError, match=told):
         deblur_files(tmp_path / "in", load_run(finished, "cpu"), tmp_path / "out")
+
+
+def test_pictures_of_kinds_that_are_not_read_are_counted(finished: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "a.png", 16, 16)
+    for name in ("a.gif", "b.HEIC"):
+        (tmp_path / "in" / name).touch()
+    notes = deblur_files(tmp_path / "in", load_run(finished, "cpu"), tmp_path / "out").notes
+    wanted = "2 pictures of kinds that are not read (first: a.gif); convert them, as to PNG"
+    assert [note for note in notes if "not read" in note] == [wanted]
+    one = deblur_files(tmp_path / "in/a.png", load_run(finished, "cpu"), tmp_path / "b.png")
+    assert not any("not read" in note for note in one.notes)
 
 
 def test_the_users_own_pictures_are_never_overwritten(finished: Path, tmp_path: Path) -> None:
