@@ -114,6 +114,33 @@ def test_the_close_up_is_where_the_first_is_nearer_to_the_sharp_picture(make_res
     assert (files["good"] == 100).all()
 
 
+@pytest.mark.parametrize("odd", ["larger", "damaged", "sharp"])
+def test_an_odd_sample_costs_itself_alone_and_is_told(make_result, tmp_path, capsys, odd):
+    folders, plain = [], encode(np.full((300, 300, 3), 100, np.uint8))
+    for model in ("good", "bad"):
+        changes = {"samples": ["id1"], "restored_by": "model"}
+        folder = make_result(tmp_path / odd / model, model, psnr(20 + (model == "good")), **changes)
+        for role in ("blur", "sharp", "restored"):
+            write_bytes(folder / "samples" / f"id1__{role}.png", plain)
+        folders.append(folder)
+    role, data = "restored", encode(np.full((310, 300, 3), 90, np.uint8))
+    if odd == "damaged":
+        data = data[:99]
+    if odd == "sharp":
+        role = odd
+    for folder in folders[-1:] if odd != "sharp" else folders:
+        write_bytes(folder / "samples" / f"id1__{role}.png", data)
+    page = leaderboard(folders, tmp_path / "out", compare=("good", "bad")).page
+    views = re.findall(r'src=".*?" alt="id1, (\w+)"', page.read_text(encoding="utf-8"))
+    assert views == (["blurred", "good", "bad"] if odd == "sharp" else [])
+    told = capsys.readouterr().err
+    if odd == "larger":
+        assert "id1: pictures of other sizes by good and bad; no close-up of it" in told
+    if odd == "damaged":
+        assert told.count("id1__restored.png") == 1
+        assert "left out of the page" in told
+
+
 def test_the_number_a_paper_prints_stands_beside_ours(make_result, tmp_path):
     data = {"recipe": "gopro", "split": "test", "digest": "d" * 64, "images": 8}
     for preset, expected in (("paper", "30.29 (sp-1)"), ("tiny", "")):

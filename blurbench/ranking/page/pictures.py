@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from blurbench.errors import UserError
 from blurbench.files import sha256, write_bytes
 from blurbench.images import encode, read_image
 from blurbench.metrics import find_metric
+from blurbench.progress import tell_once
 from blurbench.ranking.boards import Board, Entry
 from blurbench.scoring.result_folder import sample_file
 
@@ -54,7 +56,10 @@ def label(entry: Entry) -> str:
 
 
 def close_up(first: Entry, second: Entry, name: str, out: Path) -> list[tuple[str, str]]:
-    """Label and picture of blur, two models and sharp, where the first gains most on the second."""
+    """Label and picture of blur, two models and sharp, where the first gains most on the second.
+
+    None where those of the two models cannot be compared.
+    """
     one, other = label(first), label(second)
     sources = {
         "blurred": first_picture([first, second], name, "blur"),
@@ -62,7 +67,14 @@ def close_up(first: Entry, second: Entry, name: str, out: Path) -> list[tuple[st
         other: picture_file(second, name),
         "sharp": first_picture([first, second], name, "sharp"),
     }
-    images = {source: read_image(file) for source, file in sources.items() if file}
+    read = {source: _read(file) for source, file in sources.items()}
+    images = {source: image for source, image in read.items() if image is not None}
+    if not {one, other} <= images.keys():
+        return []
+    if images[one].shape != images[other].shape:
+        tell_once(f"{name}: pictures of other sizes by {one} and {other}; no close-up of it")
+        return []
+    images = {key: image for key, image in images.items() if image.shape == images[one].shape}
     place = _where_first_gains(images[one], images[other], images.get("sharp"))
     return [(source, _write(image[place], out)) for source, image in images.items()]
 
@@ -128,11 +140,22 @@ def first_picture(entries: Sequence[Entry], name: str, role: str) -> Path | None
     return next((picture for picture in found if picture), None)
 
 
-def _copy(source: Path | None, side: int, out: Path) -> str | None:
-    """The new name of a sample, cropped; None for none."""
+def _read(source: Path | None) -> np.ndarray | None:
+    """A sample; None for none, and for a damaged one, which is told."""
     if source is None:
         return None
-    image = read_image(source)
+    try:
+        return read_image(source)
+    except (UserError, OSError) as error:
+        tell_once(f"{error}; left out of the page")
+        return None
+
+
+def _copy(source: Path | None, side: int, out: Path) -> str | None:
+    """The new name of a sample, cropped; None for none."""
+    image = _read(source)
+    if image is None:
+        return None
     top, left = (max(0, length - side) // 2 for length in image.shape[:2])
     return _write(image[top : top + side, left : left + side], out)
 
