@@ -23,8 +23,11 @@ def try_lock(folder: Path) -> TextIO | None:
     # leaves behind, which would keep out the run that goes on.
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        path = folder / LOCK
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path}: is no file, as a lock has to be; take it out")
         # Not emptied: it would lose its holder's name.
-        lock = (folder / LOCK).open("a+", encoding="utf-8")
+        lock = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise CannotWrite(error.errno, error.strerror, str(named)) from None
     try:

@@ -46,3 +46,5 @@ def test_asking_writes_nothing_and_does_not_wait_for_a_pipe(tmp_path):
     (tmp_path / ".lock").unlink()
     os.mkfifo(tmp_path / ".lock")
     assert not is_locked(tmp_path)
+    with pytest.raises(UserError, match=r"\.lock: is no file"), locked(tmp_path):
+        pass
