@@ -1,5 +1,6 @@
 """Runs shards of work: in this process, or on Dask workers here or elsewhere."""
 
+import asyncio
 import logging
 import math
 import os
@@ -235,6 +236,7 @@ def quiet_tracker() -> None:
 @contextmanager
 def _client(workers: Workers, shards: int) -> Iterator[Any]:
     from distributed import Client
+    from distributed.utils import LoopRunner
 
     # A Ctrl-C or a lost scheduler would otherwise print up to 70 lines of closed connections; what
     # matters of them is raised, or in `Done`. The client's logger has a level of its own.
@@ -252,11 +254,26 @@ def _client(workers: Workers, shards: int) -> Iterator[Any]:
             yield client
         return
     try:
+        LoopRunner().run_sync(_answers, workers.scheduler)
         client = Client(workers.scheduler, timeout=CONNECT_S)
-    except (OSError, ValueError) as error:
-        raise UserError(f"--scheduler {workers.scheduler}: cannot be reached ({error})") from None
+    except Exception as error:
+        # What other servers say is taken for a length, such as of exbibytes, or for none at all.
+        known = isinstance(error, OSError | ValueError) and str(error)
+        told = known or "no Dask scheduler answers there"
+        raise UserError(f"--scheduler {workers.scheduler}: cannot be reached ({told})") from None
     with client:
         yield client
+
+
+async def _answers(address: str) -> None:
+    """Raises where no scheduler answers in time; `Client` waits for ever on one that says nothing.
+
+    That it can be connected to has a limit, and words, of its own.
+    """
+    from distributed import rpc
+
+    async with rpc(address, timeout=CONNECT_S) as scheduler:
+        await asyncio.wait_for(scheduler.identity(), CONNECT_S + 1)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from typing import ClassVar
 
 import engine_jobs
@@ -105,6 +107,23 @@ def test_a_scheduler_that_is_not_there_is_told(monkeypatch):
     monkeypatch.setattr("blurbench.engine.CONNECT_S", 0.5)
     with pytest.raises(UserError, match=r"--scheduler tcp://127.0.0.1:1: cannot be reached"):
         results(engine_jobs.square, [1], scheduler="tcp://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_what_is_no_scheduler_is_told(words, monkeypatch):
+    monkeypatch.setattr("blurbench.engine.CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        heard = []
+
+        def answer():
+            heard.append(server.accept()[0])
+            heard[0].sendall(words)
+
+        threading.Thread(target=answer).start()
+        with pytest.raises(UserError, match=r"cannot be reached \(no Dask scheduler answers there"):
+            results(engine_jobs.square, [1], scheduler=address)
+        heard[0].close()
 
 
 def test_a_running_scheduler_is_used():
