@@ -30,6 +30,7 @@ from blurbench.datasets.format import (
 from blurbench.datasets.journal import (
     PLAN,
     SetRequest,
+    refuse_changed_sources,
     refuse_strangers,
     remove_leftovers,
     work_folder,
@@ -237,13 +238,15 @@ def finish(
 
     UserError where no pair could be made. And where the records are not those of all `pairs`, or
     of another request: behind a URL, where nothing keeps a second run out, it may have finished
-    and taken the records of this one.
+    and taken the records of this one. And where a finished set would become another one.
     """
     refuse_other(store, request)
     found = read_records(store, copies, pairs, request.get("root"))
     if found.made + len(found.lost()) < len(pairs):
         what = "what was made is no longer there, as where two runs write at once"
         raise UserError(f"{store.where()}: {what}; run the same command again")
+    if request.get("root") is None:
+        refuse_changed_sources(store, found)
     remove_leftovers(store, found)
     failures = found.failures()
     if not found.made:

@@ -98,6 +98,19 @@ def trusted_rows(store: Store, description: Description, split: str) -> Iterator
             yield row, files or [(name, None) for name in file_names(row)]
 
 
+def find_changed_rows(
+    store: Store, description: Description, split: str, rows: Iterable[Row]
+) -> Iterator[Row]:
+    """Those of a split's rows, sorted by id, that are others in its metadata.jsonl.
+
+    None where that is not as it was written.
+    """
+    name = rows_of(store, split)
+    if hash_of(store, name) == description.metadata_sha256.get(split):
+        lines = (line for line, _ in whole_lines(store, name))
+        yield from (row for row, line in zip(rows, lines, strict=True) if jsonl_line(row) != line)
+
+
 def is_check(entry: Any) -> bool:
     """Whether this is a line of checks.jsonl."""
     return (

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from blurbench.datasets.checks import trusted_rows
-from blurbench.datasets.format import DATASET, WORK, Row, read_description
+from blurbench.datasets.checks import find_changed_rows, trusted_rows
+from blurbench.datasets.format import DATASET, WORK, Row, file_names, read_description
 from blurbench.datasets.records import RECORDS, PairT, Records, made_entry, record_lines
 from blurbench.errors import UserError
 from blurbench.files import TEMPORARY, sha256
@@ -61,6 +61,29 @@ def _take_up(store: Store) -> None:
         while some := list(islice(entries, TAKEN_UP)):
             store.write(f"{RECORDS}/finished-{split}/{split}-{number}.jsonl", record_lines(some))
             number += 1
+
+
+def refuse_changed_sources(store: Store, found: Records[PairT]) -> None:
+    """UserError where what a finished set had lost was made again of other sources.
+
+    A source is known by its name alone: to read each anew would take as long as to make its pairs.
+    What was made of the others is removed.
+    """
+    if not store.is_file(DATASET):
+        return
+    there = read_description(store)
+    if there.failed or there.counts != found.counts():
+        return
+    changed = []
+    for split in there.counts:
+        for row in find_changed_rows(store, there, split, (row for row, _ in found.rows(split))):
+            changed.append(str(row.get("source_id", row["id"])))
+            for name in file_names(row):
+                store.remove(f"{split}/{name}")
+    if changed:
+        store.clear(WORK)
+        told = f"{changed[0]}: it, or its mask or depth map, was changed since its pairs were made"
+        raise UserError(f"{store.where()}: {told}; put back what it was, or give another --out")
 
 
 def write_record(store: Store, entries: list[Row]) -> None:

@@ -207,14 +207,21 @@ def test_a_finished_set_that_lost_something_gets_it_back(whole, photos, tmp_path
     assert pictures(out) == pictures(whole.out)
 
 
-def test_what_is_made_again_is_described_anew(tmp_path):
+def test_a_finished_set_does_not_become_one_of_other_sources(tmp_path):
     folder = tiny_data.write_photos(tmp_path / "in", 2)
     source, out = open_source(str(folder)), tmp_path / "out"
-    synthesize(RECIPE, source, out)
+    before = synthesize(RECIPE, source, out)
+    was = (folder / "000.png").read_bytes()
     (folder / "000.png").write_bytes((folder / "001.png").read_bytes())
     for row in (row for row in rows(out).values() if row["source_id"] == "000.png"):
         next(out.glob(f"*/{row['blur_file_name']}")).unlink()
-    synthesize(RECIPE, source, out)
+    kept = (out / "dataset.json").read_bytes()
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"000\.png: it, or its mask .* was changed since"):
+            synthesize(RECIPE, source, out)
+        assert (out / "dataset.json").read_bytes() == kept
+    (folder / "000.png").write_bytes(was)
+    assert synthesize(RECIPE, source, out).digest == before.digest
     assert verify(out) == []
 
 
