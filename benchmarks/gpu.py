@@ -46,8 +46,8 @@ from blurbench.scoring.restorers import trained
 from blurbench.sources.open import open_for
 from blurbench.training.batches import TrainingPairs, batches, stacked
 from blurbench.training.checkpoint import make_optimiser
+from blurbench.training.modes import set_modes, set_trainable
 from blurbench.training.precision import compiled, processor
-from blurbench.training.runner import set_modes, set_trainable
 from blurbench.training.schedule import largest_crop, plan, samples, stage_bounds
 from blurbench.training.train import train
 

@@ -28,7 +28,7 @@ from blurbench.models.parts.weights import load_weights, save_tensors
 from blurbench.runs.folder import VOCABULARY
 from blurbench.training.batches import TrainingPairs, stacked
 from blurbench.training.checkpoint import make_optimiser
-from blurbench.training.runner import set_modes, set_trainable
+from blurbench.training.modes import set_modes, set_trainable
 from blurbench_kernels.random import stream
 
 SIDE = 192  # px, of a picture: MS-SSIM needs 176, the strongest flow some 100

@@ -16,7 +16,8 @@ from blurbench.progress import progress
 from blurbench.runs.memory import PeakBytes, out_of_memory
 from blurbench.training.batches import Drawn, stacked
 from blurbench.training.minutes import as_before
-from blurbench.training.runner import Runner, set_modes, set_trainable
+from blurbench.training.modes import set_modes, set_trainable
+from blurbench.training.runner import Runner
 from blurbench.training.schedule import Stretch, stage_bounds, stretches
 from blurbench.words import lasting
 

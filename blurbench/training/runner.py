@@ -15,7 +15,7 @@ from blurbench.datasets.pairs import Pairs
 from blurbench.errors import UserError
 from blurbench.models.base import Batch, Losses, Model, Stage, Update
 from blurbench.models.parts.recompute import compute_again
-from blurbench.models.parts.weights import differences, not_finite, save_tensors
+from blurbench.models.parts.weights import differences, load_tensors, not_finite, save_tensors
 from blurbench.progress import Advance, progress, tell
 from blurbench.runs.folder import BEST, LAST, SAMPLES
 from blurbench.signals import rescued, stop_signals
@@ -37,6 +37,7 @@ from blurbench.training.checkpoint import (
     standing,
 )
 from blurbench.training.log import RunLog
+from blurbench.training.modes import set_modes, set_trainable
 from blurbench.training.precision import compiled
 from blurbench.training.processes import (
     World,
@@ -99,6 +100,8 @@ class Runner:
                     with self.rescue.unless_deserted():
                         self._run_stage(stage, first, last, final=last == self.steps)
         self._save_weights(LAST, averaged=False)
+        if begun and self.world.first:
+            self._see_best()
         # No process may end before the last checkpoint is there.
         wait_for_all()
 
@@ -344,6 +347,16 @@ class Runner:
             weights = self.averaged if averaged and self.averaged else self.model.state_dict()
             save_tensors(self.folder / name, weights)
 
+    def _see_best(self) -> None:
+        """Write the best weights again where they are damaged, and those of the last step."""
+        try:
+            load_tensors(self.folder / BEST)
+        except UserError as error:
+            if self.validation is not None and self.at.best_step != self.at.step:
+                raise UserError(f"{error}; {LAST} beside it is whole, or train again") from None
+            tell(f"{error}; written again from the last checkpoint")
+            self._save_weights(BEST)
+
     def _drawn(self, optimisers: dict[str, Optimizer], last: int) -> Iterator[Batch]:
         """The batches that are left; while one is drawn, all that is there is whole."""
         for batch in self.stream(self.at.step, last):
@@ -371,21 +384,3 @@ class Runner:
             save_checkpoint(self.folder, self.at, self.model, self.averaged, optimisers)
         self.logged_at += time.monotonic() - self.saved_at
         self.cpu_at += time.process_time() - cpu
-
-
-def set_modes(model: nn.Module, trained: list[nn.Module]) -> None:
-    """Only the given modules are trained; all others are frozen and in eval mode."""
-    model.eval()
-    model.requires_grad_(False)
-    for module in trained:
-        module.train()
-        module.requires_grad_(True)
-
-
-def set_trainable(stage: Stage, update: Update) -> None:
-    """Of the modules of a stage, let only those of one update collect gradients."""
-    for other in stage.updates:
-        for module in other.modules:
-            module.requires_grad_(False)
-    for module in update.modules:
-        module.requires_grad_(True)

@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from blurbench.models.base import Batch, Losses, Model, Stage
 from blurbench.training.checkpoint import make_optimiser
-from blurbench.training.runner import set_modes, set_trainable
+from blurbench.training.modes import set_modes, set_trainable
 
 
 def real_pairs(size: int) -> Batch:

@@ -8,6 +8,7 @@ import torch
 from toy import SMALL, ToyPairs, make_runner, weights
 
 from blurbench.models import build
+from blurbench.runs.folder import BEST, LAST
 from blurbench.training import runner as loop
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import checkpoints
@@ -40,6 +41,20 @@ def make(folder: Path, name: str) -> Runner:
     training = TrainingPairs(pairs, model.config, seed=5)
     cpu = torch.device("cpu")
     return Runner(folder, model, training, None, pairs, STEPS, cpu, checkpoint_seconds=0.0)
+
+
+def test_damaged_weights_of_an_ended_run_are_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("blurbench.training.runner.save_samples", lambda *_: None)
+    make(tmp_path / "run", "umsn").run()
+    files = [tmp_path / "run" / name for name in (BEST, LAST)]
+    before = [path.read_bytes() for path in files]
+    for path, data in zip(files, before, strict=True):
+        path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    make(tmp_path / "run", "umsn").run()
+    assert [path.read_bytes() for path in files] == before
+    assert "written again from the last checkpoint" in capsys.readouterr().err
 
 
 @pytest.mark.slow

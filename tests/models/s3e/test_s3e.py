@@ -25,7 +25,7 @@ from blurbench.models.s3e.generator import GuidedGenerator
 from blurbench.models.s3e.tree import S3Tree, hits, tree_losses
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import make_optimiser
-from blurbench.training.runner import set_modes, set_trainable
+from blurbench.training.modes import set_modes, set_trainable
 
 
 @pytest.fixture
