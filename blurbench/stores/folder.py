@@ -74,7 +74,8 @@ class Folder:
         def size_of(name: str) -> int | None:
             # No Path for each: of 3.4 million files they took longer than the disk. So `inside` is
             # asked for each folder and link alone.
-            if (folder := posixpath.dirname(name)) not in folders:
+            # Not `dirname`, which takes four times as long.
+            if (folder := name.rpartition("/")[0]) not in folders:
                 self.inside("", folder)
                 folders.add(folder)
             try:
