@@ -14,8 +14,13 @@ DIGITS = 16  # of 64: no accident gives the same ones
 
 def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document with its seal as the last field; it must be what JSON gives back."""
-    rest = {key: value for key, value in document.items() if key != SEAL}
+    rest = unsealed(document)
     return {**rest, SEAL: _seal(rest)}
+
+
+def unsealed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document without its seal."""
+    return {key: value for key, value in document.items() if key != SEAL}
 
 
 def refuse_broken(document: Any, where: str, mend: str) -> None:

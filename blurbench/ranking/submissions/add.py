@@ -5,17 +5,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from blurbench.errors import UserError
-from blurbench.files import read_regular, write_bytes, write_json
+from blurbench.files import read_regular, write_bytes
 from blurbench.locks import locked
 from blurbench.ranking.results import read_result
-from blurbench.ranking.submissions.entry import ENTRY, BoardEntry, Reference, place_of
+from blurbench.ranking.submissions.entry import BoardEntry, Reference, place_of, write_entry
 from blurbench.ranking.submissions.references import content_hash
 from blurbench.runs.folder import BEST, CONFIG, LAST, VOCABULARY, read_config
 from blurbench.schemas.own_paths import told_to_others
 from blurbench.scoring.result_folder import FAILURES, PICTURES, SUMMARY, ResultSummary
 
-COPIED = (PICTURES, FAILURES, SUMMARY)  # the last says complete: where it lies, the others do
 OF_RUN = (CONFIG, VOCABULARY)
+COPIED = (FAILURES, SUMMARY, PICTURES)  # the last makes it a row: where it lies, the others do
 TELL_PATHS = (CONFIG, SUMMARY)
 BARE = ("identity", "classical")  # what restores without files
 
@@ -53,7 +53,7 @@ def add(result: Path, board: Path, behind: Behind) -> Path:
         files[name] = told_to_others(files[name])
     with locked(board):
         _refuse_other(folder, files)
-        write_json(folder / ENTRY, entry.model_dump())
+        write_entry(folder, entry)
         for name, data in files.items():
             write_bytes(folder / name, data)
     return folder

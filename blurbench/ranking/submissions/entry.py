@@ -6,22 +6,28 @@ model, the config.json of its run. BOARD/checks.json is written by `verify` alon
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from blurbench.errors import UserError
-from blurbench.files import read_regular, sha256, write_json
+from blurbench.files import read_json, read_regular, sha256, write_json
+from blurbench.progress import tell_once
 from blurbench.ranking.results import find_results
-from blurbench.runs.folder import CONFIG
+from blurbench.runs.folder import CONFIG, VOCABULARY
 from blurbench.schemas import read_as
+from blurbench.schemas.seals import refuse_broken, sealed
 from blurbench.scoring.result_folder import PICTURES, SUMMARY, JsonObject, ResultSummary
 
 RESULTS, ENTRY, CHECKS = "results", "entry.json", "checks.json"
 SHOWN = "shown"  # RESULT folders on pictures to look at, which are not ranked
 ADD_AGAIN = "write it with `blurbench board add`"
+VERIFY = "delete it, and run `blurbench board verify`"
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 CheckMark = Literal["re-run", "re-scored", "self-reported"]
+
+
+Sealed = TypeVar("Sealed", bound=BaseModel)
 
 
 class Closed(JsonObject):
@@ -49,6 +55,7 @@ class BoardEntry(Closed):
     format: Literal["blurbench board entry 1"] = "blurbench board entry 1"
     restored: Reference | None = None  # pictures: a folder, or a .zip
     weights: Reference | None = None  # .safetensors
+    check: str = ""  # its seal; before there were any, none
 
 
 class RowCheck(Closed):
@@ -66,6 +73,7 @@ class BoardChecks(Closed):
 
     format: Literal["blurbench board checks 1"] = "blurbench board checks 1"
     rows: dict[str, RowCheck] = Field({})  # by folder, relative to the board
+    check: str = ""  # its seal
 
 
 def rows_of(board: Path) -> list[Path]:
@@ -82,12 +90,17 @@ def rows_of(board: Path) -> list[Path]:
 
 def read_entry(folder: Path) -> BoardEntry:
     """entry.json of a row; UserError where it is missing or damaged."""
-    return read_as(BoardEntry, folder / ENTRY, ADD_AGAIN)
+    return _read(BoardEntry, folder / ENTRY, ADD_AGAIN)
+
+
+def write_entry(folder: Path, entry: BoardEntry) -> None:
+    """entry.json of a row."""
+    _write(folder / ENTRY, entry)
 
 
 def row_hash(folder: Path) -> str:
-    """SHA-256 of what a row says: its entry, its settings, its summary and its scores."""
-    files = [folder / name for name in (ENTRY, CONFIG, SUMMARY, PICTURES)]
+    """SHA-256 of what a row says: its entry, its settings, its words, its summary, its scores."""
+    files = [folder / name for name in (ENTRY, CONFIG, VOCABULARY, SUMMARY, PICTURES)]
     told = (f"{path.name} {sha256(read_regular(path))}" for path in files if path.is_file())
     return sha256("\n".join(told).encode())
 
@@ -105,21 +118,34 @@ def slug(name: str) -> str:
 
 
 def read_checks(board: Path) -> dict[str, RowCheck]:
-    """What is known of the rows that are as they were then; UserError where the file is damaged."""
+    """What is known of the rows that are as they were then; others are told.
+
+    UserError where the file is damaged.
+    """
     if not (board / CHECKS).is_file():
         return {}
-    checks = read_as(BoardChecks, board / CHECKS, "delete it, and run `blurbench board verify`")
-    there = {name_of(board, folder): folder for folder in rows_of(board)}
-    return {
-        name: check
-        for name, check in checks.rows.items()
-        if name in there and check.row == row_hash(there[name])
-    }
+    checks = _read(BoardChecks, board / CHECKS, VERIFY)
+    there = {name_of(board, folder): row_hash(folder) for folder in rows_of(board)}
+    for name, check in checks.rows.items():
+        if there.get(name) != check.row:
+            what = "was changed since it was verified" if name in there else "is no row any more"
+            tell_once(f"{board}: {name} {what}; run `blurbench board verify`")
+    return {name: check for name, check in checks.rows.items() if there.get(name) == check.row}
 
 
 def write_checks(board: Path, rows: dict[str, RowCheck]) -> None:
     """Whole or not at all, sorted."""
-    write_json(board / CHECKS, BoardChecks(rows=dict(sorted(rows.items()))).model_dump())
+    _write(board / CHECKS, BoardChecks(rows=dict(sorted(rows.items()))))
+
+
+def _read(kind: type[Sealed], path: Path, mend: str) -> Sealed:
+    found = read_as(kind, path, mend)
+    refuse_broken(read_json(path), str(path), mend)
+    return found
+
+
+def _write(path: Path, document: BaseModel) -> None:
+    write_json(path, sealed(document.model_dump()))
 
 
 def name_of(board: Path, folder: Path) -> str:

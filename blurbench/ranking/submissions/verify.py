@@ -10,6 +10,7 @@ from pathlib import Path
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError, one_line
 from blurbench.files import TEMPORARY, read_regular
+from blurbench.locks import locked
 from blurbench.metrics import find_metric, make_ready
 from blurbench.ranking.report import Leaderboard, leaderboard
 from blurbench.ranking.results import Result, find_results, read_result
@@ -26,7 +27,7 @@ from blurbench.ranking.submissions.entry import (
     write_checks,
 )
 from blurbench.ranking.submissions.references import Absent, by_content, had, pictures_in
-from blurbench.runs.folder import BEST, CONFIG, LAST, VOCABULARY
+from blurbench.runs.folder import BEST, CONFIG, LAST, VOCABULARY, read_config
 from blurbench.scoring.classical import CLASSICAL
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
@@ -99,14 +100,16 @@ def verify(
     results = {name: read_result(folder) for name, folder in names.items()}
     entries = {name: read_entry(folder) for name, folder in names.items()}
     means = Means(_opened(results.values(), data), by_content(files), fetch, device)
-    marks, wrong, seen = read_checks(board), dict[str, str](), dict[str, RowCheck]()
-    for name in _chosen(results, means, only):
-        try:
-            seen[name] = marks[name] = _check(results[name], entries[name], means)
-        except Disagrees as error:
-            marks.pop(name, None)
-            wrong[name] = str(error)
-        write_checks(board, marks)
+    wrong, seen = dict[str, str](), dict[str, RowCheck]()
+    with locked(board):
+        marks = read_checks(board)
+        for name in _chosen(results, means, only):
+            try:
+                seen[name] = marks[name] = _check(results[name], entries[name], means)
+            except Disagrees as error:
+                marks.pop(name, None)
+                wrong[name] = str(error)
+            write_checks(board, marks)
     kept = [name for name in names if name not in seen and name not in wrong]
     return Checked(seen, wrong, kept, rank(board))
 
@@ -114,9 +117,14 @@ def verify(
 def rank(board: Path) -> Leaderboard:
     """leaderboard.csv and leaderboard.html of all rows, with what is known of each.
 
-    Below them, not ranked, the pictures that the board has to look at.
+    Below them, not ranked, the pictures that the board has to look at. UserError where a row's
+    entry or settings are damaged.
     """
     checks, folders = read_checks(board), rows_of(board)
+    for folder in folders:
+        read_entry(folder)
+        if (folder / CONFIG).is_file():
+            read_config(folder)
     marks = {each: checks.get(name_of(board, each)) for each in folders}
     told: dict[Path, str] = {each: found.mark if found else SELF for each, found in marks.items()}
     shown = find_results(board / SHOWN) if (board / SHOWN).is_dir() else []

@@ -14,17 +14,20 @@ from blurbench.datasets.dataset import BlurDataset
 from blurbench.datasets.format import DATASET
 from blurbench.datasets.make import synthesize
 from blurbench.errors import UserError, one_line
-from blurbench.files import write_text
+from blurbench.files import read_regular, write_text
+from blurbench.locks import locked
 from blurbench.ranking.submissions.add import Behind, add
-from blurbench.ranking.submissions.entry import ENTRY, RESULTS, SHOWN, slug
+from blurbench.ranking.submissions.entry import RESULTS, SHOWN, slug
 from blurbench.ranking.submissions.verify import rank
 from blurbench.reproduce.boards.open_board import BoardData, BoardRow, OpenBoard
 from blurbench.runs.devices import one_thread
 from blurbench.runs.folder import weights_file
 from blurbench.runs.load import resolved
+from blurbench.schemas.csv_rows import csv_rows
 from blurbench.scoring.classical import CLASSICAL
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.restorers import Identity, Restorer, trained
+from blurbench.scoring.result_folder import PICTURES as SCORES
 from blurbench.scoring.result_folder import SUMMARY, read_summary
 from blurbench.sources.open import open_for
 from blurbench.tables import as_table, csv_text
@@ -69,12 +72,17 @@ class Poster:
         """Make the rows that are missing, in the order of their worth; a second call goes on.
 
         Each row is on the board before the next begins. `minutes`, CPU time: no row is begun that
-        would end after them. One that lacks a file is told, and costs the others nothing.
+        would end after them. One that lacks a file is told, and costs the others nothing. UserError
+        where another process makes this board, or OUT holds one of other pictures.
         """
         one_thread()
-        begun = time.process_time()
-        write_text(self.work / ".gitignore", "*\n")
-        self.make_data()
+        with locked(self.work):
+            write_text(self.work / ".gitignore", "*\n")
+            self.make_data()
+            self._make_rows(time.process_time(), minutes)
+        return Posted(self.out, [title(*each) for each in self.missing()], self.failed)
+
+    def _make_rows(self, begun: float, minutes: float | None) -> None:
         while left := self.missing():
             row, seed = left[0]
             if minutes and (time.process_time() - begun) / 60 + row.minutes > minutes:
@@ -83,7 +91,6 @@ class Poster:
                 )
                 break
             self._try(row, seed)
-        return Posted(self.out, [title(*each) for each in self.missing()], self.failed)
 
     def _try(self, row: BoardRow, seed: int) -> None:
         name = title(row, seed)
@@ -171,15 +178,25 @@ class Poster:
         return self.work / "data" / data.name
 
     def make_data(self) -> None:
-        """The data sets that are not there, and the names and hashes of those that are scored."""
+        """What the data sets lack, and the names and hashes of the pictures that are scored."""
         for data in self.board.data:
             folder, recipe = self.data_folder(data), data.blurred_by(self.root is None)
-            if (folder / DATASET).is_file():
-                continue
             source = str(self.root / data.folder) if self.root and data.folder else data.stand_in
-            self.tell(f"Blurring {source} by the recipe {recipe.name}")
-            self.tell(str(synthesize(recipe, open_for(recipe, source), folder)))
-        write_text(self.out / PICTURES, csv_text(list(self.pictures())))
+            there = (folder / DATASET).is_file()
+            if not there:
+                self.tell(f"Blurring {source} by the recipe {recipe.name}")
+            done = synthesize(recipe, open_for(recipe, source), folder)
+            if done.made or not there:
+                self.tell(str(done))
+        told = csv_text(list(self.pictures()))
+        self._refuse_others(told.encode())
+        write_text(self.out / PICTURES, told)
+
+    def _refuse_others(self, told: bytes) -> None:
+        """UserError where the rows that are there were scored on other pictures."""
+        path = self.out / PICTURES
+        if path.is_file() and _digests(read_regular(path), path) != _digests(told, path):
+            raise UserError(f"{self.out}: holds a board of other pictures; give another --out")
 
     @cached_property
     def opened(self) -> dict[str, BlurDataset]:
@@ -215,20 +232,20 @@ class Poster:
     def done(self, row: BoardRow, seed: int) -> bool:
         """Whether a row is on the board, of every data set."""
         name = slug(title(row, seed))
-        scored = all(self.place(data, name, ENTRY) for data in self.board.scored)
+        scored = all(self.place(data, name) for data in self.board.scored)
         shown = (self.out / SHOWN / data.name / name for data in self.board.shown)
         return scored and all(_complete(folder) for folder in shown)
 
-    def place(self, data: BoardData, name: str, file: str) -> Path | None:
-        """A row's file on the board."""
+    def place(self, data: BoardData, name: str) -> Path | None:
+        """A row's folder on the board, once all of it is there."""
         recipe = slug(f"{data.blurred_by(self.root is None).name}-{TEST}")
-        return next((self.out / RESULTS).glob(f"{recipe}-*/{name}/{file}"), None)
+        found = (self.out / RESULTS).glob(f"{recipe}-*/{name}/{SCORES}")
+        return next((path.parent for path in found if _complete(path.parent)), None)
 
     def mean(self, row: BoardRow) -> float:
         """A row's mean PSNR on the first scored data set, dB."""
-        summary = self.place(self.board.scored[0], slug(title(row, 1)), SUMMARY)
-        assert summary is not None
-        return read_summary(summary.parent).means["psnr"] or 0.0
+        folder = self.place(self.board.scored[0], slug(title(row, 1)))
+        return (folder and read_summary(folder).means["psnr"]) or 0.0
 
     def plan(self) -> str:
         """The rows that are missing and their minutes; writes nothing."""
@@ -248,6 +265,11 @@ def _drop_shared(result: Path) -> None:
     for path in (result / "samples").glob("*.png"):
         if path.stem.endswith(("__blur", "__sharp")):
             path.unlink()
+
+
+def _digests(data: bytes, path: Path) -> set[str]:
+    """The data sets of pictures.csv."""
+    return {row.get("digest", "") for _, row in csv_rows(data, str(path))[1]}
 
 
 def _complete(folder: Path) -> bool:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from blurbench.errors import UserError, one_line
 from blurbench.files import read_json, write_json, write_text
@@ -16,6 +17,7 @@ from blurbench.reproduce.studies.records import Recorded
 from blurbench.reproduce.studies.study import PREPARED, SEEDS, Arm, Study
 from blurbench.reproduce.studies.table import Kept, finished, study_csv
 from blurbench.reproduce.studies.wording import told
+from blurbench.schemas.seals import refuse_broken, sealed, unsealed
 from blurbench.stores.folder import Folder
 from blurbench.words import counted
 
@@ -50,11 +52,22 @@ def open_study(
     """
     stand_in = root is None
     if CLAIM.find(Folder(out)):
-        there = read_json(out / ABOUT)
-        begun = isinstance(there, dict) and there.get("stand_in") is True
-        stand_in = stand_in and begun
-        CLAIM.refuse_other(Folder(out), changed(there, about(study, stand_in)))
+        there = read_about(study, out)
+        stand_in = stand_in and there.get("stand_in") is True
+        refuse_another(out, there, about(study, stand_in))
     return Bench(study, out, root, stand_in, device, tell)
+
+
+def read_about(study: Study, out: Path) -> dict[str, Any]:
+    """study.json; UserError where it is damaged."""
+    there = read_json(out / ABOUT)
+    refuse_broken(there, str(out / ABOUT), f"delete it if {out} holds {study.name}")
+    return unsealed(there)
+
+
+def refuse_another(out: Path, there: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """UserError where a folder is another study's."""
+    CLAIM.refuse_other(Folder(out), changed(there, wanted))
 
 
 def about(study: Study, stand_in: bool) -> dict[str, str | bool]:
@@ -100,9 +113,11 @@ class Course:
         return replace(done, failed=[told])
 
     def _perform(self, minutes: float) -> None:
-        bench = self.bench
-        write_json(bench.out / ABOUT, about(bench.study, bench.stand_in))
+        bench, wanted = self.bench, about(self.bench.study, self.bench.stand_in)
         with self.sharing.claimed(DATA):
+            if (bench.out / ABOUT).is_file():  # another study may have been begun here since
+                refuse_another(bench.out, read_about(bench.study, bench.out), wanted)
+            write_json(bench.out / ABOUT, sealed(wanted))
             bench.make_data()
         self.missing()  # again, now that records can be compared with the data set
         begun = self.clock()

@@ -12,10 +12,11 @@ from typing import Any
 from pydantic import Field
 
 from blurbench.errors import UserError
-from blurbench.files import read_json, read_regular, write_json, write_text
+from blurbench.files import read_json, read_regular, sha256, write_json, write_text
 from blurbench.ranking.statistics import Scores, Sources
 from blurbench.schemas import read_as
 from blurbench.schemas.csv_rows import csv_rows
+from blurbench.schemas.seals import refuse_broken, sealed
 from blurbench.scoring.result_folder import JsonObject, ScoredPicture
 from blurbench.tables import csv_text
 
@@ -40,6 +41,7 @@ class RunRecord(JsonObject):
     environment: dict[str, str]  # without names of machines, or places
     measured: str | None = None  # digest of the pictures of a measure, where they are others
     figures: dict[str, float] | None = None  # of the training's log, by what they are of
+    sha256: dict[str, str] = Field({})  # of the files beside it
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,13 @@ def write_record(
     """All three files; `rows`: of scores.csv."""
     write_json(folder / CONFIG, config)
     write_text(folder / SCORES, csv_text(list(rows)))
-    write_json(folder / RUN, run.written())
+    seal(folder, run)
+
+
+def seal(folder: Path, run: RunRecord) -> None:
+    """Write run.json, with what tells any change of all three files since."""
+    beside = {name: sha256(read_regular(folder / name)) for name in (CONFIG, SCORES)}
+    write_json(folder / RUN, sealed({**run.written(), "sha256": beside}))
 
 
 def score_row(picture: ScoredPicture, identity: Scores) -> dict[str, Any]:
@@ -96,13 +104,30 @@ def read_record(folder: Path, config: dict[str, Any]) -> Recorded | None:
     """
     if not (folder / RUN).is_file():
         return None
+    run = _whole(folder)
     if others := sorted(differing(read_json(folder / CONFIG), config)):
         raise UserError(
             f"{folder}: was run with another {', '.join(others)} than the study has now; remove"
             " that folder to run it again, or give another --out"
         )
-    run = read_as(RunRecord, folder / RUN, f"remove {folder}")
     return Recorded(read_scores(folder / SCORES, config["scored"].get("measure")), run)
+
+
+def _whole(folder: Path) -> RunRecord:
+    """run.json; UserError where it, or a file beside it, was changed since.
+
+    Records of 0.1.0 have no checks, and are told.
+    """
+    mend = f"remove {folder} to run it again"
+    run = read_as(RunRecord, folder / RUN, mend)
+    refuse_broken(read_json(folder / RUN), str(folder / RUN), mend)
+    for name in (CONFIG, SCORES):
+        path = folder / name
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; {mend}")
+        if run.sha256.get(name, found := sha256(read_regular(path))) != found:
+            raise UserError(f"{path}: was changed since it was written; {mend}")
+    return run
 
 
 def differing(there: Any, wanted: dict[str, Any]) -> set[str]:
@@ -133,6 +158,8 @@ def read_scores(path: Path, measure: str | None = None) -> RunScores:
         raise UserError(f"{path}: is missing or damaged; remove {path.parent}") from None
     if not rows:
         raise UserError(f"{path}: holds no pictures; remove {path.parent}")
+    if len(sources) != len(rows):
+        raise UserError(f"{path}: has a picture twice; remove {path.parent}")
     if measure:
         return RunScores({}, {}, {}, sources, {}, tables[measure])
     return RunScores(**tables, sources=sources)

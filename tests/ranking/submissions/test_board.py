@@ -12,7 +12,9 @@ from small_results import write_data_set
 from blurbench.cli import cli
 from blurbench.errors import UserError
 from blurbench.files import read_json, write_json
+from blurbench.locks import locked
 from blurbench.models import build
+from blurbench.ranking.submissions import add as adding
 from blurbench.ranking.submissions.add import Behind, add
 from blurbench.ranking.submissions.entry import (
     read_checks,
@@ -20,7 +22,7 @@ from blurbench.ranking.submissions.entry import (
     rows_of,
     slug,
 )
-from blurbench.ranking.submissions.verify import _left_out, verify
+from blurbench.ranking.submissions.verify import _left_out, rank, verify
 from blurbench.schemas.csv_rows import csv_rows
 from blurbench.schemas.seals import sealed
 from blurbench.scoring.evaluate import evaluate
@@ -162,7 +164,7 @@ def test_other_data_is_refused_and_marks_of_rows_of_other_data_stay(tmp_path, da
 
 
 def entry_with(row, **changes):
-    write_json(row / "entry.json", read_json(row / "entry.json") | changes)
+    write_json(row / "entry.json", sealed(read_json(row / "entry.json") | changes))
 
 
 @pytest.mark.parametrize(
@@ -193,6 +195,67 @@ def test_entries_go_through_a_schema(tmp_path, data, changes):
     row = add(restored(tmp_path, data), tmp_path / "board", Behind(restored=tmp_path / "pictures"))
     entry_with(row, **changes)
     with pytest.raises(UserError, match=r"entry\.json: .*board add"):
+        verify(tmp_path / "board", [data])
+
+
+def flip(path, old, new):
+    data = path.read_bytes()
+    assert data.count(old) == 1
+    path.write_bytes(data.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "mend"),
+    [
+        ("entry.json", b'"place": ""', b'"place": "x"', "board add"),
+        ("checks.json", b'"self-reported"', b'"re-run"', "board verify"),
+    ],
+)
+def test_damage_is_told_before_anything_is_ranked(tmp_path, data, name, old, new, mend):
+    row = add(restored(tmp_path, data), tmp_path / "board", Behind(restored=tmp_path / "pictures"))
+    verify(tmp_path / "board", [data])
+    before = (tmp_path / "board" / "leaderboard.csv").read_bytes()
+    flip((row if name == "entry.json" else tmp_path / "board") / name, old, new)
+    with pytest.raises(UserError, match=rf"{name}: was changed since it was written.*{mend}"):
+        rank(tmp_path / "board")
+    assert (tmp_path / "board" / "leaderboard.csv").read_bytes() == before
+
+
+def test_a_mark_of_other_scores_is_told_and_dropped(tmp_path, data, capsys):
+    evaluate(open_data(data), tmp_path / "r", restore=Identity(), name="identity")
+    row = add(tmp_path / "r", tmp_path / "board", Behind())
+    verify(tmp_path / "board", [data])
+    forge(row)
+    rank(tmp_path / "board")
+    assert "identity was changed since it was verified" in capsys.readouterr().err
+    assert "self-reported" in (tmp_path / "board" / "leaderboard.html").read_text()
+
+
+@pytest.mark.parametrize("last", ["entry.json", "failures.jsonl", "summary.json"])
+def test_a_row_whose_adding_was_killed_is_none_until_it_is_added(tmp_path, data, monkeypatch, last):
+    evaluate(open_data(data), tmp_path / "r", restore=Identity(), name="identity")
+    (tmp_path / "r" / "failures.jsonl").touch()
+
+    def killed(path, content, write=adding.write_bytes):
+        if last == "entry.json":
+            raise KeyboardInterrupt
+        write(path, content)
+        if path.name == last:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adding, "write_bytes", killed)
+        with pytest.raises(KeyboardInterrupt):
+            add(tmp_path / "r", tmp_path / "board", Behind())
+    assert not list((tmp_path / "board").rglob("results.jsonl"))
+    add(tmp_path / "r", tmp_path / "board", Behind())
+    assert len(rows_of(tmp_path / "board")) == 1
+
+
+def test_a_board_has_one_writer(tmp_path, data):
+    evaluate(open_data(data), tmp_path / "r", restore=Identity(), name="identity")
+    add(tmp_path / "r", tmp_path / "board", Behind())
+    with locked(tmp_path / "board"), pytest.raises(UserError, match="another process is writing"):
         verify(tmp_path / "board", [data])
 
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from blurbench.datasets.dataset import BlurDataset
 from blurbench.errors import UserError
+from blurbench.locks import locked
 from blurbench.ranking.submissions.entry import read_checks, read_entry
 from blurbench.ranking.submissions.verify import rank, verify
 from blurbench.recipes.recipe import Images, Replicas
@@ -102,6 +104,29 @@ def test_rows_of_weights_that_ship_name_their_file_and_are_run_again(tmp_path):
     assert read_entry(entry).weights.sha256 == SHIPPED["scene"].sha256
     verify(tmp_path, [tmp_path / "work/data/small"], files=[shipped_path("scene")], device="cpu")
     assert {check.mark for check in read_checks(tmp_path).values()} == {"re-run"}
+
+
+@pytest.mark.slow
+def test_what_a_board_lost_is_made_again_and_only_of_its_own_pictures(tmp_path):
+    board = replace(SMALL, rows=SMALL.rows[:1], shown=())
+    poster = Poster(board, tmp_path, None)
+    assert poster.perform().missing == []
+    (row,) = tmp_path.glob("results/*/identity")
+    (row / "results.jsonl").unlink()  # as a kill while it was added leaves it
+    picture = next((tmp_path / "work/data/small/test/blur").iterdir())
+    before = picture.read_bytes()
+    picture.unlink()
+    assert len(Poster(board, tmp_path, None).missing()) == 1
+    assert Poster(board, tmp_path, None).perform().missing == []
+    assert picture.read_bytes() == before
+    with locked(tmp_path / "work"), pytest.raises(UserError, match="another process is writing"):
+        Poster(board, tmp_path, None).perform()
+    table = tmp_path / "pictures.csv"
+    table.write_text(
+        table.read_text().replace(BlurDataset(picture.parents[2], "test").digest, "0" * 64)
+    )
+    with pytest.raises(UserError, match="a board of other pictures; give another --out"):
+        Poster(board, tmp_path, None).perform()
 
 
 @pytest.mark.slow

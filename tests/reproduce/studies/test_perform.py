@@ -22,6 +22,7 @@ from blurbench.reproduce.studies import registry
 from blurbench.reproduce.studies.perform import begin, key
 from blurbench.reproduce.studies.plan import plan_study
 from blurbench.reproduce.studies.table import TIMES
+from blurbench.schemas.seals import sealed
 
 STUDY = small_study.STUDY
 
@@ -163,23 +164,42 @@ def test_a_preset_that_has_changed_since_a_run_is_told(begun):
     path = begun / "records/fast/1/run.json"
     record = json.loads(path.read_text())
     record["model"]["rate"] = 0.5
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(sealed(record)))
     with pytest.raises(UserError, match="preset tiny of unet had another rate"):
         begin(STUDY, begun, None, seeds=2).perform()
 
 
 def test_records_of_another_data_set_are_refused(begun):
     path = begun / "records/slow/2/run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"digest": "f" * 64}))
+    path.write_text(json.dumps(sealed(json.loads(path.read_text()) | {"digest": "f" * 64})))
     with pytest.raises(UserError, match=r"records/slow/2: was scored on another data set"):
         begin(STUDY, begun, None, seeds=2).perform()
 
 
-@pytest.mark.parametrize("name", ["scores.csv", "run.json"])
-def test_a_damaged_record_is_told(begun, name):
-    (begun / "records/slow/1" / name).write_text("id\n1\n")
-    with pytest.raises(UserError, match=f"{name}.*(damaged|not valid JSON).*; remove"):
+@pytest.mark.parametrize("name", ["scores.csv", "run.json", "config.json"])
+@pytest.mark.parametrize("change", ["nonsense", "one digit", "another's"])
+def test_a_damaged_record_is_told(begun, name, change):
+    path = begun / "records/slow/1" / name
+    text = path.read_text()
+    digit = next(each for each in reversed(text) if each in "123456789")
+    before, _, behind = text.rpartition(digit)
+    changed = {"nonsense": "id\n1\n", "one digit": f"{before}{(int(digit) + 1) % 10}{behind}"}
+    other = (begun / "records/slow/2" / name).read_text()
+    path.write_text(changed.get(change, other))
+    if change == "another's" and name == "run.json":
+        path = path.with_name("config.json")  # that of the other has other settings
+    with pytest.raises(UserError, match=rf"{path.name}.*(changed|not valid JSON).*; remove"):
         begin(STUDY, begun, None, seeds=2).perform()
+
+
+def test_a_record_without_checks_is_read_and_told(begun, capsys):
+    path = begun / "records/slow/1/run.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in record.items() if k not in ("check", "sha256")}))
+    before = (begun / "study.csv").read_bytes()
+    begin(STUDY, begun, None, seeds=2).perform()
+    assert (begun / "study.csv").read_bytes() == before
+    assert f"{path}: written before there were checks: unchecked" in capsys.readouterr().err
 
 
 def test_a_folder_of_another_study_or_of_real_pictures_is_refused(begun, tmp_path):
