@@ -1,28 +1,21 @@
-"""The command `blurbench`: exit codes and one-line errors for everything below."""
+"""The command `blurbench`: exit codes and one-line errors for everything below.
+
+What takes time to import is imported where it is used: `main` hears Ctrl-C and SIGTERM first.
+"""
 
 import errno
 import io
 import os
-import select
-import stat
+import signal
 import sys
-import tempfile
-import traceback
-from contextlib import suppress
-from pathlib import Path
-
-import click
-
-from blurbench.cli import Mistaken, cli
-from blurbench.errors import UserError, debugging, hand_over, one_line, write_report
-from blurbench.files import GO_ON, CannotWrite
-from blurbench.signals import KEPT, STOPPED, Terminated, end, terminable
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def main() -> None:
     """Run the command line; README.md has the exit codes."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop_early)  # also where a script has it ignored, as `terminable`
     # Beside another busy process, OpenMP threads that spin while they wait double a training
     # step (2.2 s against 1.3 s on two cores). Read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -32,9 +25,23 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     code = run(sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)  # the last line is printed
+    from blurbench.signals import STOPPED, end
+
     if code in STOPPED:
         end(code)
     sys.exit(code)
+
+
+def stop_early(number: int, _frame: object) -> None:
+    """End as a command does that is stopped, while that is still imported."""
+    word = "terminated" if number == signal.SIGTERM else "interrupted"
+    try:
+        if "BLURBENCH_TOLD" not in os.environ:  # else another process says it for all
+            os.write(2, f"blurbench: {word}; what was finished is kept\n".encode())
+    finally:
+        os._exit(128 + number)
 
 
 def find_home() -> None:
@@ -44,6 +51,11 @@ def find_home() -> None:
     """
     if not os.path.expanduser("~").startswith("~"):  # noqa: PTH111  # Path's raises
         return
+    import stat
+    import tempfile
+    from contextlib import suppress
+    from pathlib import Path
+
     home = Path(tempfile.gettempdir(), f"blurbench-home-{os.getuid()}")
     with suppress(OSError):
         home.mkdir(mode=0o700, exist_ok=True)
@@ -57,6 +69,9 @@ def find_home() -> None:
 
 def run(arguments: list[str]) -> int:
     """The exit code of one command line; what went wrong is on standard error, in one line."""
+    from blurbench.cli import cli
+    from blurbench.signals import terminable
+
     try:
         with terminable():
             code: int = cli.main(arguments, prog_name="blurbench", standalone_mode=False) or 0
@@ -79,11 +94,20 @@ def completing() -> bool:
 
 def unwrapped(error: BaseException) -> BaseException:
     """What click made an Abort of (Ctrl-C, SIGTERM), or what was kept from it."""
+    import click
+
+    from blurbench.cli import Mistaken
+
     return (isinstance(error, click.Abort | Mistaken) and error.__cause__) or error
 
 
 def explain(error: BaseException, arguments: list[str]) -> int:
     """Tell what went wrong; gives the exit code."""
+    import click
+
+    from blurbench.errors import UserError, debugging
+    from blurbench.signals import KEPT, Terminated
+
     if isinstance(error, click.ClickException):
         error.show()
         return 2
@@ -94,14 +118,17 @@ def explain(error: BaseException, arguments: list[str]) -> int:
         return complain("; ".join([told, KEPT, *more]), 143 if ended else 130)
     if isinstance(error, UserError | OSError):
         if debugging():
-            traceback.print_exception(error)
+            print_all(error)
         return complain(in_words(error), error.code if isinstance(error, UserError) else 2)
     return unforeseen(error, arguments)
 
 
-def in_words(error: UserError | OSError) -> str:
-    """What went wrong, and where."""
-    if isinstance(error, UserError):
+def in_words(error: Exception) -> str:
+    """What a UserError or the system says that went wrong, and where."""
+    from blurbench.errors import one_line
+    from blurbench.files import GO_ON, CannotWrite
+
+    if not isinstance(error, OSError):
         return str(error)
     told = error.strerror or str(error)
     if isinstance(error, CannotWrite) or error.errno in FULL:
@@ -111,16 +138,27 @@ def in_words(error: UserError | OSError) -> str:
 
 def unforeseen(error: BaseException, arguments: list[str]) -> int:
     """Tell a fault of ours, with its place and the file that has all of it."""
+    from blurbench.errors import one_line, write_report
+
     told = one_line(error)
     path = write_report(error, arguments)
     if path:
         return complain(f"a fault of blurbench: {told}; all of it is in {path}, to report it", 70)
-    traceback.print_exception(error)  # there is no place for a file
+    print_all(error)  # there is no place for a file
     return complain(f"a fault of blurbench: {told}", 70)
+
+
+def print_all(error: BaseException) -> None:
+    """The whole traceback."""
+    import traceback
+
+    traceback.print_exception(error)
 
 
 def unread() -> bool:
     """Whether nobody reads what we print any more, as behind `| head`."""
+    import select
+
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
@@ -131,6 +169,8 @@ def unread() -> bool:
 
 def complain(message: str, code: int) -> int:
     """Print one line on standard error; gives `code` back."""
+    from blurbench.errors import hand_over
+
     line = "".join(each if each.isprintable() else escaped(each) for each in message)
     line = " ".join(line.split())
     if not hand_over(line):

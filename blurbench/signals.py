@@ -40,8 +40,8 @@ class Terminated(KeyboardInterrupt):
 def terminable() -> Iterator[None]:
     """Raise Terminated at the first SIGTERM; the second acts at once, as if nobody listened.
 
-    SIGINT is heard, too: a script has what it starts in its background ignore it, so that neither
-    Ctrl-C nor `kill -INT` would end what can keep all that is finished.
+    SIGINT is KeyboardInterrupt, whatever it was: a script has what it starts in its background
+    ignore it, so that neither Ctrl-C nor `kill -INT` would end what can keep all that is finished.
     """
     if threading.current_thread() is not threading.main_thread():  # which alone may listen
         yield
@@ -51,9 +51,10 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         raise Terminated
 
-    previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, end)}
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        previous[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+    previous = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, end),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     try:
         yield
     finally:

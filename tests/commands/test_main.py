@@ -12,12 +12,15 @@ from pathlib import Path
 
 import click
 import pytest
+from installed import write_package
+from small_results import write_data_set
 
 from blurbench import __main__ as entry
 from blurbench.cli import cli
 from blurbench.commands.reproduce import stop_told
-from blurbench.errors import DEBUG, UserError
+from blurbench.errors import DEBUG, TOLD, UserError
 from blurbench.files import CannotWrite, json_document
+from blurbench.signals import KEPT
 
 
 @pytest.fixture(autouse=True)
@@ -188,21 +191,79 @@ def silenced():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-SYNTHESIZE = ["synthesize", "demo", "--source", "builtin:procedural-faces", "--out", "out"]
+def wait_for(path, process):
+    deadline = time.monotonic() + 100
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize(("number", "word"), [(2, "interrupted"), (15, "terminated")])
+def test_a_stop_while_it_is_imported_is_one_line(number, word, told, tmp_path):
+    hanging = "import pathlib, time; pathlib.Path('importing').touch(); time.sleep(100)"
+    (tmp_path / "click.py").write_text(hanging)
+    environment = {TOLD: str(tmp_path / "told")} if told else {}
+    process = started(["list"], environment=environment, preexec_fn=silenced)
+    wait_for(tmp_path / "importing", process)
+    process.send_signal(number)
+    line = "" if told else f"blurbench: {word}; {KEPT}\n"
+    assert (process.communicate(timeout=60), process.returncode) == (("", line), 128 + number)
+
+
+def test_every_command_runs_below_what_hears_sigterm(monkeypatch, capsys):
+    def leaves(command, *words):
+        for name, below in getattr(command, "commands", {}).items():
+            yield from leaves(below, *words, name)
+        if not hasattr(command, "commands"):
+            yield words, command
+
+    def stop(**_options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(100)
+
+    seen = list(leaves(cli))
+    assert len(seen) > len(cli.commands)  # those of groups, too
+    for words, command in seen:
+        monkeypatch.setattr(command, "callback", stop)
+        monkeypatch.setattr(command, "params", [])
+        assert entry.run(list(words)) == 143
+        assert capsys.readouterr().err.strip() == f"blurbench: terminated; {KEPT}"
+
+
+EVALUATE = "evaluate --data data --identity --metrics slow --out result"
+SYNTHESIZE = "synthesize demo --source builtin:procedural-faces --out out"
+# A picture takes a second, so that the signal comes in the middle.
+SLOW = """
+import pathlib, time
+from blurbench.metrics import Metric
+
+SLOW = Metric("slow:slow", "Slow", higher_is_better=True)
+
+def slow(restored, sharp, protocol):
+    pathlib.Path("scoring").touch()
+    time.sleep(1)
+    return 0.0
+"""
 
 
 @pytest.mark.parametrize(
-    ("words", "background"),
-    [(SYNTHESIZE, False), (SYNTHESIZE, True), (["demo", "--out", "demo"], True)],
+    ("line", "begun", "background"),
+    [
+        (SYNTHESIZE, "out", False),
+        (SYNTHESIZE, "out", True),
+        ("demo --out demo", "demo", True),
+        (EVALUATE, "scoring", False),
+        (f"{EVALUATE} --workers 1", "scoring", True),
+    ],
 )
 @pytest.mark.slow
-def test_sigterm_ends_every_command_as_ctrl_c_does(words, background, tmp_path):
-    process = started(words, preexec_fn=silenced if background else None)
-    deadline = time.monotonic() + 100
-    while not any(tmp_path.iterdir()):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def test_sigterm_ends_real_commands_as_ctrl_c_does(line, begun, background, tmp_path):
+    write_data_set(tmp_path / "data", 8)
+    write_package(tmp_path, "slow", "blurbench.metrics", "slow = slow:SLOW", SLOW)
+    process = started(line.split(), preexec_fn=silenced if background else None)
+    wait_for(tmp_path / begun, process)
     process.terminate()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
