@@ -232,7 +232,6 @@ def test_every_command_runs_below_what_hears_sigterm(monkeypatch, capsys):
         assert capsys.readouterr().err.strip() == f"blurbench: terminated; {KEPT}"
 
 
-EVALUATE = "evaluate --data data --identity --metrics slow --out result"
 SYNTHESIZE = "synthesize demo --source builtin:procedural-faces --out out"
 # A picture takes a second, so that the signal comes in the middle.
 SLOW = """
@@ -254,8 +253,7 @@ def slow(restored, sharp, protocol):
         (SYNTHESIZE, "out", False),
         (SYNTHESIZE, "out", True),
         ("demo --out demo", "demo", True),
-        (EVALUATE, "scoring", False),
-        (f"{EVALUATE} --workers 1", "scoring", True),
+        ("evaluate --data data --identity --metrics slow --out result", "scoring", False),
     ],
 )
 @pytest.mark.slow
