@@ -53,7 +53,9 @@ from blurbench.stores.folder import Folder
 from blurbench.training import checkpoint as checkpoints
 from blurbench.training.log import RunLog
 from readers.base import Reader, folder, of, of_file, scratch, written
+from readers.pictures import PICTURE_READERS
 from readers.results import RESULTS
+from readers.weights import WEIGHTS
 
 # Pictures and numbers
 
@@ -249,6 +251,11 @@ READERS: tuple[Reader, ...] = (
     kernels("mat", examples.matlab),
     kernels("npy", lambda: [examples.written_kernels("a.npy")]),
     kernels("npz", lambda: [examples.written_kernels("a.npz")]),
+    Reader(
+        "one of the kernels .npz",
+        of_file("several.npz", partial(read_kernels, variable="kernels")),
+        lambda: [examples.written_kernels("a.npz")],
+    ),
     kernels("txt", lambda: examples.text("0 1 0", "1 2e0 1", "0 1 0")),
     kernels("png", lambda: examples.picture("png")[1:]),
     Reader("regions .npy", regions, examples.arrays),
@@ -309,6 +316,8 @@ READERS: tuple[Reader, ...] = (
         for name in ("numbers.bin", "manifest.json")
     ),
     Reader("TF.js numbers", partial(graph, "shard1.bin"), of(examples.graph_files, "shard1.bin")),
+    *PICTURE_READERS,
+    *WEIGHTS,
     *RESULTS,
     Reader("plug-in METADATA", partial(plug_in, "METADATA"), examples.package_metadata),
     Reader("plug-in entry points", partial(plug_in, "entry_points.txt"), examples.entry_points),

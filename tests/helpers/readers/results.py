@@ -12,12 +12,12 @@ from blurbench.files import read_json
 from blurbench.ranking.csv_files import read_csv
 from blurbench.ranking.results import read_result
 from blurbench.ranking.submissions.entry import CHECKS, ENTRY, read_checks, read_entry
-from blurbench.reproduce.sharing import holder
+from blurbench.reproduce.sharing import FAILED, Sharing, holder
 from blurbench.reproduce.studies.records import read_record
 from blurbench.scoring.result_folder import CaptionSummary, parse, read_begun
 from blurbench.stores.folder import Folder
 from readers import result_examples as examples
-from readers.base import Reader, folder, of, written
+from readers.base import Reader, folder, of, scratch, written
 
 
 def result(file: str, data: bytes) -> object:
@@ -39,6 +39,12 @@ def study(file: str, data: bytes) -> object:
 
 def job(data: bytes) -> object:
     return holder(written("claim/.lock", data).parent)
+
+
+def failed_job(data: bytes) -> object:
+    sharing = Sharing(scratch() / "no-jobs")  # as if it failed since
+    sharing.folder = written(f"jobs/a/{FAILED}", data).parents[1]
+    return sharing.failed("a")
 
 
 def row_of_a_board(data: bytes) -> object:
@@ -86,5 +92,6 @@ RESULTS: tuple[Reader, ...] = (
     Reader("checks of a board", checks, of(examples.board, CHECKS)),
     Reader("estimates of pairs", estimates, of(examples.estimated, LINES)),
     Reader("what is estimated", asked, lambda: document(examples.ESTIMATE)),
+    Reader("failure of a job", failed_job, lambda: document({"why": "no memory", "by": "a 7"})),
     Reader("claim of a job", job, lambda: [b'{"machine": "a", "process": 7}']),
 )
