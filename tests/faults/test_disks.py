@@ -12,6 +12,8 @@ import pytest
 HERE = Path(__file__).parent
 # Full to the last byte fails at the first file, which any test of `files.py` shows too.
 STATES = ("a page left", "read-only")
+# Their one file takes less than a page.
+FITS = ("leaderboard, latex, a page left", "captions trees, a page left")
 MAY_MOUNT = (
     shutil.which("unshare") is not None
     and subprocess.run(["unshare", "-rm", "true"], check=False).returncode == 0
@@ -32,10 +34,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
 
 @pytest.mark.slow
 def test_a_bad_disk_is_one_line_with_the_path_and_the_mend(told: dict[str, dict]) -> None:
-    assert len(told) >= 24
+    assert len(told) >= 52
     for name, found in told.items():
         bad = found["bad"]
-        if bad["code"] == 0 and "nearly" in name:
+        roomy = name in FITS or ("nearly" in name and "workers" not in name)
+        if bad["code"] == 0 and roomy:
             continue  # there was room for it
         assert bad["code"] == 2, (name, bad)
         assert len(bad["said"]) == 1, (name, bad)
