@@ -3,15 +3,12 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from blurbench.errors import UserError, reason
-from blurbench.files import read_regular
-from blurbench.guarded import guarded
 from blurbench.images.header import refuse_instead
 from blurbench.metrics.levels import rounded
 from blurbench.metrics.protocols import Protocol
@@ -22,7 +19,6 @@ Features = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 -> (D,)
 
 # What VGG-Face was trained on: the mean of its faces, RGB in 0..255, and no deviation.
 VGG_FACE_MEAN = (129.1863, 104.7624, 93.5940)
-LOAD_S = 60  # for its 580 MB
 
 
 def distance(
@@ -126,21 +122,15 @@ def resized(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     return out
 
 
-def tensors(data: bytes) -> Any:
-    """What torch.load gives of tensors and plain containers."""
-    import torch
-
-    return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
-
-
 def vgg_face(path: Path) -> Features:
     """pool5 of VGG16, its convolutions filled in the order in which the file holds them."""
     import torch
     from torchvision.models.vgg import cfgs, make_layers
 
+    from blurbench.metrics.networks.state_dicts import read_state
+
     try:
-        # In a child: torch.load takes a minute to refuse some files of 20 kB.
-        state = guarded(tensors, read_regular(path), name=str(path), seconds=LOAD_S)
+        state = read_state(path)
         if not all(
             value.is_floating_point() and value.isfinite().all() for value in state.values()
         ):

@@ -13,11 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blurbench.errors import UserError, reason
-from blurbench.files import read_regular
-from blurbench.guarded import guarded
-from blurbench.images.header import refuse_instead
-from blurbench.metrics.features import LOAD_S, batch, tensors
+from blurbench.metrics.features import batch
 from blurbench.metrics.levels import rounded
+from blurbench.metrics.networks.state_dicts import read_state
 from blurbench.metrics.protocols import Protocol
 from blurbench.weights.efficientnet import FETCHED, by_order, untrained
 from blurbench.weights.places import Needed, paths_of
@@ -62,11 +60,8 @@ def load() -> nn.Module:
     """
     network: nn.Module = untrained()
     path = Needed("metric lite0", paths_of(OUTSIDE[FETCHED])[0], FETCHED).read_from()
-    refuse_instead(path)
     try:
-        # In a child: torch.load takes a minute to refuse some files of 20 kB.
-        held = guarded(tensors, read_regular(path), name=str(path), seconds=LOAD_S)
-        named = by_order(held, network)
+        named = by_order(read_state(path), network)
         missing, _ = network.load_state_dict(named, strict=False)
         if any(not name.endswith("num_batches_tracked") for name in missing):
             raise ValueError(f"it has no {missing[0]}")

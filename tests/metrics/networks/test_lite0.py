@@ -85,12 +85,18 @@ def test_without_the_file_it_says_how_to_get_it():
         make_ready("lite0")
 
 
-@pytest.mark.parametrize("held", [{"a": torch.zeros(3)}, None])
-def test_another_file_is_one_line(tmp_path, held):
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        ({"a": torch.zeros(3)}, "not the weights of efficientnet-lite0"),
+        (None, "a web page, not a checkpoint"),
+    ],
+)
+def test_another_file_is_one_line(tmp_path, held, told):
     if held is None:
         place(tmp_path).write_bytes(b"<html>")
     else:
         torch.save(held, place(tmp_path))
-    with pytest.raises(UserError, match="not the weights of efficientnet-lite0") as error:
+    with pytest.raises(UserError, match=told) as error:
         make_ready("lite0")
     assert "\n" not in str(error.value)
