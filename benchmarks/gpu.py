@@ -32,6 +32,7 @@ from blurbench.images import decode, encode, to_float
 from blurbench.models import build
 from blurbench.models.base import Batch, Model, Stage
 from blurbench.models.cost import gmacs
+from blurbench.models.parts.modes import set_modes, set_trainable
 from blurbench.ranking.printed import tables
 from blurbench.recipes.recipe import load_recipe
 from blurbench.reproduce.planned import planned
@@ -46,7 +47,6 @@ from blurbench.scoring.restorers import trained
 from blurbench.sources.open import open_for
 from blurbench.training.batches import TrainingPairs, batches, stacked
 from blurbench.training.checkpoint import make_optimiser
-from blurbench.training.modes import set_modes, set_trainable
 from blurbench.training.precision import compiled, processor
 from blurbench.training.schedule import largest_crop, plan, samples, stage_bounds
 from blurbench.training.train import train

@@ -25,9 +25,9 @@ import torch
 
 from blurbench.models import build
 from blurbench.models.base import Model
+from blurbench.models.parts.modes import set_modes
 from blurbench.training.batches import TrainingPairs, batches
 from blurbench.training.checkpoint import make_optimiser
-from blurbench.training.modes import set_modes
 from blurbench.training.runner import Runner
 from blurbench.training.schedule import plan
 

@@ -24,11 +24,11 @@ from blurbench.images import to_float
 from blurbench.metrics import PROTOCOLS, Metric, find_metric, known
 from blurbench.models import build_of, fault, model_class
 from blurbench.models.base import Batch, Losses, Model, Stage, parameter_count
+from blurbench.models.parts.modes import set_modes, set_trainable
 from blurbench.models.parts.weights import load_weights, save_tensors
 from blurbench.runs.folder import VOCABULARY
 from blurbench.training.batches import TrainingPairs, stacked
 from blurbench.training.checkpoint import make_optimiser
-from blurbench.training.modes import set_modes, set_trainable
 from blurbench_kernels.random import stream
 
 SIDE = 192  # px, of a picture: MS-SSIM needs 176, the strongest flow some 100

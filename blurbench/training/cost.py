@@ -12,11 +12,11 @@ from torch import nn
 from blurbench.errors import UserError
 from blurbench.memory import budget, in_words
 from blurbench.models.base import Batch, Model, Stage, parameter_count
+from blurbench.models.parts.modes import set_modes, set_trainable
 from blurbench.progress import progress
 from blurbench.runs.memory import PeakBytes, out_of_memory
 from blurbench.training.batches import Drawn, stacked
 from blurbench.training.minutes import as_before
-from blurbench.training.modes import set_modes, set_trainable
 from blurbench.training.runner import Runner
 from blurbench.training.schedule import Stretch, stage_bounds, stretches
 from blurbench.words import lasting

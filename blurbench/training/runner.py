@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from blurbench.datasets.pairs import Pairs
 from blurbench.errors import UserError
 from blurbench.models.base import Batch, Losses, Model, Stage, Update
+from blurbench.models.parts.modes import set_modes, set_trainable
 from blurbench.models.parts.recompute import compute_again
 from blurbench.models.parts.weights import differences, load_tensors, not_finite, save_tensors
 from blurbench.progress import Advance, progress, tell
@@ -37,7 +38,6 @@ from blurbench.training.checkpoint import (
     standing,
 )
 from blurbench.training.log import RunLog
-from blurbench.training.modes import set_modes, set_trainable
 from blurbench.training.precision import compiled
 from blurbench.training.processes import (
     World,

@@ -7,8 +7,8 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from blurbench.models.base import Batch, Losses, Model, Stage
+from blurbench.models.parts.modes import set_modes, set_trainable
 from blurbench.training.checkpoint import make_optimiser
-from blurbench.training.modes import set_modes, set_trainable
 
 
 def real_pairs(size: int) -> Batch:

@@ -20,9 +20,9 @@ from blurbench.errors import UserError
 from blurbench.files import read_jsonl
 from blurbench.images import to_uint8
 from blurbench.models.base import Batch, Losses, ModelConfig, Stage
+from blurbench.models.parts.modes import set_modes, set_trainable
 from blurbench.models.parts.weights import load_tensors
 from blurbench.training.checkpoint import checkpoints, make_optimiser
-from blurbench.training.modes import set_modes, set_trainable
 from blurbench.training.processes import World
 from blurbench.training.schedule import stage_bounds
 from blurbench.training.validation import restore_item

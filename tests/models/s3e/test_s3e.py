@@ -19,13 +19,13 @@ from blurbench.models.base import parameter_count
 from blurbench.models.captioners.resnet import squared
 from blurbench.models.cost import cost
 from blurbench.models.deblurgan import Generator
+from blurbench.models.parts.modes import set_modes, set_trainable
 from blurbench.models.s3e import S3E
 from blurbench.models.s3e.explain import fitted, labels, warmed
 from blurbench.models.s3e.generator import GuidedGenerator
 from blurbench.models.s3e.tree import S3Tree, hits, tree_losses
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import make_optimiser
-from blurbench.training.modes import set_modes, set_trainable
 
 
 @pytest.fixture
