@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from blurbench.captions.java import Java, Missing, last_line, scorer_folder
 from blurbench.errors import UserError
 from blurbench.schemas import read_as
-from blurbench.weights.places import how
+from blurbench.weights.places import how, refuse_damaged
 
 CORENLP = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
 ARCHIVE = "stanford-corenlp-full-2015-12-09.zip"
@@ -26,6 +26,7 @@ def find_jars(home: Path | None) -> list[Path]:
     for jars in (home, library) if home else (library,):
         found = [jars / name for name in CORENLP]
         if all(path.exists() for path in found):
+            refuse_damaged("corenlp")
             return [folder / "spice-1.0.jar", *sorted(library.glob("*.jar")), *found]
     wanted = f"{' and '.join(CORENLP)} of {ARCHIVE}"
     place = home or "pycocoevalcap/spice/lib"  # not the whole path: results carry this sentence

@@ -12,7 +12,7 @@ import numpy as np
 from blurbench.errors import UserError
 from blurbench.metrics.offline import Refused, offline
 from blurbench.metrics.protocols import NoScore, Protocol
-from blurbench.weights.places import how, present
+from blurbench.weights.places import how, present, refuse_damaged
 from blurbench.weights.registry import OF_METRICS, OUTSIDE
 
 
@@ -44,6 +44,8 @@ def load(name: str) -> Any:
     import pyiqa
     import torch
 
+    for each in OF_METRICS.get(name, ()):
+        refuse_damaged(each)
     silent = io.StringIO()
     with offline() as refused, redirect_stdout(silent), redirect_stderr(silent):
         try:

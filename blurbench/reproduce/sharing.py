@@ -46,7 +46,8 @@ class Sharing:
         self.mine: set[str] = set()
         self.polls = 0  # since something was done here
         # A failure that was there before is of another attempt: that job is tried once more.
-        self.old = {path: path.read_bytes() for path in folder.glob(f"**/{FAILED}")}
+        there = (path for path in folder.glob(f"**/{FAILED}") if path.is_file())
+        self.old = {path: path.read_bytes() for path in there}
 
     def each(
         self, jobs: Sequence[Job], name: Callable[[Job], str], done: Callable[[Job], bool]

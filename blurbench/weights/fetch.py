@@ -8,16 +8,17 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from blurbench import __version__
 from blurbench.errors import UserError
@@ -29,7 +30,8 @@ from blurbench.weights.registry import find
 from blurbench.weights.shipped import SHIPPED, shipped_path
 
 CHUNK = 2**20  # bytes
-PATIENCE_S = 60.0  # without a byte
+PATIENCE_S, LEAST = 60.0, 2**16  # s, and the bytes that have to come in them
+SCHEMES = ("https://", "http://")
 # What an archive of others may raise; what keeps its files from being written is none of these.
 UNREADABLE = (
     tarfile.TarError,
@@ -126,15 +128,30 @@ def download_of(name: str, entry: Outside, folder: Path) -> Path:
     return by_client(name, [*words, origin.package], folder)
 
 
-def by_http(name: str, address: str, path: Path) -> Path:
-    """The file behind an address, with progress in MB."""
-    if not address.startswith(("https://", "http://")):
+class OnlyHttp(HTTPRedirectHandler):
+    """Follows an address that was moved to http(s) alone; urllib would go on to ftp, too."""
+
+    def redirect_request(self, *given: Any) -> Request | None:
+        """As ever; ValueError for other addresses."""
+        if not str(given[-1]).startswith(SCHEMES):
+            raise ValueError("was moved to what is neither http nor https")
+        return super().redirect_request(*given)
+
+
+def by_http(name: str, address: str, path: Path, most: int = LARGEST) -> Path:
+    """The file behind an address, with progress in MB.
+
+    UserError where there is none, or one of more than `most` bytes, or where it comes so slowly
+    that it never ends.
+    """
+    if not address.startswith(SCHEMES):
         raise UserError(f"{address}: only http and https are fetched")
     asked = Request(address, headers={"User-Agent": f"blurbench/{__version__}"})
     try:
-        with urlopen(asked, timeout=PATIENCE_S) as answer, filled(path) as write:
-            size = int(answer.headers.get("Content-Length") or 0)
-            copied(f"fetch {name}, MB", answer, write, size)
+        opener = build_opener(OnlyHttp)
+        with opener.open(asked, timeout=PATIENCE_S) as answer, filled(path) as write:
+            size = stated_size(answer, most)
+            copied(f"fetch {name}, MB", answer, write, size, most)
     except CannotWrite:
         raise
     except HTTPError as error:
@@ -147,12 +164,36 @@ def by_http(name: str, address: str, path: Path) -> Path:
     return path
 
 
-def copied(label: str, source: IO[bytes], write: Callable[[bytes], object], size: int) -> None:
-    """All of `source`, which has `size` bytes, to `write`, with progress."""
+def stated_size(answer: HTTPResponse, most: int) -> int:
+    """How many bytes it says will come, 0 where it does not; ValueError for what cannot be."""
+    stated = answer.headers.get("Content-Length") or "0"
+    if not (stated.isdecimal() and len(stated) < 20):
+        raise ValueError("its length is no number of bytes")
+    if int(stated) > most:
+        raise ValueError(f"has {int(stated):,} bytes; {most:,} are the most that are taken")
+    return int(stated)
+
+
+def copied(
+    label: str, answer: HTTPResponse, write: Callable[[bytes], object], size: int, most: int
+) -> None:
+    """All of an answer to `write`, with progress; `size` as it states it, or 0.
+
+    ValueError where more than `most` bytes come, or so few that it would never end.
+    """
+    got, before, since = 0, 0, time.monotonic()
     with progress(label, -(-size // CHUNK)) as advance:
-        while chunk := source.read(CHUNK):
+        # Not `read`, which waits for all of a chunk: of a trickle it would never come back.
+        while chunk := answer.read1(CHUNK):
             write(chunk)
-            advance()
+            advance((got + len(chunk)) // CHUNK - got // CHUNK)
+            got += len(chunk)
+            if got > most:
+                raise ValueError(f"does not end after {most:,} bytes")
+            if (now := time.monotonic()) - since > PATIENCE_S:
+                if got - before < LEAST:
+                    raise ValueError(f"{got - before:,} bytes in {now - since:.0f} s")
+                before, since = got, now
 
 
 def by_client(name: str, words: list[str], folder: Path) -> Path:

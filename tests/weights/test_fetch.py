@@ -1,12 +1,14 @@
 """Weights fetched: whole, checked, to the place where they are looked for; or nothing."""
 
 import base64
+import contextlib
 import errno
 import hashlib
 import io
 import json
 import shutil
 import tarfile
+import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,6 +57,56 @@ def server() -> Iterator[tuple[str, dict[str, bytes]]]:
     yield f"http://127.0.0.1:{http.server_port}", files
     http.shutdown()
     http.server_close()
+
+
+@pytest.fixture
+def odd_server() -> Iterator[str]:
+    """An address of this machine whose answers never end, trickle, lie or lead elsewhere."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            kind = self.path[1:]
+            self.send_response(302 if kind == "moved" else 200)
+            if kind == "moved":
+                self.send_header("Location", "ftp://127.0.0.1/net.pth")
+            if kind in LENGTHS:
+                self.send_header("Content-Length", LENGTHS[kind])
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while kind in ("endless", "trickle"):
+                    self.wfile.write(b"x" * (2**16 if kind == "endless" else 1))
+                    time.sleep(0.02 * (kind == "trickle"))
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=http.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_port}"
+    http.shutdown()
+    http.server_close()
+
+
+LENGTHS = {"negative": "-5", "digits": "9" * 4000, "huge": str(10**15)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("endless", "does not end after 1,000,000 bytes"),
+        ("trickle", r"[0-9]+ bytes in 0 s"),
+        ("negative", "its length is no number of bytes"),
+        ("digits", "its length is no number of bytes"),
+        ("huge", "has 1,000,000,000,000,000 bytes; 1,000,000 are the most"),
+        ("moved", "was moved to what is neither http nor https"),
+    ],
+)
+def test_what_a_stranger_answers_has_bounds(odd_server, tmp_path, monkeypatch, kind, why):
+    monkeypatch.setattr("blurbench.weights.fetch.PATIENCE_S", 0.3 if kind == "trickle" else 60.0)
+    address = f"{odd_server}/{kind}"
+    with pytest.raises(UserError, match=why) as told:
+        by_http("trial", address, tmp_path / "download", 1_000_000)
+    assert len(str(told.value)) < 200
 
 
 def add(monkeypatch, origin, sha256="", files=("net.pth",), members=(), place="torch") -> Outside:

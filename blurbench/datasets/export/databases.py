@@ -15,7 +15,7 @@ from blurbench.datasets.export.options import write_options
 from blurbench.datasets.export.read import ExportPair, by_split, read_checked
 from blurbench.datasets.format import PICTURES
 from blurbench.errors import UserError
-from blurbench.files import GO_ON, sha256, sync, write_text
+from blurbench.files import GO_ON, read_regular, sha256, sync, write_text
 from blurbench.progress import Advance
 
 META_INFO = "meta_info.txt"
@@ -115,13 +115,13 @@ def _problem(kind: str, out: Path, shard: ExportShard) -> str | None:
 
     path = out / shard.name
     try:
-        text = (path / META_INFO).read_text()
+        text = read_regular(path / META_INFO).decode()
         with (
             closing(lmdb.open(str(path), readonly=True, lock=False)) as database,
             database.begin() as transaction,
         ):
             there = [(key.decode(), sha256(value)) for key, value in transaction.cursor()]
-    except (OSError, ValueError, lmdb.Error) as error:
+    except (OSError, ValueError, UserError, lmdb.Error) as error:
         return f"{path}: cannot be read ({error})"
     wanted = [(pair.id, pair.pictures[kind].sha256) for pair in shard.pairs]
     same = there == wanted and text == _meta_info(kind, shard.pairs)

@@ -2,14 +2,13 @@
 
 import math
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from blurbench.datasets.pairs import ScoredSplit
 from blurbench.errors import UserError, one_line
-from blurbench.files import TEMPORARY, read_regular
+from blurbench.files import read_regular
 from blurbench.locks import locked
 from blurbench.metrics import find_metric, make_ready
 from blurbench.ranking.report import Leaderboard, leaderboard
@@ -34,6 +33,7 @@ from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import FolderRestorer, Identity, Restorer, trained
 from blurbench.scoring.result_folder import read_pictures
 from blurbench.scoring.tools import tools_missing
+from blurbench.weights.fetch import work_folder
 
 SELF: CheckMark = "self-reported"
 # Parts of a score. The same pictures score the same but for the order of sums, 1e-7; a network on
@@ -171,12 +171,12 @@ def _chosen(results: Mapping[str, Result], means: Means, only: Sequence[str]) ->
 
 def _check(result: Result, entry: BoardEntry, means: Means) -> RowCheck:
     """The mark of a row; `Disagrees` where other scores come out."""
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=result.folder.parent) as work:
+    with work_folder(result.folder.parent) as work:
         try:
-            mark, restorer = _restorer(result, entry, means, Path(work))
+            mark, restorer = _restorer(result, entry, means, work)
         except Absent as error:
             return RowCheck(mark=SELF, row=row_hash(result.folder), why=str(error))
-        return _compared(result, mark, restorer, means, Path(work))
+        return _compared(result, mark, restorer, means, work)
 
 
 def _restorer(
