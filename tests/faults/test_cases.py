@@ -32,7 +32,11 @@ CASES: dict[int, Case] = {
     2: ("the command is killed", (f"{MAKE}test_a_killed_run_goes_on_to_the_same_digest",)),
     3: (
         "SIGTERM, as from a batch system",
-        (CHAOS, "commands/test_main.py::test_sigterm_ends_every_command_as_ctrl_c_does"),
+        (
+            CHAOS,
+            "commands/test_main.py::test_every_command_runs_below_what_hears_sigterm",
+            "commands/test_main.py::test_sigterm_ends_real_commands_as_ctrl_c_does",
+        ),
     ),
     4: ("the scheduler is killed", (CHAOS,)),
     5: ("a worker is stopped, and goes on later", (CHAOS,)),
