@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
-from blurbench.errors import UserError
+from blurbench.errors import UserError, reason
 from blurbench.memory import keep_freed
 from blurbench.progress import Advance, tell_once
 from blurbench.signals import STOPS, StopRequest, stop_signals
@@ -27,6 +27,7 @@ ResultT = TypeVar("ResultT")
 # More than any cluster here has cores, and still only some megabytes on the scheduler.
 IN_FLIGHT = 1024
 CONNECT_S = 10
+STARTS = 3  # of workers that end while they start, before that is told
 QUIET_S = 20  # without a finished shard, until lost ones and workers are looked after
 SILENT = logging.CRITICAL + 1
 # Bytes: 2,100 page faults fewer for a severe pair of 640x480, 5 of its 39 ms.
@@ -280,7 +281,6 @@ async def _answers(address: str) -> None:
 def _local(workers: int) -> Iterator[Any]:
     """So many processes of this machine, as a Dask cluster."""
     import dask
-    from distributed import LocalCluster
 
     settings = {
         # A worker has one core; Dask itself says so to OpenMP, MKL and OpenBLAS.
@@ -293,30 +293,44 @@ def _local(workers: int) -> Iterator[Any]:
     with dask.config.set(settings):
         # An exception while it starts processes Dask would answer with 60 lines.
         with stop_signals() as stop, _given_up_at(stop):
-            try:
-                cluster = LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    # Dask would give each the memory of one core, 2 GB on many machines, and stop
-                    # or end whoever holds 80 % of it; a network and a picture may take more. Tiles
-                    # keep the bound.
-                    memory_limit=0,
-                    # Not threads: a crash of native code then costs one worker.
-                    processes=True,
-                    # None would still ask for port 8787, and warn where a second run has it.
-                    dashboard_address="127.0.0.1:0",
-                    silence_logs=SILENT,
-                    preload=[__name__],
-                    preload_nanny=[__name__],
-                )
-            except Exception:
-                if stop.asked:  # its workers were ended
-                    raise stop.interruption() from None
-                raise
+            cluster = _started(
+                stop,
+                n_workers=workers,
+                threads_per_worker=1,
+                # Dask would give each the memory of one core, 2 GB on many machines, and stop or
+                # end whoever holds 80 % of it; a network and a picture may take more. Tiles keep
+                # the bound.
+                memory_limit=0,
+                # Not threads: a crash of native code then costs one worker.
+                processes=True,
+                # None would still ask for port 8787, and warn where a second run has it.
+                dashboard_address="127.0.0.1:0",
+                silence_logs=SILENT,
+                preload=[__name__],
+                preload_nanny=[__name__],
+            )
         with cluster:
             if stop.asked:
                 raise stop.interruption()
             yield cluster
+
+
+def _started(stop: StopRequest, **options: Any) -> Any:
+    """A cluster of this machine; UserError where its workers end before they are ready."""
+    from distributed import LocalCluster
+
+    tries = STARTS
+    while True:
+        try:
+            return LocalCluster(**options)
+        except Exception as error:
+            if stop.asked:  # its workers were ended
+                raise stop.interruption() from None
+            # Dask starts a worker anew that ends later, but not one that ends while it starts.
+            if not (tries := tries - 1):
+                told = f"--workers {options['n_workers']}: workers end while they start"
+                mend = "free memory, or give fewer; then run the same command again"
+                raise UserError(f"{told} ({reason(error)}); {mend}") from None
 
 
 @contextmanager

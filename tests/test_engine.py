@@ -12,6 +12,7 @@ import pytest
 from blurbench import engine
 from blurbench.engine import Done, Workers, run_items, run_shards
 from blurbench.errors import DEBUG, UserError
+from blurbench.signals import StopRequest
 
 
 def results(function, shards, workers=1, scheduler=None):
@@ -232,6 +233,24 @@ def test_a_worker_that_dask_gave_up_is_replaced(monkeypatch):
         client.cluster.sync(client.cluster.workers[0].close)
         done = list(engine._run_on(client, engine_jobs.square, range(3)))
     assert sorted(each.result for each in done) == [0, 1, 4]
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_workers_that_end_while_they_start_are_started_again(monkeypatch, failures):
+    ended = [RuntimeError("Nanny failed to start worker process")] * failures
+
+    def start(**options):
+        if ended:
+            raise ended.pop()
+        return options["n_workers"]
+
+    monkeypatch.setattr("distributed.LocalCluster", start)
+    stop = StopRequest()
+    if failures < engine.STARTS:
+        assert engine._started(stop, n_workers=2) == 2
+    else:
+        with pytest.raises(UserError, match=r"--workers 2: workers end while they start .*again"):
+            engine._started(stop, n_workers=2)
 
 
 EARLY = """

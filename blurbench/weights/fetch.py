@@ -43,6 +43,7 @@ UNREADABLE = (
     NotImplementedError,  # a compression that zipfile does not know
     RuntimeError,  # a password
     ValueError,  # odd numbers and names in its list
+    IndexError,  # a name of no letters
 )
 
 
