@@ -26,6 +26,7 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_AREN
 IMPORTS_S = 60  # for the imports of a function, before its own seconds begin
 ORPHAN_S = 2  # how much longer than allowed a call lives whose parent died
 SECONDS = 15  # for a call; with the start of a child below 20, after which people think it hangs
+SLOWEST = 20_000_000  # bytes/s of a disk: a large file has more seconds
 AGAIN = "get the file again, or take it out"
 
 

@@ -7,10 +7,8 @@ from typing import Any
 import torch
 
 from blurbench.files import read_regular
-from blurbench.guarded import SECONDS, guarded
+from blurbench.guarded import SECONDS, SLOWEST, guarded
 from blurbench.images.header import refuse_instead
-
-SLOWEST = 20_000_000  # bytes/s of a disk
 
 
 def read_state(path: Path) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from blurbench.errors import UserError
 from blurbench.files import read_regular, sha256
-from blurbench.guarded import guarded
+from blurbench.guarded import SLOWEST, guarded
 from blurbench.images.header import refuse_instead
 from blurbench.models.base import Model
 from blurbench.models.parts.weights import differences, load_tensors
@@ -60,7 +60,6 @@ READERS: dict[str, str] = {
 }
 MOST_HEADS = 8  # modules at the top of what wraps a network
 DEEPEST = 8  # of dictionaries in each other: one may hold itself
-SLOWEST = 20_000_000  # bytes/s of a disk
 SHARDS = "blurbench.models.maxim.released:graph_shards"  # that a .json names
 
 
