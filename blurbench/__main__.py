@@ -27,11 +27,9 @@ def main() -> None:
     code = run(sys.argv[1:])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # the last line is printed
-    from blurbench.signals import STOPPED, end
+    from blurbench.signals import end
 
-    if code in STOPPED:
-        end(code)
-    sys.exit(code)
+    end(code)
 
 
 def stop_early(number: int, _frame: object) -> None:

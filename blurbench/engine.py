@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from multiprocessing import resource_tracker
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
+from blurbench import forkserver
 from blurbench.errors import UserError, reason
 from blurbench.memory import keep_freed
 from blurbench.progress import Advance, tell_once
@@ -48,6 +48,11 @@ class Workers:
     def alone(self) -> bool:
         """Whether this process does the work."""
         return self.count == 1 and self.scheduler is None and not self.apart
+
+    def prepare(self, *modules: str) -> None:
+        """Have those of this machine import what they will need, while this process goes on."""
+        if not self.alone and self.scheduler is None:
+            forkserver.begin(*modules)
 
 
 @dataclass
@@ -102,6 +107,7 @@ def run_shards(
         for shard in shards:
             yield Done(shard, function(shard))
         return
+    workers.prepare(getattr(function, "func", function).__module__)
     with _client(workers, len(shards)) as client:
         yield from _run_on(client, function, shards)
 
@@ -227,13 +233,6 @@ def _revive(cluster: Any) -> None:
     cluster.scale(len(cluster.worker_spec))
 
 
-def quiet_tracker() -> None:
-    """Keep Python's tracker of semaphores, which outlives a kill, from telling what it removes."""
-    quiet = "ignore:resource_tracker"
-    told = os.environ.get("PYTHONWARNINGS", quiet)
-    os.environ["PYTHONWARNINGS"] = told if quiet in told else f"{told},{quiet}"
-
-
 @contextmanager
 def _client(workers: Workers, shards: int) -> Iterator[Any]:
     from distributed import Client
@@ -243,7 +242,6 @@ def _client(workers: Workers, shards: int) -> Iterator[Any]:
     # matters of them is raised, or in `Done`. The client's logger has a level of its own.
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(SILENT)
-    quiet_tracker()
     if workers.scheduler is None:
         kept = workers.kept
         with (
@@ -281,12 +279,12 @@ async def _answers(address: str) -> None:
 def _local(workers: int) -> Iterator[Any]:
     """So many processes of this machine, as a Dask cluster."""
     import dask
+    from distributed import utils
 
+    utils._forkserver_preload_set = True  # Dask would import pandas here, and set others than ours
     settings = {
-        # A worker has one core; Dask itself says so to OpenMP, MKL and OpenBLAS.
-        "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
-        f"distributed.nanny.environ.{SHARERS}": workers,
-        "distributed.worker.multiprocessing-method": "spawn",
+        "distributed.nanny.environ": {**forkserver.passed_on(), SHARERS: str(workers)},
+        "distributed.worker.multiprocessing-method": "forkserver",
         # A killed worker that was not back within 15 s, as on a busy machine, Dask ended for good.
         "distributed.deploy.lost-worker-timeout": "1 day",
     }
@@ -364,10 +362,6 @@ def dask_setup(server: Any) -> None:
 
     if isinstance(server, Nanny):
         _nannies.add(server)
-        # Ctrl-C and a batch system's SIGTERM go to all processes of a group. They are the parent's
-        # to handle: workers inherit that both wait, before their first import could be interrupted.
-        resource_tracker.ensure_running()  # to start it would let them through again
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)

@@ -4,15 +4,16 @@ import socket
 import subprocess
 import sys
 import threading
+from multiprocessing import resource_tracker
 from typing import ClassVar
 
 import engine_jobs
 import pytest
 
-from blurbench import engine
+from blurbench import engine, forkserver
 from blurbench.engine import Done, Workers, run_items, run_shards
 from blurbench.errors import DEBUG, UserError
-from blurbench.signals import StopRequest
+from blurbench.signals import STOPS, StopRequest
 
 
 def results(function, shards, workers=1, scheduler=None):
@@ -307,3 +308,58 @@ def test_a_stop_while_workers_start_ends_all_at_once_without_a_word(number, afte
 def test_importing_the_engine_loads_no_dask():
     code = "import sys, blurbench.engine; sys.exit('distributed' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What the environment and the blocked signals were when the server was started."""
+    seen = {}
+
+    def start():
+        seen["threads"] = [os.environ[name] for name in forkserver.ONE_CORE]
+        seen["blocked"] = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    monkeypatch.setattr("multiprocessing.forkserver.ensure_running", start)
+    monkeypatch.setattr(
+        "multiprocessing.forkserver.set_forkserver_preload", lambda names: seen.update(names=names)
+    )
+    return seen
+
+
+def test_it_starts_with_one_core_and_with_signals_that_wait_for_the_parent(started, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    forkserver.begin("blurbench.words")
+    assert started["names"][-1] == "blurbench.words"
+    assert set(started["threads"]) == {"1"}
+    assert set(STOPS) <= started["blocked"]
+    # Of our own process nothing has changed.
+    assert (os.environ["OMP_NUM_THREADS"], "MKL_NUM_THREADS" in os.environ) == ("7", False)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_threads_are_not_passed_on(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("ODD_NAME", "x")
+    passed = forkserver.passed_on()
+    assert (passed["ODD_NAME"], "OMP_NUM_THREADS" in passed) == ("x", False)
+
+
+# A process whose threads or whose GPU were in use cannot be forked.
+IMPORTED = """
+import os, torch
+def refuse(*_): raise AssertionError("asks for a GPU while it is imported")
+torch.cuda.is_available = torch.cuda.device_count = torch.cuda.init = refuse
+import distributed.worker, blurbench.engine, blurbench.scoring.spread, blurbench.inference.restoring
+import blurbench.datasets.assemble, blurbench.datasets.export.job, blurbench.datasets.verify
+assert len(os.listdir("/proc/self/task")) == 1, os.listdir("/proc/self/task")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc has the number of threads")
+def test_what_is_imported_before_a_fork_starts_no_thread_and_asks_for_no_gpu():
+    environment = {**os.environ, **forkserver.ONE_CORE}
+    subprocess.run([sys.executable, "-c", IMPORTED], check=True, env=environment)

@@ -35,6 +35,7 @@ def deblur(
     **options: Any,
 ) -> int:
     """Restore one picture or a folder of them; no sharp reference needed."""
+    options["workers"].prepare("blurbench.inference.restoring")
     from blurbench.inference.files import beside, deblur_files, pictures_of
     from blurbench.runs.devices import bf16_unit
     from blurbench.runs.load import load_checkpoint

@@ -79,6 +79,7 @@ def evaluate(
     names, runs = zip(*map(parse_named, runs + more), strict=True) if runs else ((), ())
     if (name or model) and len(runs) > 1:
         raise click.UsageError("--name and --model go with one --checkpoint; NAME=RUN with many.")
+    options["workers"].prepare("blurbench.scoring.spread")
     from blurbench.scoring import evaluate as evaluation
     from blurbench.scoring.add_metrics import add_metrics
     from blurbench.scoring.classical import CLASSICAL

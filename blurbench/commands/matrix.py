@@ -44,6 +44,7 @@ def matrix(
     A folder that is no run stands for all runs below it; NAME=RUN is called NAME. The same command
     goes on with what is there.
     """
+    options["workers"].prepare("blurbench.scoring.spread")
     from blurbench.ranking.matrix_report import refuse_others, write_matrix
     from blurbench.scoring import evaluate as evaluation
     from blurbench.scoring.matrix import score_matrix

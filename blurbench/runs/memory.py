@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from blurbench.engine import sharers
 from blurbench.memory import budget
 from blurbench.models.base import Model
+from blurbench.models.parts.dispatch import Watching
 
 # What a picture may take, whatever there is: 12 megapixels then go through any model within 6 GB,
 # and 1280x720 px through most of them whole.
@@ -59,7 +59,7 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(words in told for words in TOO_MUCH)
 
 
-class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch types neither
+class PeakBytes(Watching):
     """Counts the bytes of the tensors that are made inside it, and keeps the most at a time.
 
     MemoryError where they become more than `limit`.

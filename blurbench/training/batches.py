@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from blurbench.datasets.crop import crop
 from blurbench.datasets.pairs import Pairs
-from blurbench.engine import quiet_tracker
 from blurbench.errors import UserError
+from blurbench.forkserver import quiet_tracker
 from blurbench.memory import in_words
 from blurbench.models.base import Batch, ModelConfig, Reader, read_pictures
 from blurbench.training.schedule import Bounds, Stretch, largest_crop

@@ -39,8 +39,10 @@ def _children(pid: int) -> list[int]:
 
 
 def workers_of(pid: int) -> list[int]:
-    """The processes of Dask workers below another: multiprocessing spawned them."""
-    return [each for each in below(pid) if b"spawn_main" in _line(each)]
+    """The processes of Dask workers below another: spawned, or forked from what is there for it."""
+    servers = [each for each in _children(pid) if b"forkserver" in _line(each)]
+    forked = [child for each in servers for child in _children(each)]
+    return forked + [each for each in below(pid) if b"spawn_main" in _line(each)]
 
 
 def _line(pid: int) -> bytes:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from blurbench.errors import UserError
 from blurbench.memory import budget, in_words
+from blurbench.models.parts.dispatch import Watching
 
 T = TypeVar("T")
 MOST_TENSORS = 10_000  # MAXIM, which has the most, makes 2,754
@@ -20,7 +20,7 @@ def within_memory(make: Callable[[], T], told: str) -> T:
         return make()
 
 
-class _Reckoned(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch types neither
+class _Reckoned(Watching):
     """Refuses a tensor that would not fit beside those that were made inside it."""
 
     def __init__(self, free: int, told: str) -> None:
