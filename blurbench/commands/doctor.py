@@ -94,9 +94,12 @@ def gpu() -> Finding:
 
 def shipped() -> Finding:
     """The weights that `deblur` takes where no checkpoint is named."""
-    from blurbench.weights.shipped import DATA, SHIPPED
+    from blurbench.weights.listing import state_of_ours
+    from blurbench.weights.shipped import SHIPPED
 
-    here = [name for name, each in SHIPPED.items() if (DATA / each.file).is_file()]
+    states = {name: state_of_ours(name) for name in SHIPPED}
+    told = [name + (" (damaged)" if states[name] == "damaged" else "") for name in states]
+    here = [line for line, state in zip(told, states.values(), strict=True) if state != "missing"]
     return "weights", ", ".join(here) or "none", "ship with the wheel; more: blurbench weights list"
 
 

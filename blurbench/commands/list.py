@@ -200,7 +200,7 @@ def weights() -> Listing:
     """Every file of weights; `blurbench weights list` tells more of each."""
     from blurbench.weights.listing import rows
 
-    told = ("name", "what", "licence", "here")
+    told = ("name", "what", "licence", "state")
     return [{key: row[key] for key in told} for row in rows()], []
 
 

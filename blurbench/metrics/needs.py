@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from blurbench.metrics import find_metric
-from blurbench.weights.places import Needed, files_meant, paths_of, present
+from blurbench.weights.places import Needed, files_meant, paths_of, state
 from blurbench.weights.registry import OF_METRICS, OUTSIDE
 
 
@@ -18,16 +18,16 @@ def files_of(metrics: Iterable[str], using: Mapping[str, str]) -> list[Needed]:
 
 def needs_of(metric: str) -> list[str]:
     """Labels, tools, and the names of weights with whether they are here."""
-    weights = [
-        f"{name} ({'here' if present(OUTSIDE[name]) else 'missing'})"
-        for name in OF_METRICS.get(metric, ())
-    ]
+    weights = [f"{name} ({state(OUTSIDE[name])})" for name in OF_METRICS.get(metric, ())]
     return [*find_metric(metric).needs, *weights]
 
 
 def lacking() -> dict[str, list[str]]:
     """Metric -> the names of weights that it lacks."""
-    found = {m: [n for n in names if not present(OUTSIDE[n])] for m, names in OF_METRICS.items()}
+    found = {
+        metric: [name for name in names if state(OUTSIDE[name]) != "here"]
+        for metric, names in OF_METRICS.items()
+    }
     return {metric: names for metric, names in found.items() if names}
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from blurbench.files import read_regular, sha256
 from blurbench.weights.entries import Outside
-from blurbench.weights.places import PLACES, folder_of, paths_of, present
+from blurbench.weights.places import PLACES, folder_of, paths_of, state
 from blurbench.weights.registry import OUTSIDE, find
 from blurbench.weights.shipped import DATA, LICENCE, SHIPPED
 
@@ -20,7 +21,7 @@ def rows(names: Sequence[str] = ()) -> list[dict[str, Any]]:
         {
             "name": name,
             "what": entry.title,
-            "here": bool(entry.sha256) and (DATA / entry.file).is_file(),
+            "state": state_of_ours(name),
             "megabytes": size(name),
             "licence": f"ours, {LICENCE}: {DATA / LICENCE}",
             "sha256": entry.sha256,
@@ -37,6 +38,14 @@ def rows(names: Sequence[str] = ()) -> list[dict[str, Any]]:
     return [known.get(name) or described(name, find(name)) for name in names]
 
 
+def state_of_ours(name: str) -> str:
+    """As `state`, of shipped weights."""
+    path, told = DATA / SHIPPED[name].file, SHIPPED[name].sha256
+    if not (told and path.is_file()):
+        return "missing"
+    return "here" if sha256(read_regular(path)) == told else "damaged"
+
+
 def size(name: str) -> float:
     """Of shipped weights, in MB; 0 where they are not here."""
     path = DATA / SHIPPED[name].file
@@ -48,7 +57,7 @@ def described(name: str, entry: Outside) -> dict[str, Any]:
     return {
         "name": name,
         "what": entry.what,
-        "here": present(entry),
+        "state": state(entry),
         "megabytes": entry.megabytes,
         "licence": entry.licence,
         "sha256": entry.sha256,
@@ -64,7 +73,7 @@ def shown(row: dict[str, Any]) -> dict[str, str]:
     kind = "https" if row["from"].startswith("http") else row["from"].partition(":")[0]
     return {
         "name": row["name"],
-        "here": "yes" if row["here"] else "no",
+        "here": {"here": "yes", "missing": "no"}.get(row["state"], row["state"]),
         "MB": f"{row['megabytes']:,.1f}" if row["megabytes"] else "?",
         "SHA-256": row["sha256"][:SHORT] or "?",
         "from": kind + ("" if row["tried"] else UNTRIED),
@@ -82,6 +91,7 @@ def all_of(row: dict[str, Any]) -> str:
         "SHA-256": row["sha256"] or "not known",
         "first file": row["files"][0],
         "use": row["use"],
+        "state": row["state"],
     }
     lines = [f"  {name:<10}  {text}" for name, text in told.items() if text]
     return "\n".join([row["name"], *lines])

@@ -85,6 +85,13 @@ def present(entry: Outside) -> bool:
     return all(path.is_file() or _in_snapshots(entry, path) for path in paths_of(entry))
 
 
+def state(entry: Outside) -> str:
+    """Of its files together: `here`, `missing`, or `damaged`; to see that takes a second a GB."""
+    if not present(entry):
+        return "missing"
+    return "damaged" if any(damaged(path) for path in paths_of(entry)) else "here"
+
+
 def _in_snapshots(entry: Outside, path: Path) -> bool:
     return entry.place == "hub" and any(path.parents[1].glob(f"*/{path.name}"))
 

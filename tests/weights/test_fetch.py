@@ -21,7 +21,8 @@ from blurbench.errors import UserError
 from blurbench.files import CannotWrite
 from blurbench.weights.entries import Npm, Outside, Page, Pypi, Url
 from blurbench.weights.fetch import by_http, fetch, filled, work_folder
-from blurbench.weights.places import Needed, missing, named, present, sum_of
+from blurbench.weights.listing import described, shown
+from blurbench.weights.places import Needed, missing, named, present, state, sum_of
 from blurbench.weights.registry import OUTSIDE
 
 BODY = bytes(range(256)) * 5_000  # more than one chunk
@@ -253,11 +254,12 @@ def test_a_file_that_was_damaged_since_is_told_and_fetched_anew(hub, server, mon
             ask()
         assert told in str(error.value)
     assert missing([needed]) == [needed.line()]
-    assert present(entry)
+    assert (present(entry), state(entry)) == (True, "damaged")
+    assert shown(described("trial", entry))["here"] == "damaged"
     assert "terms" in fetch("trial")
     assert "it is fetched anew" in capsys.readouterr().err
     assert path.read_bytes() == BODY
-    assert missing([needed]) == []
+    assert (missing([needed]), state(entry)) == ([], "here")
 
 
 @pytest.mark.parametrize("beside", [None, "", "SHA256 (net.pth) = 0", "\xff" * 9])

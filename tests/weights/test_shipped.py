@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from blurbench.cli import cli
+from blurbench.commands import doctor
 from blurbench.errors import UserError
 from blurbench.files import sha256
 from blurbench.inference import files, restoring
@@ -24,6 +25,7 @@ from blurbench.runs.seen import read_seen
 from blurbench.scoring.restorers import trained
 from blurbench.weights import shipped
 from blurbench.weights.fetch import fetch
+from blurbench.weights.listing import state_of_ours
 from blurbench.weights.shipped import DATA, LICENCE, MOST_BYTES, SHIPPED, is_shipped, shipped_as
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +44,18 @@ def test_files_are_those_of_the_registry(name):
         assert "TODO" not in card
         assert (DATA / f"{name}.sources.txt.gz").is_file()
         load_checkpoint(Path(name), "cpu")
+
+
+def test_a_damaged_one_is_told_in_the_list_and_by_the_doctor(monkeypatch, tmp_path):
+    name = "scene"
+    assert state_of_ours(name) == "here"
+    monkeypatch.setattr("blurbench.weights.listing.DATA", tmp_path)
+    assert state_of_ours(name) == "missing"
+    whole = bytearray((DATA / SHIPPED[name].file).read_bytes())
+    whole[-1] ^= 1
+    (tmp_path / SHIPPED[name].file).write_bytes(whole)
+    assert state_of_ours(name) == "damaged"
+    assert doctor.shipped()[1] == "scene (damaged)"
 
 
 def test_they_are_small_and_nothing_else_lies_there():
