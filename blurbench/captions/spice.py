@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from blurbench.captions.java import Java, Missing, last_line, scorer_folder
 from blurbench.errors import UserError
 from blurbench.schemas import read_as
-from blurbench.weights.places import how, refuse_damaged
+from blurbench.weights.places import Needed, how
 
 CORENLP = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
 ARCHIVE = "stanford-corenlp-full-2015-12-09.zip"
@@ -26,8 +26,8 @@ def find_jars(home: Path | None) -> list[Path]:
     for jars in (home, library) if home else (library,):
         found = [jars / name for name in CORENLP]
         if all(path.exists() for path in found):
-            refuse_damaged("corenlp")
-            return [folder / "spice-1.0.jar", *sorted(library.glob("*.jar")), *found]
+            whole = [Needed("SPICE", path, "corenlp").read_from() for path in found]
+            return [folder / "spice-1.0.jar", *sorted(library.glob("*.jar")), *whole]
     wanted = f"{' and '.join(CORENLP)} of {ARCHIVE}"
     place = home or "pycocoevalcap/spice/lib"  # not the whole path: results carry this sentence
     raise Missing(

@@ -13,6 +13,8 @@ import pytest
 from blurbench.captions import meteor, spice, words
 from blurbench.captions.java import Java, Missing, find_java
 from blurbench.captions.scores import score
+from blurbench.errors import UserError
+from blurbench.weights.places import sum_of
 
 REFERENCES = {"a": ["a man on a horse", "a horse"], "b": ["a dog"], "c": ["a cat"]}
 CAPTIONS = {"a": "a man on a horse", "b": "a dog", "c": "a hat"}
@@ -181,3 +183,12 @@ def test_meteor_in_a_german_locale_and_python_ends_with_it() -> None:
         check=True,
     )
     assert float(done.stdout) > 0.9
+
+
+def test_a_damaged_jar_is_told_before_java_starts(tmp_path: Path) -> None:
+    for name in spice.CORENLP:
+        (tmp_path / name).touch()
+    (jar, *_) = spice.find_jars(tmp_path)[-2:]  # nobody fetched them: taken as they are
+    sum_of(jar).write_text(f"{'0' * 64}  {jar.name}\n")
+    with pytest.raises(UserError, match=rf"{jar} is no longer what was fetched; run: .* corenlp"):
+        spice.find_jars(tmp_path)

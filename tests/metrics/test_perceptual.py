@@ -7,6 +7,7 @@ from blurbench.errors import UserError
 from blurbench.metrics import compute
 from blurbench.metrics.offline import Refused, offline
 from blurbench.metrics.perceptual import load, missing
+from blurbench.weights.places import paths_of, sum_of
 from blurbench.weights.registry import OF_METRICS, OUTSIDE
 
 NO_WEIGHTS = ["fsim", "gmsd", "vsi", "nlpd"]
@@ -127,3 +128,15 @@ def test_a_trunk_of_the_hub_is_told_too(monkeypatch, tmp_path):
     with pytest.raises(UserError, match=r"run: blurbench weights fetch timm-resnet50 topiq$"):
         load("topiq_nr")
     load.cache_clear()
+
+
+def test_damaged_weights_are_told_before_pyiqa_reads_them(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("pyiqa.create_metric", lambda *_, **__: pytest.fail("it was asked"))
+    (path,) = paths_of(OUTSIDE["niqe"])
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not what was fetched")
+    sum_of(path).write_text(f"{'0' * 64}  {path.name}\n")
+    load.cache_clear()
+    with pytest.raises(UserError, match=r"is no longer what was fetched; run: blurbench weights"):
+        load("niqe")

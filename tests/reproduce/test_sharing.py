@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from blurbench.reproduce.sharing import Sharing
+from blurbench.reproduce.sharing import FAILED, Sharing
 
 JOBS = [f"runs/{letter}" for letter in "abcdefgh"]
 
@@ -98,3 +98,14 @@ def test_it_says_what_it_waits_for(tmp_path):
     assert told[0].startswith(f"waiting for runs/a, with process {os.getpid()} on ")
     with waiting.claimed("runs/a"):
         pass
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_pipe_in_the_place_of_a_failure_is_waited_for_by_nobody(tmp_path, before):
+    (tmp_path / "runs/a").mkdir(parents=True)
+    if before:
+        os.mkfifo(tmp_path / "runs/a" / FAILED)
+    sharing = Sharing(tmp_path, quietly)
+    if not before:
+        os.mkfifo(tmp_path / "runs/a" / FAILED)
+    assert sharing.failed("runs/a") == ""

@@ -18,8 +18,9 @@ from click.testing import CliRunner
 
 from blurbench.cli import cli
 from blurbench.errors import UserError
+from blurbench.files import write_json
 from blurbench.reproduce.studies import registry
-from blurbench.reproduce.studies.perform import begin, key
+from blurbench.reproduce.studies.perform import ABOUT, about, begin, key
 from blurbench.reproduce.studies.plan import plan_study
 from blurbench.reproduce.studies.table import TIMES
 from blurbench.schemas.seals import sealed
@@ -207,6 +208,18 @@ def test_a_folder_of_another_study_or_of_real_pictures_is_refused(begun, tmp_pat
         begin(replace(STUDY, name="study-other"), begun, None)
     with pytest.raises(UserError, match="holds a study of another stand_in"):
         begin(STUDY, begun, tmp_path)
+
+
+def test_of_two_studies_begun_at_once_in_one_folder_one_is_refused(tmp_path):
+    out = tmp_path / "out"
+    here, other = begin(STUDY, out, None, seeds=1), replace(STUDY, name="another")
+    there = begin(other, out, None, seeds=1)  # neither has written yet
+    (out).mkdir(exist_ok=True)
+    write_json(out / ABOUT, sealed(about(other, stand_in=True)))
+    with pytest.raises(UserError, match="another"):
+        here.perform()
+    assert there.missing() == there.runs
+    assert not (out / "records").exists()
 
 
 def test_minutes_begin_no_run_that_would_end_after_them(begun):
