@@ -283,8 +283,10 @@ def _local(workers: int) -> Iterator[Any]:
 
     utils._forkserver_preload_set = True  # Dask would import pandas here, and set others than ours
     settings = {
+        # Of those that are not forked; Dask itself says so to OpenMP, MKL and OpenBLAS.
+        "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
         "distributed.nanny.environ": {**forkserver.passed_on(), SHARERS: str(workers)},
-        "distributed.worker.multiprocessing-method": "forkserver",
+        "distributed.worker.multiprocessing-method": forkserver.method(),
         # A killed worker that was not back within 15 s, as on a busy machine, Dask ended for good.
         "distributed.deploy.lost-worker-timeout": "1 day",
     }
@@ -362,6 +364,7 @@ def dask_setup(server: Any) -> None:
 
     if isinstance(server, Nanny):
         _nannies.add(server)
+        forkserver.block_stops()  # what it starts, even a second one to fork from, inherits that
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)

@@ -1,9 +1,12 @@
 """The process that workers of this machine are forked from, when its imports are done."""
 
+import atexit
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from multiprocessing import forkserver, resource_tracker
 
 from blurbench.signals import STOPS
@@ -22,21 +25,40 @@ def begin(*modules: str) -> None:
     this process had, took 4; on two cores one of these did it while the other had nothing to do.
     """
     quiet_tracker()
-    forkserver.set_forkserver_preload(["distributed.worker", "blurbench.engine", *modules])
-    # Ctrl-C and a batch system's SIGTERM go to all processes of a group. They are the parent's to
-    # handle: workers inherit that both wait, before their first import could be interrupted.
-    resource_tracker.ensure_running()  # to start it would let them through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    ours = [name for name in modules if name != "__main__"]  # may do anything, such as ask for GPUs
+    forkserver.set_forkserver_preload(["distributed.worker", "blurbench.engine", *ours])
+    before = block_stops()
     try:
-        with _environment(ONE_CORE):
+        with _environment({**ONE_CORE, **_imports()}), suppress(OSError):  # then see `method`
             forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    _end_with_us()
+
+
+def method() -> str:
+    """How Python is to start workers: "spawn" where `begin` could start nothing to fork them from.
+
+    Its socket lies in TMPDIR, whose name may be too long (108 bytes), or which may allow none.
+    """
+    return "forkserver" if _pid() else "spawn"
+
+
+def block_stops() -> set[signal.Signals]:
+    """Have stops wait in this thread, and in processes that it starts; gives what did before.
+
+    Ctrl-C and a batch system's SIGTERM go to all processes of a group. They are the parent's to
+    handle: workers inherit that both wait, before their first import could be interrupted.
+    """
+    resource_tracker.ensure_running()  # to start it would let them through again
+    return {signal.Signals(n) for n in signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)}
 
 
 def passed_on() -> dict[str, str]:
     """The environment as it is now, for workers: they have the one that there was at `begin`."""
-    return {name: value for name, value in os.environ.items() if name not in ONE_CORE}
+    ours = dict.fromkeys(_imports(), "")  # which is none
+    now = {**ours, **os.environ}
+    return {name: value for name, value in now.items() if name not in ONE_CORE}
 
 
 def quiet_tracker() -> None:
@@ -44,6 +66,28 @@ def quiet_tracker() -> None:
     quiet = "ignore:resource_tracker"
     told = os.environ.get("PYTHONWARNINGS", quiet)
     os.environ["PYTHONWARNINGS"] = told if quiet in told else f"{told},{quiet}"
+
+
+def _imports() -> dict[str, str]:
+    """Have it import from where we do: else a `random.py` of the working folder comes first."""
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def _pid() -> int | None:
+    """Which process it is; Python has no public name for that."""
+    return getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
+
+
+@cache
+def _end_with_us() -> None:
+    atexit.register(_kill)
+
+
+def _kill() -> None:
+    """It hears of our end when it has imported all: for seconds it would keep our output open."""
+    if pid := _pid():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

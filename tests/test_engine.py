@@ -317,6 +317,7 @@ def started(monkeypatch):
 
     def start():
         seen["threads"] = [os.environ[name] for name in forkserver.ONE_CORE]
+        seen["imports"] = (os.environ["PYTHONSAFEPATH"], os.environ["PYTHONPATH"].split(os.pathsep))
         seen["blocked"] = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     monkeypatch.setattr("multiprocessing.forkserver.ensure_running", start)
@@ -331,8 +332,9 @@ def test_it_starts_with_one_core_and_with_signals_that_wait_for_the_parent(start
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    forkserver.begin("blurbench.words")
+    forkserver.begin("blurbench.words", "__main__")
     assert started["names"][-1] == "blurbench.words"
+    assert started["imports"] == ("1", [each for each in sys.path if each])
     assert set(started["threads"]) == {"1"}
     assert set(STOPS) <= started["blocked"]
     # Of our own process nothing has changed.
@@ -340,11 +342,32 @@ def test_it_starts_with_one_core_and_with_signals_that_wait_for_the_parent(start
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
-def test_threads_are_not_passed_on(monkeypatch):
+def test_neither_threads_nor_what_only_the_server_has_are_passed_on(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("ODD_NAME", "x")
+    monkeypatch.setenv("PYTHONPATH", "mine")
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     passed = forkserver.passed_on()
-    assert (passed["ODD_NAME"], "OMP_NUM_THREADS" in passed) == ("x", False)
+    assert (passed["ODD_NAME"], passed["PYTHONPATH"], passed["PYTHONSAFEPATH"]) == ("x", "mine", "")
+    assert "OMP_NUM_THREADS" not in passed
+
+
+BEGUN = "from blurbench import forkserver as f; f.begin('endless'); print(f.method())"
+
+
+@pytest.mark.parametrize(("folder", "told"), [("short", "forkserver"), ("long" * 30, "spawn")])
+def test_one_that_still_imports_ends_with_us_and_without_one_workers_are_spawned(
+    folder, told, tmp_path
+):
+    temporary = tmp_path / folder
+    temporary.mkdir()
+    (tmp_path / "endless.py").write_text("import time; time.sleep(300)")
+    environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(tmp_path)}
+    # Until nobody holds its output any more.
+    ran = subprocess.run(
+        [sys.executable, "-c", BEGUN], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (ran.stdout, ran.stderr, [*temporary.iterdir()]) == (f"{told}\n", "", [])
 
 
 # A process whose threads or whose GPU were in use cannot be forked.

@@ -176,6 +176,20 @@ def test_no_terminal_is_too_small_for_a_name(words):
     assert out.isascii()
 
 
+@pytest.mark.parametrize(("words", "code"), [("--version", 0), ("nosuch", 2)])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_it_works_without_streams(closed, words, code, tmp_path):
+    line = f'"{sys.executable}" -m blurbench {words} {closed}'
+    assert subprocess.run(line, shell=True, check=False).returncode == code
+    assert not [*tmp_path.iterdir()]  # no report of a fault
+
+
+def test_a_profiler_gets_to_say_what_it_saw():
+    words = ["-m", "cProfile", "-m", "blurbench", "--version"]
+    ran = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
+    assert "function calls" in ran.stdout
+
+
 def test_a_name_that_is_no_text_is_told():
     for words in (["verify", os.fsdecode(b"a\xff\xc3")], [os.fsdecode(b"li\xff")]):
         process = started(words)
