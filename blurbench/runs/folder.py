@@ -12,13 +12,14 @@ from blurbench.errors import UserError
 from blurbench.files import parse_json, read_regular, write_json
 from blurbench.out_folder import Claim, refuse
 from blurbench.schemas import parse_as
-from blurbench.schemas.seals import refuse_broken, sealed
+from blurbench.schemas.seals import SEAL, refuse_broken, sealed
 from blurbench.stores.folder import Folder
 
 CONFIG, LOG, VOCABULARY = "config.json", "log.jsonl", "vocabulary.json"  # the last: of captioners
 # What deblur and evaluate read: best by the validation metric, averaged where ema is on, and there
 # after the first look. The last weights, as trained, are there after the last step.
 BEST, LAST = "model.safetensors", "last.safetensors"
+WRITTEN = "weights.json"  # which files of these two names are its own
 CHECKPOINTS, SAMPLES, TENSORBOARD = "checkpoints", "samples", "tensorboard"  # folders
 # Where a package of weights for TF.js has its graph, which names the files of numbers beside it.
 GRAPHS = ("model.json", "models/model.json", "package/models/model.json")
@@ -95,10 +96,11 @@ class RunConfig(TypedDict):
     # What follows began it; others may go on with it.
     processor: NotRequired[str]  # kind, as far as it decides how sums are rounded
     blurbench: NotRequired[str]  # version
+    id: NotRequired[str]  # its seal as it began, which its checkpoints and weights are told by
     check: NotRequired[str]  # its seal; 0.1.0 had none
 
 
-NO_PART = ("processor", "blurbench", "stopped", "check")  # of what makes two runs the same
+NO_PART = ("processor", "blurbench", "id", "stopped", "check")  # of what makes two runs the same
 
 
 def begun(folder: Path, resume: bool) -> RunConfig | None:
@@ -123,7 +125,7 @@ def start_run(
     defaults: of the fields of its preset, which count where an older version had no such field.
     """
     if old is None:
-        write_json(folder / CONFIG, sealed(config))
+        write_json(folder / CONFIG, sealed({**config, "id": sealed(config)[SEAL]}))
         return
     # Less is recorded in older ones.
     filled = {"config": {**defaults, **old["config"]}, "data": config["data"] | old["data"]}
@@ -176,6 +178,11 @@ def read_config(run: Path) -> RunConfig:
     config = parse_as(RunConfig, data, f"{path}: not written by blurbench train")
     refuse_broken(parse_json(data, str(path)), str(path), UNSEAL)
     return config
+
+
+def run_id(run: Path) -> str | None:
+    """What a run is known by; None of those begun before there were ids, and of other folders."""
+    return read_config(run).get("id") if (run / CONFIG).is_file() else None
 
 
 def weights_file(path: Path) -> Path:

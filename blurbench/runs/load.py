@@ -28,6 +28,7 @@ from blurbench.runs.folder import (
     way_on,
     weights_file,
 )
+from blurbench.runs.own_weights import refuse_foreign
 from blurbench.runs.trained import TrainedModel
 from blurbench.schemas.own_paths import names_only
 from blurbench.weights.places import named
@@ -118,13 +119,14 @@ def load_run(run: Path, device: str | None = None, weights: str = BEST) -> Train
     `weights`: the file of the two that a finished run has, BEST or LAST.
     """
     config = read_config(run)
-    # Written after the last step, hence the sign of a finished run.
+    # OwnWeights after the last step, hence the sign of a finished run.
     if not (run / LAST).is_file():
         raise UserError(f"{run}: this training is not finished; {way_on(run, config)}")
     model = _build(run, config)
     if (run / weights).is_file():
         refuse_instead(run / weights)
     load_weights(model, run / weights)
+    refuse_foreign(run / weights)
     model.load_language(run / VOCABULARY)
     if config.get("vocabulary") not in (None, model.vocabulary_hash()):
         raise UserError(f"{run / VOCABULARY}: not the words of this run; take another copy of it")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from blurbench.errors import UserError
 from blurbench.files import read_regular, sha256, write_bytes
-from blurbench.runs.folder import BEST, LAST, SOURCES, SourcesOfRun, read_config
+from blurbench.runs.folder import BEST, LAST, SOURCES, SourcesOfRun, read_config, weights_file
+from blurbench.runs.own_weights import refuse_foreign
 from blurbench.weights.shipped import is_shipped, lies
 
 LARGEST = 2**28  # bytes of the lines: 3.7 million sources
@@ -63,6 +64,7 @@ def read_seen(weights: Path) -> Seen:
     own = weights.is_dir() or weights.name in (BEST, LAST)
     try:
         config = read_config(run) if own else None
+        refuse_foreign(weights_file(weights))
     except UserError:  # which names a path
         config = None
     if config is None:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from blurbench.errors import UserError
-from blurbench.runs.folder import CONFIG, read_config
+from blurbench.runs.folder import CONFIG, read_config, weights_file
 from blurbench.runs.history import minutes_of
+from blurbench.runs.own_weights import refuse_foreign
 from blurbench.scoring.result_folder import TrainedOn
 
 
@@ -14,6 +15,7 @@ def trained_on(checkpoint: Path) -> TrainedOn | None:
     if not (run / CONFIG).is_file():
         return None
     try:
+        refuse_foreign(weights_file(checkpoint))
         config, minutes = read_config(run), minutes_of(run)
     except UserError:  # a log that is damaged costs this line alone
         return None

@@ -42,6 +42,7 @@ class Progress:
     blurred: float | None = None  # PSNR in dB of the validation split as it is
     looks_since: Annotated[int, Field(ge=0)] = 0  # validations since the best
     stopped: bool = False  # ended by its patience
+    run: str | None = None  # id in its config.json
 
 
 @dataclass

@@ -16,9 +16,10 @@ from blurbench.errors import UserError
 from blurbench.models.base import Batch, Losses, Model, Stage, Update
 from blurbench.models.parts.modes import set_modes, set_trainable
 from blurbench.models.parts.recompute import compute_again
-from blurbench.models.parts.weights import differences, load_tensors, not_finite, save_tensors
+from blurbench.models.parts.weights import differences, load_tensors, not_finite
 from blurbench.progress import Advance, progress, tell
-from blurbench.runs.folder import BEST, LAST, SAMPLES
+from blurbench.runs.folder import BEST, LAST, SAMPLES, run_id
+from blurbench.runs.own_weights import OwnWeights
 from blurbench.signals import rescued, stop_signals
 from blurbench.training.averaging import evaluating, start_average, update_average
 from blurbench.training.batches import TrainingPairs, batches, cut, step_seed
@@ -81,9 +82,13 @@ class Runner:
     def run(self) -> None:
         """Train from the newest whole checkpoint, or from the start, to the last step."""
         self.set_up()
+        self.id = run_id(self.folder)
+        if self.world.first:
+            self.own_weights = OwnWeights(self.folder, self.id)
         begun = bool(checkpoints(self.folder))
         if begun:
             self._resume()
+        self.at.run = self.id
         if self.world.first:
             # Without a checkpoint all is written again, step 0 too.
             step = self.at.step if begun else -1
@@ -120,6 +125,8 @@ class Runner:
     def _check(self, found: Checkpoint) -> None:
         """UserError where a checkpoint is none of this run."""
         step = found.progress.step
+        if found.progress.run != self.id:
+            raise UserError(f"{found.folder}: a checkpoint of another run")
         for name, ours, theirs in (
             (MODEL, self.model.state_dict(), found.model),
             (AVERAGED, self.averaged or {}, found.averaged or {}),
@@ -345,12 +352,13 @@ class Runner:
     def _save_weights(self, name: str, averaged: bool = True) -> None:
         if self.world.first:
             weights = self.averaged if averaged and self.averaged else self.model.state_dict()
-            save_tensors(self.folder / name, weights)
+            self.own_weights.save(name, weights)
 
     def _see_best(self) -> None:
         """Write the best weights again where they are damaged, and those of the last step."""
         try:
             load_tensors(self.folder / BEST)
+            self.own_weights.refuse_other(BEST)
         except UserError as error:
             if self.validation is not None and self.at.best_step != self.at.step:
                 raise UserError(f"{error}; {LAST} beside it is whole, or train again") from None

@@ -29,6 +29,7 @@ from blurbench.runs.folder import (
     start_run,
     weights_file,
 )
+from blurbench.runs.own_weights import refuse_foreign
 from blurbench.training.batches import TrainingPairs
 from blurbench.training.checkpoint import Progress, checkpoints, load_progress
 from blurbench.training.checks import (
@@ -326,6 +327,7 @@ def make_ready(model: Model, pairs: Pairs, init: Path | None, length: Length) ->
         model.learn_language(pairs.captions())
     if init is not None:
         load_released(model, weights_file(init))
+        refuse_foreign(weights_file(init))
     stage_bounds(model.stages(), length.steps, length.extended)
     model.prepare()
 

@@ -21,6 +21,7 @@ ODD = "datasets/test_odd_pictures.py::test_odd_pictures_are_used_or_told"
 MAKE = "datasets/test_make.py::"
 DECODE, DAMAGE = "images/test_decode.py::", "images/test_damage.py::"
 HERE, WEIGHTS = "faults/test_surroundings.py::", "models/parts/test_weights.py::"
+OWN = "runs/test_own_weights.py::"
 ZIP, ARCHIVES = "ranking/submissions/test_references.py::", "weights/test_archives.py::"
 NO_RLE = "of COCO's files captions are read, and no masks"
 
@@ -254,6 +255,13 @@ CASES: dict[int, Case] = {
         "restored and sharp pictures are identical",
         ("metrics/test_distortion.py::test_identical_pictures_score_the_best_finite_value",),
     ),
+    51: (
+        "weights or a checkpoint of another run, in a run's folder",
+        (
+            f"{OWN}test_weights_of_another_run_are_refused_and_taken_as_a_file",
+            f"{OWN}test_a_checkpoint_of_another_run_is_not_gone_on_from",
+        ),
+    ),
 }
 # Kinds of damage that an earlier version took in silence, crashed on or hung at.
 KINDS: dict[str, tuple[str, ...]] = {
@@ -343,7 +351,7 @@ def test_every_test_that_is_named_exists(test: str) -> None:
 
 
 def test_every_case_has_a_test_or_a_reason() -> None:
-    assert [*CASES] == [*range(1, 51)]
+    assert [*CASES] == [*range(1, 52)]
     assert [number for number, (_, tests) in CASES.items() if not tests] == []
     assert [kind for kind, tests in KINDS.items() if not tests] == []
 

@@ -22,6 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 STEPS = 24
 WEIGHTS = ("model.safetensors", "last.safetensors")
+RECORDS = ("config.json", "weights.json")
 KILLED = {-signal.SIGKILL, 143}
 SET = ("widths=[4,8]", "blocks=[1,1]", "crop_size=16", "batch_size=2", "ema=0.9", "precision=fp32")
 
@@ -84,6 +85,8 @@ class Trial:
                 same = (run / name).read_bytes() == (self.folder / "whole" / name).read_bytes()
                 self.found["other weights"] += not same
                 self.found["same weights"] += same
+            for name in RECORDS:
+                assert (run / name).read_bytes() == (self.folder / "whole" / name).read_bytes()
 
     def disturb(self, run: Path, kills: int, damages: int) -> None:
         """One run to its end."""

@@ -26,7 +26,7 @@ from blurbench.datasets.records import record_lines
 from blurbench.files import json_document, jsonl_line, sha256, write_json
 from blurbench.images import encode
 from blurbench.models import build
-from blurbench.models.parts.weights import save_tensors
+from blurbench.runs.own_weights import OwnWeights
 from blurbench.training.checkpoint import Progress, save_checkpoint
 
 IDS = ("000.png", "001.png")  # what lists and captions speak of
@@ -238,8 +238,9 @@ def run() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         write_json(out / "config.json", config(model))
+        written = OwnWeights(out, None)
         for name in ("model", "last"):
-            save_tensors(out / f"{name}.safetensors", model.state_dict())
+            written.save(f"{name}.safetensors", model.state_dict())
         save_checkpoint(out, Progress(4, 2, 25.0, 20.0), model, averaged, {"all": optimiser})
         return contents(out)
 

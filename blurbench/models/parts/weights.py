@@ -27,7 +27,15 @@ FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors; what shares storage is stored once, with its other names.
+    """Write `packed` tensors."""
+    head, body = packed(tensors)
+    with replacing(path) as file:
+        file.write(head)
+        file.write(body)
+
+
+def packed(tensors: Mapping[str, Tensor]) -> tuple[bytes, memoryview]:
+    """Head and body of a file of safetensors; what shares storage is stored once, with its names.
 
     The metadata has the SHA-256 of the whole file, reckoned with 64 zeros in its place.
     """
@@ -52,9 +60,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     text = json.dumps({"__metadata__": about, **json.loads(plain[8:start])}).encode()
     text += b" " * (-len(text) % 8)
     head, body = len(text).to_bytes(8, "little") + text, memoryview(plain)[start:]
-    with replacing(path) as file:
-        file.write(head.replace(BLANK.encode(), _sha256(head, body).encode(), 1))
-        file.write(body)
+    return head.replace(BLANK.encode(), sha256_of(head, body).encode(), 1), body
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -147,7 +153,8 @@ def _start(data: bytes) -> int:
     return 8 + int.from_bytes(data[:8], "little")
 
 
-def _sha256(head: bytes, body: memoryview) -> str:
+def sha256_of(head: bytes, body: memoryview) -> str:
+    """Of a file of both, one behind the other."""
     total = hashlib.sha256(head)
     total.update(body)
     return total.hexdigest()
@@ -162,7 +169,7 @@ def _metadata(path: Path, data: bytes) -> dict[str, str]:
     if key in found:
         stated = found[key]
         blank = head.replace(stated.encode(), BLANK.encode(), 1)
-        if len(stated) != len(BLANK) or stated != _sha256(blank, body):
+        if len(stated) != len(BLANK) or stated != sha256_of(blank, body):
             raise UserError(f"{path}: its checksum does not match: {DAMAGED}")
     elif ALIASES in found:
         # With anything beside them, the checksum's own name is what was damaged.

@@ -26,7 +26,8 @@ from blurbench.ranking.submissions.entry import (
     write_checks,
 )
 from blurbench.ranking.submissions.references import Absent, by_content, had, pictures_in
-from blurbench.runs.folder import BEST, CONFIG, LAST, VOCABULARY, read_config
+from blurbench.runs.folder import BEST, CONFIG, LAST, VOCABULARY, read_config, run_id
+from blurbench.runs.own_weights import OwnWeights
 from blurbench.scoring.classical import CLASSICAL
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
@@ -213,6 +214,9 @@ def _run(folder: Path, weights: Path, work: Path) -> Path:
     for name in (CONFIG, VOCABULARY):
         if (folder / name).is_file():
             (run / name).write_bytes(read_regular(folder / name))
+    written = OwnWeights(run, run_id(run))
+    for name in (BEST, LAST):
+        written.adopt(name)  # the row's entry has told that they are its own
     return run
 
 

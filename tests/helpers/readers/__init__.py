@@ -294,6 +294,7 @@ READERS: tuple[Reader, ...] = (
     Reader("plan of a set", plan, lambda: examples.document(examples.request())),
     Reader("config of a run", partial(run, "config.json"), of(examples.run, "config.json")),
     Reader("weights", partial(run, "model.safetensors"), of(examples.run, "model.safetensors")),
+    Reader("own weights", partial(run, "weights.json"), of(examples.run, "weights.json")),
     *(
         Reader(f"checkpoint {name}", partial(checkpoint, name), of(examples.run, AT + name))
         for name in (
