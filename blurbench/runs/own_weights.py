@@ -96,8 +96,8 @@ def refuse_foreign(weights: Path) -> None:
         tell_once(f"{weights}: {WRITTEN} beside it does not tell of it: unchecked")
     elif sha256(read_regular(weights)) not in known:
         raise UserError(
-            f"{weights}: not written by this run ({WRITTEN} tells); put its own back, or use this"
-            " one from another folder, or as --checkpoint FILE --model NAME"
+            f"{weights}: not written by this run ({WRITTEN} tells); put its own back, give this"
+            f" one as --checkpoint FILE --model NAME, or delete {WRITTEN} if the change was meant"
         )
 
 

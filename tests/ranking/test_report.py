@@ -114,7 +114,7 @@ def test_the_close_up_is_where_the_first_is_nearer_to_the_sharp_picture(make_res
     assert (files["good"] == 100).all()
 
 
-@pytest.mark.parametrize("odd", ["larger", "damaged", "sharp"])
+@pytest.mark.parametrize("odd", ["larger", "cut", "flipped", "sharp"])
 def test_an_odd_sample_costs_itself_alone_and_is_told(make_result, tmp_path, capsys, odd):
     folders, plain = [], encode(np.full((300, 300, 3), 100, np.uint8))
     for model in ("good", "bad"):
@@ -124,8 +124,10 @@ def test_an_odd_sample_costs_itself_alone_and_is_told(make_result, tmp_path, cap
             write_bytes(folder / "samples" / f"id1__{role}.png", plain)
         folders.append(folder)
     role, data = "restored", encode(np.full((310, 300, 3), 90, np.uint8))
-    if odd == "damaged":
+    if odd == "cut":
         data = data[:99]
+    if odd == "flipped":  # one bit: PNG has checksums of its own
+        data = data[:99] + bytes([data[99] ^ 1]) + data[100:]
     if odd == "sharp":
         role = odd
     for folder in folders[-1:] if odd != "sharp" else folders:
@@ -136,7 +138,7 @@ def test_an_odd_sample_costs_itself_alone_and_is_told(make_result, tmp_path, cap
     told = capsys.readouterr().err
     if odd == "larger":
         assert "id1: pictures of other sizes by good and bad; no close-up of it" in told
-    if odd == "damaged":
+    if odd in ("cut", "flipped"):
         assert told.count("id1__restored.png") == 1
         assert "left out of the page" in told
 

@@ -130,7 +130,7 @@ def test_weights_of_another_run_are_refused_and_taken_as_a_file(
         load_checkpoint(run / name, "cpu")
     untouched = {BEST: LAST, LAST: BEST}[name]
     assert load_checkpoint(run / untouched, "cpu").provenance["seed"] == 0
-    # Both ways that it names.
+    # As a file, here or elsewhere, it is nobody's.
     file = Path(shutil.copyfile(run / name, tmp_path / "file.safetensors"))
     alone = load_checkpoint(file, "cpu").provenance
     assert "seed" not in alone
@@ -141,6 +141,8 @@ def test_weights_of_another_run_are_refused_and_taken_as_a_file(
         read_seen(run / name)
     assert trained_on(run / name) is None
     assert trained_on(run / untouched)
+    (run / WRITTEN).unlink()  # the other mend
+    assert load_checkpoint(run / name, "cpu").provenance["seed"] == 0
 
 
 def test_a_run_is_not_begun_with_weights_that_are_not_the_runs(
