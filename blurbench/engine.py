@@ -290,7 +290,7 @@ def _local(workers: int) -> Iterator[Any]:
         # A killed worker that was not back within 15 s, as on a busy machine, Dask ended for good.
         "distributed.deploy.lost-worker-timeout": "1 day",
     }
-    with dask.config.set(settings):
+    with forkserver.used(), dask.config.set(settings):
         # An exception while it starts processes Dask would answer with 60 lines.
         with stop_signals() as stop, _given_up_at(stop):
             cluster = _started(

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import forkserver, resource_tracker
 
@@ -18,6 +19,17 @@ ONE_CORE = dict.fromkeys(
 )
 
 
+@dataclass
+class _Ours:
+    """The one that we started last, alive or not; Python has one at most."""
+
+    pid: int | None = None
+    users: int = 0
+
+
+_ours = _Ours()
+
+
 def begin(*modules: str) -> None:
     """Start it, unless it runs; it imports these and what all workers need, and we go on.
 
@@ -25,14 +37,17 @@ def begin(*modules: str) -> None:
     this process had, took 4; on two cores one of these did it while the other had nothing to do.
     """
     quiet_tracker()
-    ours = [name for name in modules if name != "__main__"]  # may do anything, such as ask for GPUs
-    forkserver.set_forkserver_preload(["distributed.worker", "blurbench.engine", *ours])
+    if _pid() not in (None, _ours.pid):  # the caller's own, which stays as it is
+        return
+    known = [name for name in modules if name != "__main__"]  # may do anything, as ask for GPUs
+    forkserver.set_forkserver_preload(["distributed.worker", "blurbench.engine", *known])
     before = block_stops()
     try:
         with _environment({**ONE_CORE, **_imports()}), suppress(OSError):  # then see `method`
             forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    _ours.pid = _pid()
     _end_with_us()
 
 
@@ -41,7 +56,23 @@ def method() -> str:
 
     Its socket lies in TMPDIR, whose name may be too long (108 bytes), or which may allow none.
     """
-    return "forkserver" if _pid() else "spawn"
+    return "forkserver" if _ours.pid and _pid() == _ours.pid else "spawn"
+
+
+@contextmanager
+def used() -> Iterator[None]:
+    """Inside, it is needed; with the last that needs it, it ends.
+
+    What the caller forks by multiprocessing must not come from ours, where stops wait: a Pool could
+    not be ended by SIGTERM, and waits for ever.
+    """
+    _ours.users += 1
+    try:
+        yield
+    finally:
+        _ours.users -= 1
+        if not _ours.users:
+            _end()
 
 
 def block_stops() -> set[signal.Signals]:
@@ -80,14 +111,18 @@ def _pid() -> int | None:
 
 @cache
 def _end_with_us() -> None:
-    atexit.register(_kill)
-
-
-def _kill() -> None:
     """It hears of our end when it has imported all: for seconds it would keep our output open."""
-    if pid := _pid():
-        with suppress(ProcessLookupError):
+    atexit.register(_end)
+
+
+def _end() -> None:
+    if _ours.pid and (pid := _pid()):  # another than it was, if it was killed and started again
+        _ours.pid = pid
+        with suppress(OSError):  # it is gone
             os.kill(pid, signal.SIGKILL)
+            # Python asks whether it lives before it starts another; that is to say no at once.
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        forkserver.set_forkserver_preload(["__main__"])  # Python's own
 
 
 @contextmanager

@@ -314,6 +314,8 @@ def test_importing_the_engine_loads_no_dask():
 def started(monkeypatch):
     """What the environment and the blocked signals were when the server was started."""
     seen = {}
+    monkeypatch.setattr(forkserver, "_pid", lambda: None)
+    monkeypatch.setattr(forkserver, "_ours", forkserver._Ours())
 
     def start():
         seen["threads"] = [os.environ[name] for name in forkserver.ONE_CORE]
@@ -368,6 +370,52 @@ def test_one_that_still_imports_ends_with_us_and_without_one_workers_are_spawned
         [sys.executable, "-c", BEGUN], env=environment, capture_output=True, text=True, timeout=60
     )
     assert (ran.stdout, ran.stderr, [*temporary.iterdir()]) == (f"{told}\n", "", [])
+
+
+SHARED = """
+import multiprocessing, os, sys, engine_jobs
+from blurbench import forkserver
+from blurbench.engine import Workers, run_shards
+context = multiprocessing.get_context("forkserver")
+
+def pool():
+    with context.Pool(1) as pool:
+        return pool.apply(os.getppid)  # who forked it
+
+if __name__ == "__main__":
+    first = pool() if sys.argv[1] == "before" else None
+    assert len(list(run_shards(engine_jobs.square, range(4), Workers(2)))) == 4
+    second = pool()
+    print("same" if first == second else "another")
+    # While a pool of the caller's lives on, ours are spawned.
+    forkserver.begin()
+    print(forkserver.method())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("when", "told"), [("before", "same"), ("after", "another")])
+def test_what_the_caller_forks_is_forked_from_a_process_of_its_own(when, told, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SHARED)
+    ran = subprocess.run(
+        [sys.executable, str(script), when],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (ran.stdout, ran.stderr) == (f"{told}\nspawn\n", "")
+
+
+def test_one_that_has_ended_is_started_again():
+    for _ in range(2):
+        with forkserver.used():
+            forkserver.begin()
+            assert forkserver.method() == "forkserver"
+            there = forkserver._pid()
+        # Dead, and Python has not asked yet.
+        assert os.waitid(os.P_PID, there, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
 # A process whose threads or whose GPU were in use cannot be forked.
