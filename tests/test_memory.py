@@ -1,9 +1,11 @@
 """How much memory there is, and what does not fit into it."""
 
+import gc
 import platform
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,18 @@ def test_what_does_not_fit_is_told_before_it_is_begun(monkeypatch: pytest.Monkey
 def test_of_small_pictures_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "budget", lambda: pytest.fail("asked"))
     refuse_over("a.png", 1000, 1000, 64)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_garbage_is_looked_for_again_after_many_objects(before: bool) -> None:
+    (gc.enable if before else gc.disable)()
+    try:
+        with suppress(KeyError), memory.uncollected():
+            assert not gc.isenabled()
+            raise KeyError
+        assert gc.isenabled() is before
+    finally:
+        gc.enable()
 
 
 def test_memory_that_was_freed_is_taken_again() -> None:

@@ -1,6 +1,7 @@
 """Done-records: a line for each pair that was made or failed, and what is found in them again."""
 
 import json
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +26,13 @@ RECORDS = f"{WORK}/shards"
 _BEGIN = b'{"sha256": "'
 _TEXT = len(_BEGIN) + 64 + 3
 _ROW = b', "row": '  # inside a text it would stand as \"row\"
+# How the line of a pair that was made begins, where its texts are plain ASCII: of most millions.
+_PLAIN = r'"([ !#-\[\]-~]+)"'
+_FILE = rf"\[{_PLAIN}, ([1-9][0-9]{{0,14}})\]"
+_MADE = re.compile(
+    rf'{{"sha256": "(.{{64}})", "split": {_PLAIN}, "id": {_PLAIN}, '
+    rf'"files": \[{_FILE}, {_FILE}(?:, {_FILE})?\], "row": '
+)
 _LONGEST = 2**40  # bytes of a record file
 _NONE = -1
 
@@ -46,6 +54,7 @@ class WantedPair(Protocol):
 
 
 PairT = TypeVar("PairT", bound=WantedPair)
+_Head = tuple[str, str, Any, Row | None]  # split, id, and files or failure
 
 
 def made_entry(split: str, row: Row, files: Files) -> Row:
@@ -161,14 +170,14 @@ def read_records(
     failed: dict[int, Row] = {}
     for number, path in enumerate(paths):
         with path.open("rb") as file:
-            for offset, entry in _heads(file):
-                key = hash((entry["split"], entry["id"]))
-                if "failure" in entry:
-                    failed[key] = entry["failure"]
-                elif is_whole(entry["split"], entry["files"]):
+            for offset, (split, name, files, failure) in _heads(file):
+                key = hash((split, name))
+                if failure is not None:
+                    failed[key] = failure
+                elif is_whole(split, files):
                     keys.append(key)
                     places.append(number * _LONGEST + offset)
-    return _numbered(pairs, paths, np.array(keys, np.int64), np.array(places, np.int64), failed)
+    return _numbered(pairs, paths, np.asarray(keys), np.asarray(places), failed)
 
 
 def _numbered(
@@ -186,7 +195,10 @@ def _numbered(
     def number_of(some: np.ndarray) -> np.ndarray:
         if not len(wanted):
             return np.full(len(some), _NONE)
-        found = np.minimum(np.searchsorted(wanted, some), len(wanted) - 1)
+        # One after the other in their order: a tenth of the time.
+        by_key, found = np.argsort(some), np.empty(len(some), np.int64)
+        found[by_key] = np.searchsorted(wanted, some[by_key])
+        found = np.minimum(found, len(wanted) - 1)
         return np.where(wanted[found] == some, order[found], _NONE)
 
     at = np.full(len(pairs), _NONE)
@@ -199,17 +211,39 @@ def _numbered(
     return Records(pairs, paths, at, known, strangers)
 
 
-def _heads(file: Iterable[bytes]) -> Iterator[tuple[int, Row]]:
-    """(byte offset, entry) of each line that is whole; without its row, which takes most of it."""
+def _heads(file: Iterable[bytes]) -> Iterator[tuple[int, _Head]]:
+    """(byte offset, head) of each line that is whole."""
     offset = 0
     for line in file:
-        entry = _head(line)
-        if entry is not None:
-            yield offset, entry
+        head = _head(line)
+        if head is not None:
+            yield offset, head
         offset += len(line)
 
 
-def _head(line: bytes) -> Row | None:
+def _head(line: bytes) -> _Head | None:
+    # Of 1.7 million lines a parser and its dictionaries took twice as long.
+    found = _MADE.match(line.decode("latin-1"))
+    if found is None:
+        return _parsed(line)
+    told, split, name, blur, blur_size, sharp, sharp_size, mask, mask_size = found.groups()
+    if sha256(line[_TEXT:]) != told:
+        return None
+    files = [(blur, int(blur_size)), (sharp, int(sharp_size))]
+    if mask:
+        files.append((mask, int(mask_size)))
+    return split, name, files, None
+
+
+def _parsed(line: bytes) -> _Head | None:
+    entry = _entry(line)
+    if entry is None:
+        return None
+    return entry["split"], entry["id"], entry.get("files"), entry.get("failure")
+
+
+def _entry(line: bytes) -> Row | None:
+    """The entry of any line that is whole; without its row, which takes most of it."""
     if not line.startswith(_BEGIN):
         return _of_0_1_0(line)
     if sha256(line[_TEXT:]) != line[len(_BEGIN) : _TEXT - 3].decode("latin-1"):
@@ -236,12 +270,13 @@ def _of_0_1_0(line: bytes) -> Row | None:
 
 
 def _is_entry(entry: Any) -> bool:
-    return (
-        isinstance(entry, dict)
-        and isinstance(entry.get("split"), str)
-        and isinstance(entry.get("id"), str)
-        and (isinstance(entry.get("files"), list) or isinstance(entry.get("failure"), dict))
-    )
+    if not isinstance(entry, dict):
+        return False
+    if not (isinstance(entry.get("split"), str) and isinstance(entry.get("id"), str)):
+        return False
+    if "failure" in entry:
+        return isinstance(entry["failure"], dict)
+    return isinstance(entry.get("files"), list)
 
 
 def asking(store: Store, root: str | None) -> Callable[[str, Any], bool]:
@@ -260,7 +295,7 @@ def asking(store: Store, root: str | None) -> Callable[[str, Any], bool]:
                 if ".." in name or name[:1] == "/":
                     return False
                 size = size_of(inner + name)
-                if not size or size != (known or size):
+                if not size or (size != known and known):
                     return False
         except (TypeError, ValueError):  # no names and sizes
             return False

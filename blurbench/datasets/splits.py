@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from blurbench.errors import UserError
 from blurbench.files import sha256
+from blurbench.memory import uncollected
 from blurbench.recipes.recipe import Recipe, Recognition
 from blurbench.sources.open import SPLITS, Source, SourceItem
 from blurbench.words import counted
@@ -53,12 +54,13 @@ def list_tasks(recipe: Recipe, source: Source, limit: int | None = None) -> list
     """Every pair of the data set, sorted by split, the first part of the id, and replica."""
     chosen = choose(recipe, source, limit)
     stems = sorted((split, _stem(item.id, split), at) for at, (item, split) in enumerate(chosen))
-    return [
-        PairTask(split, stem, item, replica)
-        for split, stem, at in stems
-        for item in (chosen[at][0],)
-        for replica in range(_replicas(recipe, item, split))
-    ]
+    with uncollected():  # of 1.7 million it took two thirds of the time
+        return [
+            PairTask(split, stem, item, replica)
+            for split, stem, at in stems
+            for item in (chosen[at][0],)
+            for replica in range(_replicas(recipe, item, split))
+        ]
 
 
 def _replicas(recipe: Recipe, item: SourceItem, split: str) -> int:
@@ -98,7 +100,9 @@ def choose(recipe: Recipe, source: Source, limit: int | None = None) -> list[Cho
 
 def shortfall(recipe: Recipe, tasks: Sequence[PairTask]) -> str:
     """What the recipe asks for and the source does not have, in one line; empty for nothing."""
-    of_split = {split: {t.item.id for t in tasks if t.split == split} for split in SPLITS}
+    of_split: dict[str, set[str]] = {split: set() for split in SPLITS}
+    for task in tasks:
+        of_split[task.split].add(task.item.id)
     asked = {split: getattr(recipe.images, split) for split in SPLITS}
     short = [
         f"{len(of_split[split])} of {count} {split}"

@@ -80,6 +80,8 @@ class Folder:
                 folders.add(folder)
             try:
                 found = os.lstat(f"{root}/{name}")
+                if stat.S_ISREG(found.st_mode):
+                    return found.st_size
                 if stat.S_ISLNK(found.st_mode):
                     self.inside("", name)
                     found = os.stat(f"{root}/{name}")  # noqa: PTH116

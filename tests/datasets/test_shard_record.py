@@ -1,20 +1,45 @@
-"""What a shard keeps while it is made, and what a second try at it finds."""
+"""What a shard keeps while it is made, what a second try at it finds, and how records are read."""
 
 from threading import Event
 
 import pytest
 import tiny_data
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from blurbench.datasets import make, shard_record
+from blurbench.datasets import make, records, shard_record
+from blurbench.datasets.find_pairs import FoundPair
 from blurbench.datasets.make import SynthesisJob, make_shard, synthesize
-from blurbench.datasets.records import RECORDS, failed_entry, read_records
+from blurbench.datasets.records import (
+    RECORDS,
+    failed_entry,
+    made_entry,
+    read_records,
+    record_lines,
+)
 from blurbench.datasets.shard_record import ShardRecord, recording
 from blurbench.datasets.splits import list_tasks
 from blurbench.errors import UserError
+from blurbench.files import sha256
 from blurbench.sources.open import open_source
 from blurbench.stores.folder import Folder
 
 RECIPE = tiny_data.flow_recipe()
+
+# Plain lines are read by a regular expression: it must see what the parser sees.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1)
+NAMES = PLAIN | TEXTS | st.sampled_from(['a"], "row": ', "a\\", "../a", '", 1], ["b'])
+FILES = st.lists(st.tuples(NAMES, st.none() | st.integers(-1, 10**17)), max_size=4)
+ROWS = st.dictionaries(TEXTS, TEXTS | st.integers())
+# What a line could be put together of: with its checksum, for whoever means harm can count, too.
+PIECES = [
+    *('{"sha256": "', '"split": ', '"id": ', '"files": ', '"row": ', '"failure": ', ", ", " "),
+    *('[["a", 1], ["b", 2]]', '[["a", 1], ["b", 2], ["c", 3]]', '[["a", 01], ["b", 2]]'),
+    *('[["a", 1.0], ["b", 2]]', '[["a", "1"], ["b", 2]]', '[["a", 1]]', "[]", "null", "\n"),
+    *('"train"', '"a"', '"\\u0061"', '"é"', '""', "{}", "}", '{"id": "a"}', '["b", 2]', "NaN"),
+]
+SHAPE = '{}, "id": {}, "files": {}, "row": {}}}\n'
 
 
 @pytest.fixture
@@ -138,3 +163,84 @@ def test_copies_of_two_tries_at_a_shard_are_counted_once(tasks, store, tmp_path)
     (record.parent / "another.jsonl").write_bytes(record.read_bytes())
     found = read_records(store, tmp_path, tasks)
     assert (found.made, found.strangers, found.left()) == (6, 0, [])
+
+
+def checked(text: str) -> bytes:
+    return b'{"sha256": "%s", ' % sha256(text.encode()).encode() + text.encode()
+
+
+def seen(line: bytes) -> object:
+    head = records._head(line)
+    if head is None or head[2] is None:
+        return head
+    split, name, files, failure = head
+    return split, name, [[*each] if isinstance(each, tuple) else each for each in files], failure
+
+
+@given(split=NAMES, name=NAMES, files=FILES, row=ROWS)
+@example("train", "a-r00", [("blur/a-r00.png", 7), ("sharp/a-r00.png", 9)], {})
+@example("train", "a", [("b.png", 7), ("s.png", 9), ("mask/a.png", 10**14)], {"files": '"row": '})
+@example("train", "a", [("blur/é.png", 7), ("s.png", 0)], {})
+def test_what_was_written_is_read(split, name, files, row):
+    (line,) = record_lines([made_entry(split, {**row, "id": name}, files)]).splitlines(True)
+    assert seen(line) == (split, name, [[*each] for each in files], None)
+    assert seen(line) == records._parsed(line)
+
+
+def test_ordinary_lines_are_read_by_the_expression():
+    files = [("blur/a (1)-r00.png", 7), ("sharp/a (1)-r00.png", 9), ("mask/a (1)-r00.png", 3)]
+    for count in (2, 3):
+        line = record_lines([made_entry("train", {"id": "a-r00"}, files[:count])])
+        assert records._MADE.match(line.decode("latin-1"))
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+@example('"split": "a", "id": "b", "files": [["a", 1], ["b", 2]], "failure": {}, "row": {}}')
+@example('"split": "a", "id": "b", "files": [["a", 1], ["b", 2]], "failure": 5}')
+def test_any_checked_line_is_read_as_the_parser_reads_it(text):
+    assert seen(checked(text)) == records._parsed(checked(text))
+
+
+@given(st.tuples(*[st.sampled_from(PIECES)] * 4), st.sampled_from(PIECES) | st.just(""))
+@example(('"train"', '"a"', '[["a", 1], ["b", 2]]', "{}"), "")
+def test_checked_lines_of_the_right_shape_too(values, before):
+    line = checked('"split": ' + before + SHAPE.format(*values))
+    assert seen(line) == records._parsed(line)
+
+
+@given(st.data())
+def test_damage_is_seen_wherever_it_is(data):
+    files = [("blur/a-r00.png", 7), ("sharp/a-r00.png", 9)]
+    line = record_lines([made_entry("train", {"id": "a-r00", "stream": "[1]"}, files)])
+    at = data.draw(st.integers(0, len(line) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda value: value != line[at]))
+    flipped = line[:at] + bytes([byte]) + line[at + 1 :]
+    cut, doubled = line[:at], line[:at] + line[at:][:1] * 2 + line[at + 1 :]
+    for damaged in (flipped, cut, doubled):
+        assert seen(damaged) is records._parsed(damaged) is None
+
+
+@pytest.mark.parametrize("failure", [None, 5, "why", []])
+def test_a_failure_that_is_no_object_is_no_entry(failure):
+    entry = {"split": "train", "id": "a", "files": [], "failure": failure}
+    assert seen(record_lines([entry])) is None
+
+
+@pytest.mark.parametrize("harm", ["lost", "cut", "grown", "folder", "whole"])
+@pytest.mark.parametrize("kind", ["blur", "sharp", "mask"])
+def test_each_picture_of_a_pair_is_asked_for(tmp_path, kind, harm):
+    store, pair = Folder(tmp_path), FoundPair("train", "a.png", "b.png")
+    names = [f"{each}/{pair.id}.png" for each in ("blur", "sharp", "mask")]
+    for name in names:
+        store.write(f"train/{name}", b"1234567")
+    entry = made_entry("train", {"id": pair.id}, [(name, 7) for name in names])
+    store.write(f"{records.RECORDS}/a.jsonl", record_lines([entry]))
+    path = tmp_path / f"train/{kind}/{pair.id}.png"
+    if harm in ("cut", "grown"):
+        path.write_bytes(b"123456" if harm == "cut" else b"12345678")
+    elif harm != "whole":
+        path.unlink()
+    if harm == "folder":
+        path.mkdir()
+    left = read_records(store, tmp_path, [pair]).left()
+    assert left == ([] if harm == "whole" else [pair])
