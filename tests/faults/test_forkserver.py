@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 from multiprocessing import resource_tracker
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
@@ -63,7 +65,7 @@ BEGUN = "from blurbench import forkserver as f; f.begin('endless'); print(f.meth
 def test_one_that_still_imports_ends_with_us_and_without_one_workers_are_spawned(
     folder, told, tmp_path
 ):
-    temporary = tmp_path / folder
+    temporary = Path(mkdtemp(prefix="b", dir="/tmp"), folder)  # pytest's may be too long already
     temporary.mkdir()
     (tmp_path / "endless.py").write_text("import time; time.sleep(300)")
     environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(tmp_path)}
@@ -72,6 +74,8 @@ def test_one_that_still_imports_ends_with_us_and_without_one_workers_are_spawned
         [sys.executable, "-c", BEGUN], env=environment, capture_output=True, text=True, timeout=60
     )
     assert (ran.stdout, ran.stderr, [*temporary.iterdir()]) == (f"{told}\n", "", [])
+    temporary.rmdir()
+    temporary.parent.rmdir()
 
 
 SHARED = """
