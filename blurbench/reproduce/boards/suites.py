@@ -166,6 +166,7 @@ OPEN_BOARDS = {
             learnt("sp", FACE_SECONDS["sp"], "semantic prior, teacher EfficientNet-Lite0"),
             learnt("shen-face", FACE_SECONDS["shen-face"], "Shen et al.: face parts, adversarial"),
             SCENE,
+            BoardRow("face", "weights that ship, for faces: learnt drawn ones", 6, shipped="face"),
             BoardRow(
                 "internal face model",
                 "the project's own run on all faces that it may learn from",
