@@ -109,6 +109,8 @@ def run_shards(
         return
     workers.prepare(getattr(function, "func", function).__module__)
     with _client(workers, len(shards)) as client:
+        # Of Dask's tasks that a stop ends under way asyncio would print a traceback each.
+        client.loop.asyncio_loop.set_exception_handler(lambda *_: None)
         yield from _run_on(client, function, shards)
 
 
