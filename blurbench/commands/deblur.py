@@ -14,7 +14,7 @@ from blurbench.commands.options import FOLDER, many_workers, of_weights
 @click.option(
     "--checkpoint",
     type=FOLDER,
-    help="A run folder, a file of weights, or scene, which ships; the default.",
+    help="A run folder, a file of weights, or a name: scene and face ship; default: scene.",
 )
 @of_weights
 @click.option(

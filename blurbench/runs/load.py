@@ -32,7 +32,9 @@ from blurbench.runs.own_weights import refuse_foreign
 from blurbench.runs.trained import TrainedModel
 from blurbench.schemas.own_paths import names_only
 from blurbench.weights.places import named
+from blurbench.weights.registry import OUTSIDE
 from blurbench.weights.shipped import SHIPPED, is_shipped, shipped_as, shipped_path
+from blurbench.words import meant
 
 TOLD = ("model", "preset", "steps", "seed", "data")  # of a run's config.json, in its results
 TOLD_IF_SO = ("init", "hold_out", "minutes", "extended", "stopped")
@@ -65,9 +67,14 @@ def _load_again(path: Path, device: str, name: str | None, preset: str, told: st
 
 def _load(path: Path, device: str | None, name: str | None, preset: str) -> TrainedModel:
     if is_shipped(path):
+        if name is not None:
+            raise UserError(f"{path}: weights that ship know their model; leave out --model")
         return load_shipped(str(path), device)
     path = named(path)
-    if path.exists() and not path.is_dir():
+    if not path.exists():
+        near, ours = meant(str(path), {**SHIPPED, **OUTSIDE}), " and ".join(SHIPPED)
+        raise UserError(f"{path}: no such run or file of weights{near}; {ours} ship")
+    if not path.is_dir():
         refuse_instead(path)
     weights = weights_file(path)
     of_run = path.is_dir() and weights.name == BEST

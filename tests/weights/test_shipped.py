@@ -222,6 +222,17 @@ def test_a_folder_of_that_name_goes_first(tmp_path, monkeypatch):
         load_checkpoint(Path("scene"))
 
 
+@pytest.mark.usefixtures("own")
+def test_another_model_or_a_name_that_is_none_is_refused(tmp_path):
+    source = picture(tmp_path / "in" / "a.png")
+    code, told = deblur(source, "--model", "unet")
+    assert code == 2
+    assert "scene: weights that ship know their model; leave out --model" in told
+    code, told = deblur(source, "--checkpoint", "scen")
+    assert code == 2
+    assert "scen: no such run or file of weights (did you mean scene?); scene and face ship" in told
+
+
 def test_what_they_have_seen_is_known_where_it_lies_beside_them(own):
     with pytest.raises(UserError, match="came without their sources"):
         read_seen(Path("scene"))
