@@ -101,9 +101,14 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> str:
 
     NaN and infinity are refused.
     """
+    return write_lines(path, map(jsonl_line, rows))
+
+
+def write_lines(path: Path, lines: Iterable[bytes]) -> str:
+    """Lines with their ends, by way of `replacing`; gives the SHA-256 of the file."""
     total = hashlib.sha256()
     with replacing(path) as file:
-        for line in map(jsonl_line, rows):
+        for line in lines:
             total.update(line)
             file.write(line)
     return total.hexdigest()

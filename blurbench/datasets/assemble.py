@@ -253,7 +253,7 @@ def finish(
         _give_up(store, failures)
     counts, digest = found.counts(), Digest()
     hashes = {
-        split: store.write_rows(f"{split}/{METADATA}", _added(found, split, digest, seen))
+        split: store.write_lines(f"{split}/{METADATA}", _added(found, split, digest, seen))
         for split in counts
     }
     if failures:
@@ -276,20 +276,22 @@ def finish(
     return description, failures
 
 
-def _added(found: Records[PairT], split: str, digest: Digest, seen: Peculiarities) -> Iterator[Row]:
-    """The rows of a split, each added to the digest as it passes, and to what is told."""
-    for row, _ in found.rows(split):
+def _added(
+    found: Records[PairT], split: str, digest: Digest, seen: Peculiarities
+) -> Iterator[bytes]:
+    """The lines of a split's rows, each added to the digest as it passes, and to what is told."""
+    for row, _, line in found.rows(split):
         digest.add(split, row)
         seen.add(str(row.get("source_id", row["id"])), told_of(row))
-        yield row
+        yield line
 
 
 def _checks(store: Store, found: Records[PairT], root: str | None) -> Iterator[Row]:
     size_of = located(store, root, "")[0].sizes()
     for split in found.counts():
         _, folder = located(store, root, split)
-        for row, files in found.rows(split):
-            yield check_line(split, row, size_of, files, folder)
+        for row, files, line in found.rows(split):
+            yield check_line(split, row, line, size_of, files, folder)
 
 
 def _give_up(store: Store, failures: list[Row]) -> NoReturn:

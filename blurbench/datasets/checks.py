@@ -16,17 +16,20 @@ from blurbench.datasets.format import (
     is_row,
     located,
 )
-from blurbench.files import jsonl_line, load_json, sha256
+from blurbench.files import load_json, sha256
 from blurbench.stores.store import SizeOf, Store
 
 Files = list[tuple[str, int | None]]  # what a row names, and bytes; None where 0.1.0 kept none
 
 
-def check_line(split: str, row: Row, sizes: SizeOf, files: Files, folder: str) -> Row:
-    """What checks.jsonl keeps of a pair: the sizes as recorded, else as they are now."""
+def check_line(split: str, row: Row, line: bytes, sizes: SizeOf, files: Files, folder: str) -> Row:
+    """What checks.jsonl keeps of a pair: the sizes as recorded, else as they are now.
+
+    line: of the row, in metadata.jsonl.
+    """
     known = dict(files)
     told = [(name, known.get(name) or sizes(join(folder, name))) for name in file_names(row)]
-    return {"split": split, "id": row["id"], "files": told, "row_sha256": sha256(jsonl_line(row))}
+    return {"split": split, "id": row["id"], "files": told, "row_sha256": sha256(line)}
 
 
 def find_damage(store: Store, description: Description) -> Iterator[str]:
@@ -99,16 +102,16 @@ def trusted_rows(store: Store, description: Description, split: str) -> Iterator
 
 
 def find_changed_rows(
-    store: Store, description: Description, split: str, rows: Iterable[Row]
+    store: Store, description: Description, split: str, rows: Iterable[tuple[Row, bytes]]
 ) -> Iterator[Row]:
-    """Those of a split's rows, sorted by id, that are others in its metadata.jsonl.
+    """Those of a split's rows, sorted by id, whose lines are others in its metadata.jsonl.
 
     None where that is not as it was written.
     """
     name = rows_of(store, split)
     if hash_of(store, name) == description.metadata_sha256.get(split):
         lines = (line for line, _ in whole_lines(store, name))
-        yield from (row for row, line in zip(rows, lines, strict=True) if jsonl_line(row) != line)
+        yield from (row for (row, new), old in zip(rows, lines, strict=True) if new != old)
 
 
 def is_check(entry: Any) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from pydantic_core import from_json
@@ -55,6 +55,14 @@ class WantedPair(Protocol):
 
 PairT = TypeVar("PairT", bound=WantedPair)
 _Head = tuple[str, str, Any, Row | None]  # split, id, and files or failure
+
+
+class MadeRow(NamedTuple):
+    """What a record holds of a pair that was made."""
+
+    row: Row
+    files: Files
+    line: bytes  # of the row in metadata.jsonl
 
 
 def made_entry(split: str, row: Row, files: Files) -> Row:
@@ -105,8 +113,8 @@ class Records(Generic[PairT]):
         made = Counter(self.pairs[number].split for number in _numbers(self.at != _NONE))
         return dict(sorted(made.items()))
 
-    def rows(self, split: str) -> Iterator[tuple[Row, Files]]:
-        """The rows of the pairs of one split that were made, sorted by id, and their files.
+    def rows(self, split: str) -> Iterator[MadeRow]:
+        """The rows of the pairs of one split that were made, sorted by id.
 
         UserError where a record was changed since it was read.
         """
@@ -117,7 +125,7 @@ class Records(Generic[PairT]):
             with self.paths[number].open("rb") as file:
                 for place in same:
                     file.seek(place % _LONGEST)
-                    yield _row(file.readline(), self.paths[number])
+                    yield _made_row(file.readline(), self.paths[number])
 
     def failures(self) -> list[Row]:
         """One row for each input and error, with the number of pairs it cost."""
@@ -131,15 +139,26 @@ def _numbers(wanted: np.ndarray) -> Iterator[int]:
     return map(int, np.flatnonzero(wanted))
 
 
-def _row(line: bytes, path: Path) -> tuple[Row, Files]:
-    try:
-        entry = load_json(line)
-    except (ValueError, RecursionError):
-        entry = None
-    row: Any = entry.get("row") if isinstance(entry, dict) else None
-    if not is_row(row):
+def _made_row(line: bytes, path: Path) -> MadeRow:
+    head, (row, text) = _head(line), _row_of(line)
+    if head is None or not is_row(row):
         raise UserError(f"{path}: damaged; remove it and run the same command again")
-    return row, entry.get("files", [])
+    return MadeRow(row, head[2] or [], text)
+
+
+def _row_of(line: bytes) -> tuple[Any, bytes]:
+    """The row of a line, and the line that it is in metadata.jsonl; None where it holds none."""
+    try:
+        if not line.startswith(_BEGIN):
+            row = load_json(line)["row"]
+            return row, jsonl_line(row)
+        # As it stands: to read and write it anew by `json` took most of the time of finishing.
+        text = line[line.index(_ROW) + len(_ROW) : -len(b"}\n")]
+        # What `load_json` alone refuses hides in escapes; it takes four times as long.
+        row = load_json(text) if b"\\u" in text else from_json(text, allow_inf_nan=False)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None, b""
+    return row, text + b"\n"
 
 
 def _by_id(pairs: Sequence[WantedPair], numbers: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from blurbench.errors import UserError, reason
-from blurbench.files import json_document, write_jsonl
+from blurbench.files import json_document, jsonl_line, write_lines
 from blurbench.stores.store import SizeOf
 
 THREADS = 8  # a put takes some 50 ms, making a pair about 10
@@ -120,9 +120,13 @@ class Remote:
 
     def write_rows(self, name: str, rows: Iterable[dict[str, Any]]) -> str:
         """`write` for JSON lines, more than memory holds; gives the SHA-256 of the file."""
+        return self.write_lines(name, map(jsonl_line, rows))
+
+    def write_lines(self, name: str, lines: Iterable[bytes]) -> str:
+        """`write_rows` of what is encoded."""
         with TemporaryDirectory() as folder:
-            copy = Path(folder) / "rows.jsonl"
-            digest = write_jsonl(copy, rows)
+            copy = Path(folder) / "lines.jsonl"
+            digest = write_lines(copy, lines)
             with self._telling(name) as (files, path):
                 self._write(files, path, lambda: files.put_file(str(copy), path))
         return digest

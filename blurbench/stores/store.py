@@ -73,6 +73,9 @@ class Store(Protocol):
     def write_rows(self, name: str, rows: Iterable[dict[str, Any]]) -> str:
         """`write` for JSON lines, more than memory holds; gives the SHA-256 of the file."""
 
+    def write_lines(self, name: str, lines: Iterable[bytes]) -> str:
+        """`write_rows` of what is encoded."""
+
     def batch(self) -> FileBatch:
         """To write many files faster than one by one."""
 

@@ -20,7 +20,7 @@ from blurbench.datasets.records import (
 from blurbench.datasets.shard_record import ShardRecord, recording
 from blurbench.datasets.splits import list_tasks
 from blurbench.errors import UserError
-from blurbench.files import sha256
+from blurbench.files import jsonl_line, sha256
 from blurbench.sources.open import open_source
 from blurbench.stores.folder import Folder
 
@@ -32,6 +32,8 @@ PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1)
 NAMES = PLAIN | TEXTS | st.sampled_from(['a"], "row": ', "a\\", "../a", '", 1], ["b'])
 FILES = st.lists(st.tuples(NAMES, st.none() | st.integers(-1, 10**17)), max_size=4)
 ROWS = st.dictionaries(TEXTS, TEXTS | st.integers())
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+LEAVES = TEXTS | FINITE | st.integers() | st.booleans() | st.none()
 # What a line could be put together of: with its checksum, for whoever means harm can count, too.
 PIECES = [
     *('{"sha256": "', '"split": ', '"id": ', '"files": ', '"row": ', '"failure": ', ", ", " "),
@@ -192,6 +194,27 @@ def test_ordinary_lines_are_read_by_the_expression():
     for count in (2, 3):
         line = record_lines([made_entry("train", {"id": "a-r00"}, files[:count])])
         assert records._MADE.match(line.decode("latin-1"))
+
+
+@given(st.dictionaries(TEXTS, st.recursive(LEAVES, st.lists, max_leaves=4)))
+@example({"a": -0.0, "b": 1e22, "c": 5e-324, "d": 2**70, "e": '\\", "row": {', "f": "\\u0000"})
+def test_a_row_goes_into_the_list_as_it_was_written(row):
+    (line,) = record_lines([made_entry("train", {**row, "id": "a"}, [])]).splitlines(True)
+    found, written = records._row_of(line)
+    assert (found, written) == ({**row, "id": "a"}, jsonl_line({**row, "id": "a"}))
+    assert list(found) == [*row] if "id" in row else [*row, "id"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *('{"a": "\\u0000"}', '{"a": "\\ud800"}', '{"a": NaN}', "{}, {}", "{"),
+        *("", "[", "9" * 5000 + "x", "[" * 100_000, '{"a": "\xff"}'),
+    ],
+)
+def test_what_no_list_may_hold_is_no_row_whoever_counted_its_checksum(row):
+    line = checked(f'"split": "train", "id": "a", "files": [], "row": {row}}}\n')
+    assert records._row_of(line.replace(b"\xc3\xbf", b"\xff")) == (None, b"")
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))

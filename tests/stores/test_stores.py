@@ -8,6 +8,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from blurbench.errors import UserError
+from blurbench.files import sha256
 from blurbench.stores.folder import Folder
 from blurbench.stores.open import is_url, lies_in, open_store
 from blurbench.stores.remote import Remote, RemoteBatch
@@ -45,7 +46,9 @@ def test_files_come_back_as_they_were_written(store):
     store.write("a/b.bin", b"\0two")
     store.write_json("c.json", {"é": 1})
     digest = store.write_rows("a/rows.jsonl", [{"x": 1}, {"x": "é"}])
-    assert len(digest) == 64
+    assert digest == store.write_lines("a/same.jsonl", [b'{"x": 1}\n', '{"x": "é"}\n'.encode()])
+    assert digest == sha256(store.read("a/same.jsonl"))
+    store.remove("a/same.jsonl")
     assert store.read("a/b.bin") == b"\0two"
     assert store.read("c.json").decode() == '{\n  "é": 1\n}\n'
     with store.open("a/rows.jsonl") as file:

@@ -138,8 +138,9 @@ def checked_set(data: bytes) -> object:
 def checks() -> list[bytes]:
     """A line a pair."""
     files = data_set()
-    rows = map(json.loads, files["test/metadata.jsonl"].splitlines())
-    lines = [check_line("test", row, lambda name: len(files[name]), [], "test") for row in rows]
+    rows = files["test/metadata.jsonl"].splitlines(keepends=True)
+    sizes = {name: len(data) for name, data in files.items()}
+    lines = [check_line("test", json.loads(row), row, sizes.get, [], "test") for row in rows]
     return [b"".join(map(jsonl_line, lines))]
 
 
