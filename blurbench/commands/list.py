@@ -17,13 +17,15 @@ Listing = tuple[list[Listed], list[str]]
 
 KINDS = (
     *("recipes", "sources", "families", "models", "presets", "weights"),
-    *("metrics", "protocols", "tables", "studies"),
+    *("metrics", "protocols", "tables", "studies", "boards"),
 )
 NUMBERS = (
     "params",
     "GMACs",
     "values",
     "runs",
+    "rows",
+    "minutes",
     "core-hours",
     "steps",
     "batch",
@@ -38,7 +40,7 @@ def list_command(what: str | None, as_json: bool) -> int:
     """What there is, by name.
 
     WHAT is one of recipes, sources, families, models, presets, weights, metrics, protocols, tables,
-    studies. Without it: the names of all.
+    studies, boards. Without it: the names of all.
     """
     what = what or "kinds"
     rows, faults = listing(what)
@@ -62,6 +64,7 @@ def listing(what: str) -> Listing:
         "protocols": protocols,
         "tables": tables,
         "studies": studies,
+        "boards": boards,
     }[what]()
 
 
@@ -145,6 +148,7 @@ def kinds() -> Listing:
     from blurbench.models import PLUG_INS as models
     from blurbench.ranking.printed import tables
     from blurbench.recipes.recipe import recipe_names
+    from blurbench.reproduce.boards.suites import OPEN_BOARDS
     from blurbench.reproduce.studies.registry import STUDIES
     from blurbench.weights.listing import rows as weights
 
@@ -158,6 +162,7 @@ def kinds() -> Listing:
         "protocols": list(PROTOCOLS),
         "tables": list(tables()),
         "studies": list(STUDIES),
+        "boards": list(OPEN_BOARDS),
     }
     faults = [*families.refused(), *models.refused(), *metrics.refused()]
     return [{"list": kind, "names": names} for kind, names in found.items()], faults
@@ -314,5 +319,22 @@ def studies() -> Listing:
             "core_hours": study.hours,
         }
         for study in STUDIES.values()
+    ]
+    return rows, []
+
+
+def boards() -> Listing:
+    """Every open board, with what its first rows take."""
+    from blurbench.reproduce.boards.suites import OPEN_BOARDS
+
+    rows = [
+        {
+            "name": board.name,
+            "board": board.title,
+            "scored_on": board.scored[0].title,
+            "rows": len(board.rows),
+            "minutes": sum(row.minutes for row in board.rows),
+        }
+        for board in OPEN_BOARDS.values()
     ]
     return rows, []

@@ -42,10 +42,11 @@ def reproduce(
     --out goes on; several at a time share the work.
     """
     if table is None:
-        from blurbench.commands.list import as_text, studies
+        from blurbench.commands.list import as_text, boards, studies
         from blurbench.reproduce.suites import rows
 
-        click.echo(f"{as_text('suites', rows())}\n\n{as_text('studies', studies()[0])}")
+        found = {"suites": rows(), "studies": studies()[0], "boards": boards()[0]}
+        click.echo("\n\n".join(as_text(what, each) for what, each in found.items()))
         return 0
     if out is None:
         raise click.UsageError("Missing option '--out'.")

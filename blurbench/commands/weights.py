@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from blurbench.commands.options import FOLDER, OneOf, parse_settings, parse_tools
+from blurbench.reproduce.boards.open_board import PREFIX as BOARD
 from blurbench.reproduce.scales import ScaleName
 from blurbench.reproduce.studies.study import PREFIX
 from blurbench.tables import as_table
@@ -100,6 +101,10 @@ def check_reproduce(table: str, scale: ScaleName, data_root: Path | None) -> int
     """What `blurbench reproduce` of a table or a study would read; pictures and tools too."""
     from blurbench.reproduce.reproduce import missing_of
 
+    if table.startswith(BOARD):
+        raise click.UsageError(
+            f"Of tables and studies; for {table}, reproduce --plan tells its rows."
+        )
     if scale == "paper" and data_root is None and not table.startswith(PREFIX):
         raise click.UsageError("--scale paper needs --data-root.")
     return told(missing_of(table, scale, data_root))

@@ -16,6 +16,7 @@ from blurbench.errors import UserError
 from blurbench.ranking.printed import Printed, PrintedTable, tables
 from blurbench.recipes.recipe import Recognition
 from blurbench.reproduce import build, reproduce, side_by_side
+from blurbench.reproduce.boards.suites import OPEN_BOARDS
 from blurbench.reproduce.build import Builder
 from blurbench.reproduce.outcomes import Outcome
 from blurbench.reproduce.reproduce import missing
@@ -246,12 +247,14 @@ def test_names_are_harmless_in_both_files(tmp_path):
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_the_command_lists_all_tables():
-    suites, studies = CliRunner().invoke(cli, ["reproduce"]).output.split("\n\n")
+def test_the_command_lists_all_tables_studies_and_boards():
+    suites, studies, boards = CliRunner().invoke(cli, ["reproduce"]).output.split("\n\n")
     names = [line.split()[0] for line in suites.splitlines()[1:] if line[:1] != " "]
     assert names == list(tables())
     names = [line.split()[0] for line in studies.splitlines()[1:] if line[:1] != " "]
     assert names == list(STUDIES)
+    names = [line.split()[0] for line in boards.splitlines()[1:] if line[:1] != " "]
+    assert names == list(OPEN_BOARDS)
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,8 @@ def test_check_tells_what_a_reproduction_lacks(tmp_path, monkeypatch):
     assert "dlib-face" not in invoked(*words)[1]
     assert invoked("check", "reproduce", "umsn-5", "--scale", "demo") == (0, "nothing is missing\n")
     assert "tf_efficientnet_lite0.pth: lies below" in invoked("check", "reproduce", "study-sp")[1]
+    board = CliRunner().invoke(cli, ["weights", "check", "reproduce", "board-faces"])
+    assert "Of tables and studies; for board-faces" in board.output
     assert not list(tmp_path.glob(".claims"))
 
 
