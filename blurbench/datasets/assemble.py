@@ -30,6 +30,7 @@ from blurbench.datasets.format import (
 from blurbench.datasets.journal import (
     PLAN,
     SetRequest,
+    outdated,
     refuse_changed_sources,
     refuse_strangers,
     remove_leftovers,
@@ -37,13 +38,21 @@ from blurbench.datasets.journal import (
     write_record,
 )
 from blurbench.datasets.pair import told_of
-from blurbench.datasets.records import PairT, Records, failed_entry, read_records, still_open
+from blurbench.datasets.records import (
+    PairT,
+    Records,
+    failed_entry,
+    forget,
+    read_records,
+    still_open,
+)
 from blurbench.engine import Workers, run_items
 from blurbench.errors import UserError
 from blurbench.images.header import Peculiarities
 from blurbench.out_folder import Claim, refuse
-from blurbench.progress import progress
+from blurbench.progress import progress, tell
 from blurbench.recipes.recipe import PROSE
+from blurbench.sources.items import SourceItem
 from blurbench.sources.open import in_order
 from blurbench.stores.open import Place, open_store
 from blurbench.stores.store import Store
@@ -119,6 +128,7 @@ def assemble(
     pairs: Sequence[PairT],
     make: Callable[[Sequence[PairT]], None],
     *,
+    items: Sequence[SourceItem] = (),
     verb: str,
     told: Told,
     workers: Workers,
@@ -126,8 +136,9 @@ def assemble(
 ) -> SetSummary:
     """Make those of all `pairs` of a data set that `out` lacks, and finish it.
 
-    `make`, picklable, makes some pairs and keeps their record (`shard_record`). UserError
-    where `out` holds anything but this data set, or another run is writing there.
+    `make`, picklable, makes some pairs and keeps their record (`shard_record`). `items` are what
+    they are made of. UserError where `out` holds anything but this data set, or another run is
+    writing there.
     """
     store = open_store(out)
     there = refuse_other(store, request)
@@ -138,6 +149,12 @@ def assemble(
     with work_folder(store, request, partial(refuse_other, store, request)) as copies:
         found = read_records(store, copies, pairs, request.get("root"))
         refuse_strangers(store, found)
+        if changed := outdated(store, found, items):
+            first = next(iter(changed.values()))
+            which = f"{counted(len(changed), 'pair')} of pictures that were changed since"
+            tell(f"{which} (first: {first}), made again")
+            forget(store, changed)
+            found = read_records(store, copies, pairs, request.get("root"))
         left, before = found.left(), found.made
         del found  # `finish` reads them again
         unmade = partial(still_open, store, root=request.get("root"))
@@ -149,7 +166,7 @@ def assemble(
         killed = "kills its process"
         write_record(store, [failed_entry(p, f"{p.source_id}: {killed}") for p in killers])
         seen = Peculiarities()
-        whole, failures = finish(store, copies, request, pairs, seen)
+        whole, failures = finish(store, copies, request, pairs, items, seen)
     made = sum(whole.counts.values()) - before
     told = replace(told, notes=[*told.notes, *seen.lines()])
     return SetSummary(out, verb, made, whole.counts, whole.digest, failures, told)
@@ -230,6 +247,7 @@ def finish(
     copies: Path,
     request: SetRequest,
     pairs: Sequence[PairT],
+    items: Sequence[SourceItem],
     seen: Peculiarities,
 ) -> tuple[Description, list[Row]]:
     """Assemble metadata and failures from the records, write dataset.json last, clean up.
@@ -244,6 +262,9 @@ def finish(
     found = read_records(store, copies, pairs, request.get("root"))
     if found.made + len(found.lost()) < len(pairs):
         what = "what was made is no longer there, as where two runs write at once"
+        raise UserError(f"{store.where()}: {what}; run the same command again")
+    if changed := outdated(store, found, items):
+        what = f"{next(iter(changed.values()))} was changed while its pairs were made"
         raise UserError(f"{store.where()}: {what}; run the same command again")
     if request.get("root") is None:
         refuse_changed_sources(store, found)

@@ -1,6 +1,6 @@
 """The hidden work folder of a data set in the making: lock, plan and done-records."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,8 @@ from blurbench.datasets.format import (
 from blurbench.datasets.records import RECORDS, PairT, Records, made_entry, record_lines
 from blurbench.errors import UserError
 from blurbench.files import TEMPORARY, sha256
+from blurbench.progress import progress
+from blurbench.sources.items import SourceItem
 from blurbench.stores.store import Store
 
 PLAN = f"{WORK}/plan.json"
@@ -92,6 +94,52 @@ def refuse_changed_sources(store: Store, found: Records[PairT]) -> None:
         store.clear(WORK)
         told = f"{changed[0]}: it, or its mask or depth map, was changed since its pairs were made"
         raise UserError(f"{store.where()}: {told}; put back what it was, or give another --out")
+
+
+def outdated(
+    store: Store, found: Records[PairT], items: Iterable[SourceItem]
+) -> dict[tuple[str, str], str]:
+    """Pairs of an unfinished set whose source is another file now: (split, id) -> source.
+
+    Only files that were written or moved since it was begun are read: reading all of a million
+    frames takes hours. Of sources and sets behind URLs no such time is known; nor is a mask's hash.
+    """
+    # What a finished set lost is compared with its rows: `refuse_changed_sources`.
+    if not (store.is_here and found.made) or store.is_file(DATASET):
+        return {}
+    if not (hashes := _hashes(_written_since(items, store))):
+        return {}
+    rows = ((split, made.row) for split in found.counts() for made in found.rows(split))
+    return {
+        (split, row["id"]): source
+        for split, row in rows
+        if (source := row.get("source_id")) in hashes and row.get("source_sha256") != hashes[source]
+    }
+
+
+def _written_since(items: Iterable[SourceItem], store: Store) -> list[SourceItem]:
+    begun = Path(store.where(PLAN)).stat().st_mtime
+
+    def is_new(path: Path) -> bool:
+        try:
+            return path.stat().st_ctime > begun
+        except OSError:  # it will fail by name
+            return True
+
+    return [item for item in items if any(map(is_new, item.files()))]
+
+
+def _hashes(items: Sequence[SourceItem]) -> dict[str, str | None]:
+    """By id; None of what cannot be read any more."""
+    found: dict[str, str | None] = {}
+    with progress("changed sources", len(items)) as advance:
+        for item in items:
+            try:
+                found[item.id] = item.file_hash() or item.load().sha256
+            except UserError:
+                found[item.id] = None
+            advance()
+    return found
 
 
 def write_record(store: Store, entries: list[Row]) -> None:

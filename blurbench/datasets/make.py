@@ -96,6 +96,7 @@ def synthesize(
         request,
         tasks,
         partial(make_shard, making),
+        items=source.items,
         verb="make",
         told=_told(recipe, source, tasks, limit),
         workers=workers,

@@ -4,7 +4,7 @@ import json
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -321,6 +321,16 @@ def asking(store: Store, root: str | None) -> Callable[[str, Any], bool]:
         return True
 
     return is_whole
+
+
+def forget(store: Store, pairs: Container[tuple[str, str]]) -> None:
+    """Take pairs, as (split, id), out of all records: they are made again."""
+    for name in store.names(RECORDS):
+        lines = store.read(name).splitlines(keepends=True)
+        heads = ((line, _head(line)) for line in lines)
+        kept = [line for line, head in heads if head is None or head[:2] not in pairs]
+        if len(kept) < len(lines):
+            store.write(name, b"".join(kept))
 
 
 def still_open(

@@ -52,6 +52,10 @@ class FramesItem:
         refuse_problem(self.id, self.problem)
         return sha256("".join(frame.file_hash() for frame in self.frames).encode())
 
+    def files(self) -> tuple[Path, ...]:
+        """Of all its frames."""
+        return tuple(path for frame in self.frames for path in frame.files())
+
 
 @dataclass(frozen=True)
 class VideoItem:
@@ -81,6 +85,10 @@ class VideoItem:
 
     def file_hash(self) -> None:
         """It is of several frames' pixels."""
+
+    def files(self) -> tuple[Path, ...]:
+        """The video."""
+        return (self.path,)
 
 
 def folder_windows(pictures: Sequence[PictureItem], asked: WindowSize) -> list[SourceItem]:

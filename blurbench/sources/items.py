@@ -67,6 +67,9 @@ class SourceItem(Protocol):
     def file_hash(self) -> str | None:
         """The `sha256` of `load`, undecoded; None where it takes decoding. Errors as of `load`."""
 
+    def files(self) -> tuple[Path, ...]:
+        """Files of this machine that its `sha256` is of."""
+
 
 def left_out(description: dict[str, str], kinds: Sequence[str] = (*LACKS, *NOTES)) -> list[str]:
     """What a source's description tells of what is not read, a line each."""
@@ -126,6 +129,10 @@ class FileItem:
         refuse_problem(self.id, self.problem)
         return sha256(read_bytes(self.path))
 
+    def files(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
     def _load(self) -> Sharp:
         data = read_bytes(self.path)
         image, told = decode_told(data, str(self.path), self.decoding)
@@ -165,6 +172,10 @@ class StoredItem:
         """Of the object's bytes."""
         return sha256(self._read())
 
+    def files(self) -> tuple[Path, ...]:
+        """None."""
+        return ()
+
     def _read(self) -> bytes:
         refuse_problem(self.id, self.problem)
         try:
@@ -202,3 +213,7 @@ class BuiltinItem:
 
     def file_hash(self) -> None:
         """It has no file."""
+
+    def files(self) -> tuple[Path, ...]:
+        """None."""
+        return ()

@@ -18,6 +18,7 @@ from blurbench.sources.open import Source, open_for, open_source
 from blurbench.stores.folder import Folder
 
 RECIPE = tiny_data.flow_recipe()
+REPLICAS = tiny_data.flow_recipe(replicas__train=2, splits={"train": 1, "val": 0, "test": 0})
 SHOTS = tiny_data.flow_recipe(labels=["shot_type"])
 COUNT = tiny_data.PHOTOS
 
@@ -110,6 +111,75 @@ def test_records_of_another_set_are_refused(photos, tmp_path):
     write_record(store, [failed_entry(FoundPair("train", "a.png", "b.png"), "damaged")])
     with pytest.raises(UserError, match=r"out: holds pairs of another data set; give another"):
         synthesize(RECIPE, source, tmp_path / "out")
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """A source of two pictures, and a set of it that was stopped when half was made."""
+    source = open_source(str(tiny_data.write_photos(tmp_path / "in", 2)))
+    write = make._write
+
+    def stop(making, task, pair, batch):
+        if task.source_id == "001.png" and task.replica:
+            raise KeyboardInterrupt
+        return write(making, task, pair, batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(make, "_write", stop)
+        with pytest.raises(KeyboardInterrupt):
+            synthesize(REPLICAS, source, tmp_path / "out")
+    return source, tmp_path / "out"
+
+
+def replace_first(source):
+    first, second = (item.path for item in source.items)
+    shutil.copy(second, first.with_name("new")).replace(first)
+
+
+def test_what_was_made_of_a_picture_that_changed_is_made_again(stopped, tmp_path, capsys):
+    source, out = stopped
+    shard = next((out / ".blurbench/shards").glob("*/*.jsonl"))
+    (shard.parent / "copy.jsonl").write_bytes(shard.read_bytes())  # as of a second try at it
+    replace_first(source)
+    again = synthesize(REPLICAS, source, out)
+    assert "2 pairs of pictures that were changed since (first: 000.png), made again" in (
+        capsys.readouterr().err
+    )
+    assert again.digest == synthesize(REPLICAS, source, tmp_path / "fresh").digest
+    assert again.made == 3
+    assert verify(out) == []
+
+
+def test_a_source_that_was_moved_is_the_same(stopped, tmp_path, capsys):
+    _, out = stopped
+    shutil.copytree(tmp_path / "in", tmp_path / "other" / "in")
+    assert synthesize(REPLICAS, open_source(str(tmp_path / "other" / "in")), out).made == 1
+    assert "made again" not in capsys.readouterr().err
+
+
+def test_a_picture_that_is_gone_from_an_unfinished_set_is_a_failure(stopped, capsys):
+    source, out = stopped
+    source.items[0].path.write_text("damaged")
+    again = synthesize(REPLICAS, source, out)
+    assert (again.failed, again.made, again.counts) == (1, 1, {"train": 2})
+    assert "first: 000.png" in capsys.readouterr().err
+    assert verify(out) == []
+
+
+def test_a_picture_that_changes_while_its_pairs_are_made_is_told(stopped, tmp_path, monkeypatch):
+    source, out = stopped
+    write = make._write
+
+    def change(*arguments):
+        replace_first(source)
+        return write(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(make, "_write", change)
+        with pytest.raises(UserError, match=r"000.png was changed while its pairs .*; run the"):
+            synthesize(REPLICAS, source, out)
+    again = synthesize(REPLICAS, source, out)
+    assert again.digest == synthesize(REPLICAS, source, tmp_path / "fresh").digest
 
 
 @pytest.mark.parametrize("name", [".", "made", "link/made"])
