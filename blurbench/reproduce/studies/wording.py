@@ -23,7 +23,10 @@ def told(answer: Answer, study: Study) -> str:
     what = f"{contrast.arm} less {named(contrast.over)}{within(contrast)}"
     if found is None:
         return f"Not answered yet: {what} has not run for a seed in common."
-    return f"{what}: {numbers(found, len(study.arm(contrast.arm).seeds(SEEDS)))}. {reason(answer)}"
+    planned = len(study.arm(contrast.arm).seeds(SEEDS))
+    missing = planned - len(found.seeds)
+    provisional = f" Provisional: {counted(missing, 'seed')} to come." if missing > 0 else ""
+    return f"{what}: {numbers(found, planned)}. {reason(answer)}{provisional}"
 
 
 def within(contrast: Contrast) -> str:

@@ -13,6 +13,7 @@ from scipy.stats import norm, t, wilcoxon
 from blurbench.ranking.statistics import Estimate
 from blurbench.reproduce.studies.effects import (
     ANY,
+    Answer,
     Effect,
     Finished,
     answer,
@@ -144,6 +145,14 @@ def study(*arms):
     small = small_study.STUDY
     return replace(
         small, arms=tuple(replace(small.arms[0], name=name) for name in arms or ("a", "b"))
+    )
+
+
+@pytest.mark.parametrize(("seeds", "to_come"), [(1, "2 seeds"), (2, "1 seed"), (3, "")])
+def test_a_verdict_before_all_seeds_are_in_is_provisional(seeds, to_come):
+    found = Answer(CONTRAST, effect_of(0.1, 0.5, *(0.3,) * seeds), "holds")
+    assert told(found, study()).endswith(
+        f"excludes 0. Provisional: {to_come} to come." if to_come else "excludes 0."
     )
 
 
