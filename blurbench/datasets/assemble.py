@@ -256,7 +256,8 @@ def finish(
 
     UserError where no pair could be made. And where the records are not those of all `pairs`, or
     of another request: behind a URL, where nothing keeps a second run out, it may have finished
-    and taken the records of this one. And where a finished set would become another one.
+    and taken the records of this one. And where a source was changed meanwhile, or a finished set
+    would become another one.
     """
     refuse_other(store, request)
     found = read_records(store, copies, pairs, request.get("root"))

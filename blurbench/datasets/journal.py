@@ -113,7 +113,8 @@ def outdated(
     return {
         (split, row["id"]): source
         for split, row in rows
-        if (source := row.get("source_id")) in hashes and row.get("source_sha256") != hashes[source]
+        if (source := str(row.get("source_id"))) in hashes
+        and row.get("source_sha256") != hashes[source]
     }
 
 
