@@ -6,7 +6,7 @@ pictures.csv and the page. OUT/work, data sets and runs, keeps itself out of git
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from blurbench.scoring.result_folder import SUMMARY, read_summary
 from blurbench.sources.open import open_for
 from blurbench.tables import as_table, csv_text
 from blurbench.training.train import train
+from blurbench.words import counted
 
 WORK, PICTURES = "work", "pictures.csv"
 TEST = "test"
@@ -248,16 +249,36 @@ class Poster:
         return (folder and read_summary(folder).means["psnr"]) or 0.0
 
     def plan(self) -> str:
-        """The rows that are missing and their minutes; writes nothing."""
-        left = self.missing()
+        """Rows that are missing and their minutes, and those that lack files; writes nothing."""
+        failed = self.lacking()
+        left = replace(self, failed=failed).missing()
         table = [
             {"row": title(*each), "minutes": f"{each[0].minutes:.0f}", "what": each[0].what}
             for each in left
         ]
         total = sum(row.minutes for row, _ in left)
         more = f", and {2 * self.board.leaders} more seeds of the leading {self.board.leaders}"
-        told = f"{self.board.name}: {len(left)} rows missing, about {total:.0f} minutes of one core"
-        return f"{as_table(table, right=('minutes',))}\n{told}{more if left else ''}"
+        told = f"{counted(len(left), 'row')} missing, about {total:.0f} minutes of one core"
+        firsts = any(seed == 1 for _, seed in left)
+        lines = [as_table(table, right=("minutes",))] if table else []
+        lines.append(f"{self.board.name}: {told}{more if firsts else ''}")
+        lines += [f"not counted: {name}: {why}" for name, why in failed.items()]
+        if self.root is None:
+            lines.append(
+                "without --data-root: these are the rows of the stand-in board of built-in pictures"
+            )
+        return "\n".join(lines)
+
+    def lacking(self) -> dict[str, str]:
+        """The rows that are missing and cannot be made here: a file of each is not there."""
+        why = {}
+        for row, seed in self.missing():
+            try:
+                for name in (*row.files.values(), *filter(None, [row.weights])):
+                    self.file(name)
+            except UserError as error:
+                why[title(row, seed)] = str(error)
+        return why
 
 
 def _drop_shared(result: Path) -> None:

@@ -138,9 +138,39 @@ def test_no_row_is_begun_that_would_end_too_late(tmp_path):
 
 
 def test_a_plan_writes_nothing(tmp_path):
-    told = Poster(SMALL, tmp_path / "o", None).plan()
-    assert "3 rows missing, about 3 minutes of one core" in told
+    told = Poster(SMALL, tmp_path / "o", tmp_path).plan()
+    assert "2 rows missing, about 2 minutes of one core, and 2 more seeds of the leading 1" in told
     assert not (tmp_path / "o").exists()
+
+
+def test_a_plan_counts_no_row_that_lacks_a_file(tmp_path):
+    (tmp_path / "there.pth").touch()
+    files = {"there": {"teacher": "there.pth"}, "sp": {"teacher": "teacher.pth"}}
+    more = [BoardRow(name, "", 1, "sp", files=each, steps=2) for name, each in files.items()]
+    told = Poster(replace(SMALL, rows=(*SMALL.rows, *more)), tmp_path / "o", tmp_path).plan()
+    assert "3 rows missing" in told
+    lacking = [line for line in told.splitlines() if line.startswith("not counted")]
+    why = f"is not below {tmp_path}; docs/open-boards.md tells what it is"
+    assert lacking == [
+        f"not counted: {name}: {file}: {why}"
+        for name, file in (("lacking", "weights/lacking"), ("sp", "teacher.pth"))
+    ]
+
+
+def test_a_plan_names_the_seeds_that_rows_without_their_files_leave(tmp_path, monkeypatch):
+    monkeypatch.setattr(Poster, "done", lambda _, row, seed: seed == 1 and row.name != "lacking")
+    told = Poster(SMALL, tmp_path, tmp_path).plan()
+    assert "2 rows missing, about 2 minutes of one core\n" in told
+    assert "unet seed 2" in told
+    assert "unet seed 3" in told
+    monkeypatch.setattr(Poster, "done", lambda _, row, __: row.name != "lacking")
+    assert Poster(SMALL, tmp_path, tmp_path).plan().startswith("board-small: 0 rows missing")
+
+
+def test_a_plan_without_a_data_root_is_told_to_be_of_built_in_pictures(tmp_path):
+    told = "without --data-root: these are the rows of the stand-in board of built-in pictures"
+    assert told in Poster(SMALL, tmp_path, None).plan().splitlines()
+    assert "stand-in" not in Poster(SMALL, tmp_path, tmp_path).plan()
 
 
 @pytest.mark.parametrize("name", OPEN_BOARDS)
