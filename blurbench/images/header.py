@@ -164,10 +164,11 @@ def _has_own_gamma(info: dict[Any, Any]) -> bool:
 
 
 class Peculiarities:
-    """Counts of what is told of pictures, and the first that has each."""
+    """Counts of what is told of pictures, or of pairs, and the first that has each."""
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str = "picture") -> None:
         """None yet."""
+        self._noun = noun
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
 
@@ -180,7 +181,7 @@ class Peculiarities:
     def lines(self) -> list[str]:
         """One for each kind."""
         return [
-            f"{counted(self._counts[key], 'picture')} with {words} (first: {self._first[key]})"
+            f"{counted(self._counts[key], self._noun)} with {words} (first: {self._first[key]})"
             for key, words in TOLD.items()
             if key in self._counts
         ]

@@ -314,10 +314,14 @@ def _summarise(
 
 
 def _peculiarities(rows: Sequence[Row]) -> list[str]:
-    """What is told of picture files that others made: photographs, and pairs of an index."""
-    seen = Peculiarities()
+    """What is told of picture files that others made: photographs, and pairs of an index.
+
+    The row of a pair does not say which of its two files it is that was read so.
+    """
+    seen = Peculiarities("pair" if any("sharp_file_name" in row for row in rows) else "picture")
     for row in rows:
-        seen.add(row["blur_file_name"], row[READ].split(", ") if READ in row else ())
+        names = [row[kind] for kind in ("blur_file_name", "sharp_file_name") if kind in row]
+        seen.add(" and ".join(names), row[READ].split(", ") if READ in row else ())
     return seen.lines()
 
 

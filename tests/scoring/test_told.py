@@ -4,7 +4,9 @@ import numpy as np
 import odd_pictures
 import tiny_data
 
+from blurbench.datasets.index import index
 from blurbench.datasets.make import synthesize
+from blurbench.recipes.recipe import load_any_recipe
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
 from blurbench.scoring.restorers import FolderRestorer, Identity
@@ -22,6 +24,19 @@ def test_of_photographs(tmp_path):
         open_data(folder), tmp_path / "out", restore=Identity(), name="a", metrics=["blur-effect"]
     )
     assert done.notes == ["1 picture with an alpha channel, which is left out (first: a.png)"]
+
+
+def test_of_pairs_of_an_index_of_which_either_file_may_be_meant(tmp_path):
+    for kind, mode in (("blur", "RGB"), ("sharp", "RGBA")):
+        folder = tmp_path / "pairs" / "test" / kind
+        folder.mkdir(parents=True)
+        for name in ("a.png", "b.png"):
+            (folder / name).write_bytes(odd_pictures.saved(PICTURE, "PNG", mode))
+    index(load_any_recipe("pairs"), str(tmp_path / "pairs"), tmp_path / "data")
+    data = open_data(tmp_path / "data")
+    done = evaluate(data, tmp_path / "out", restore=Identity(), name="a")
+    first = "test/blur/a.png and test/sharp/a.png"
+    assert done.notes[0] == f"2 pairs with an alpha channel, which is left out (first: {first})"
 
 
 def test_of_restored_pictures(tmp_path):
