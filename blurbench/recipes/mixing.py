@@ -8,6 +8,7 @@ from blurbench.blurs.base import Family
 from blurbench.blurs.registry import Mixture, parts_of
 from blurbench.errors import UserError
 from blurbench.recipes.recipe import (
+    PROSE,
     Recipe,
     find_recipe,
     parse_recipe,
@@ -49,6 +50,17 @@ def mixed(document: dict[str, Any], file: str, folder: Path | None) -> Recipe:
     for name in DERIVED:  # of the place holder
         recipe.__dict__.pop(name, None)
     return recipe
+
+
+def on_record(document: dict[str, Any], file: str) -> dict[str, Recipe]:
+    """The recipes that drew the pairs of a made set, by name: as its dataset.json has them.
+
+    Of one that mixes, those that it mixed. UserError as of `parse_recipe`.
+    """
+    prose = {name: document[name] for name in PROSE if name in document}
+    kept = [{**prose, **each["pixels"]} for each in _tables(document.get("mix"))]
+    recipes = [parse_recipe(each, file) for each in kept or [document]]
+    return {recipe.name: recipe for recipe in recipes}
 
 
 def _tables(value: Any) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Restorers without training: an unsharp mask, and a Wiener filter that is told the kernel."""
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -10,8 +11,10 @@ from scipy.ndimage import gaussian_filter
 from blurbench.datasets.format import Row
 from blurbench.datasets.mean_kernel import mean_kernel, refuse_kernelless
 from blurbench.datasets.pairs import ScoredSplit
+from blurbench.datasets.splits import PairKey
 from blurbench.errors import UserError
-from blurbench.recipes.recipe import Recipe, parse_recipe
+from blurbench.recipes.mixing import on_record
+from blurbench.recipes.recipe import Recipe
 from blurbench.runs.trained import Restored
 from blurbench.scoring.restorers import Restorer
 
@@ -97,17 +100,23 @@ class Wiener(Restorer):
         told |= {"restores_with": ["kernel"], "kernel": "the pair's own, mean over the picture"}
         super().__init__(name or "Wiener (oracle kernel)", told)
         self.again = partial(Wiener, self.name)
-        self.recipe: Recipe | None = None
+        self.recipes: dict[str, Recipe] = {}
 
     def know(self, data: ScoredSplit) -> None:
-        """Keep the recipe that kernels are drawn by; UserError where it draws none."""
+        """Keep the recipes that kernels are drawn by; UserError where one draws none."""
         if not all("stream" in row for row in data.rows):
             raise UserError(
                 f"{data.place}: was not blurred by a recipe, so that no kernel is known;"
                 " wiener takes sets of `blurbench synthesize` that are no index"
             )
-        self.recipe = parse_recipe(dict(data.recipe), data.place)
-        refuse_kernelless(self.recipe)
+        self.recipes = on_record(dict(data.recipe), data.place)
+        try:
+            for recipe in self.recipes.values():
+                refuse_kernelless(recipe)
+        except UserError as error:
+            raise UserError(
+                f"{data.place}: {error}; --identity and --classical unsharp need none"
+            ) from None
 
     def prepare(self, rows: Sequence[Row]) -> list[str]:  # noqa: ARG002
         """Say what the scores are."""
@@ -115,8 +124,8 @@ class Wiener(Restorer):
 
     def restore(self, blur: np.ndarray, row: Row) -> Restored:
         """Undo the mean of the pair's kernels."""
-        assert self.recipe is not None
-        return Restored(_clipped(wiener(blur / 255, mean_kernel(self.recipe, row))))
+        recipe = self.recipes[PairKey(*json.loads(row["stream"])).recipe]
+        return Restored(_clipped(wiener(blur / 255, mean_kernel(recipe, row))))
 
 
 CLASSICAL: dict[str, type[Unsharp | Wiener]] = {"unsharp": Unsharp, "wiener": Wiener}

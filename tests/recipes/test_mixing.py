@@ -12,14 +12,17 @@ import tiny_data
 from blurbench.blurs.registry import Mixture
 from blurbench.datasets.dataset import BlurDataset, OnTheFlyDataset
 from blurbench.datasets.make import synthesize
+from blurbench.datasets.mean_kernel import mean_kernel
 from blurbench.datasets.pair import make_pair
 from blurbench.datasets.verify import verify
 from blurbench.engine import Workers
 from blurbench.errors import UserError
 from blurbench.files import read_json, read_jsonl
 from blurbench.images import encode
+from blurbench.recipes.mixing import on_record
 from blurbench.recipes.recipe import Recipe, load_recipe, parse_recipe
 from blurbench.sources.open import open_for, open_source
+from blurbench_kernels.convolution import convolve
 
 HEAD = """
 title = "t"
@@ -158,6 +161,33 @@ def test_what_is_on_record_says_what_was_mixed(recipe: Recipe, made: Path) -> No
     assert recipe.blur.weights == pytest.approx((0.6, 0.1, 0.3))
     # One of any other numbers is another recipe; one without a mixture says nothing of it.
     assert "mix" not in json.loads(load_recipe("demo").model_dump_json())
+
+
+def test_the_kernel_of_each_pair_is_that_of_the_recipe_that_was_drawn(
+    photos: Path, tmp_path: Path
+) -> None:
+    # Without noise, and rounded alone, a kernel tells itself from all others.
+    quiet = SHAKE[: SHAKE.index("[sensor]")]
+    disks = quiet.replace("shake", "disks").replace("[1.0, 2.0]", "[3.0, 4.0]")
+    mixing = BOTH.replace("flow.toml", "disks.toml")
+    recipe = load_recipe(written(tmp_path / "recipes", mixing, shake=quiet, disks=disks))
+    synthesize(recipe, open_source(str(photos)), tmp_path / "set")
+    kept = on_record(read_json(tmp_path / "set" / "dataset.json")["recipe"], "dataset.json")
+    assert kept == {part.name: part for part in recipe.each}
+    data = BlurDataset(tmp_path / "set", "train")
+    assert {row["recipe"] for row in data.rows} == {"disks", "shake"}
+    for row in data.rows:
+        kernel = mean_kernel(kept[row["recipe"]], row)
+        reach = max(kernel.shape) // 2
+        inside = np.s_[reach:-reach, reach:-reach]
+        again = convolve(data.picture(row, "sharp").astype(float), kernel)
+        difference = again[inside] - data.picture(row, "blur")[inside]
+        assert np.abs(difference).max() <= 0.5 + 1e-6
+
+
+def test_what_is_on_record_of_one_recipe_is_itself() -> None:
+    flow = load_recipe("demo")
+    assert on_record(flow.model_dump(mode="json"), "dataset.json") == {"demo": flow}
 
 
 def test_on_the_fly_they_are_the_same_pairs(recipe: Recipe, made: Path, photos: Path) -> None:

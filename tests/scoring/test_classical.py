@@ -1,5 +1,7 @@
 """Restorers without training."""
 
+import tomllib
+
 import numpy as np
 import pytest
 from scipy.ndimage import convolve
@@ -8,9 +10,12 @@ from small_results import write_data_set
 from tiny_data import flow_recipe, picture, write_photos
 
 from blurbench.datasets.make import synthesize
+from blurbench.datasets.mean_kernel import mean_kernel
 from blurbench.engine import Workers
 from blurbench.errors import UserError
+from blurbench.images import read_image
 from blurbench.metrics import compute
+from blurbench.recipes.recipe import PROSE, load_recipe
 from blurbench.scoring.classical import CLASSICAL, Unsharp, Wiener, unsharp, wiener
 from blurbench.scoring.evaluate import evaluate
 from blurbench.scoring.photographs import open_data
@@ -90,6 +95,46 @@ def test_the_true_kernel_helps_where_there_is_one_for_the_picture(tmp_path):
         blur, sharp = (data.picture(row, role) for role in ("blur", "sharp"))
         restored = restore.restore(blur, row).image
         assert compute("psnr", restored, sharp) > compute("psnr", blur, sharp)
+
+
+def mixed_set(tmp_path, *blurs):
+    """A set of a recipe that mixes one recipe for each of the blurs."""
+    head = "\n".join(f'{key} = "t"' for key in PROSE[:5])
+    tables = ""
+    for number, blur in enumerate(blurs):
+        one = f'name = "one-{number}"\n{head}\n[blur]\n{blur}\n'
+        (tmp_path / f"{number}.toml").write_text(one)
+        tables += f'[[mix]]\nrecipe = "{number}.toml"\n'
+    splits = "splits = { train = 0.0, val = 0.0, test = 1.0 }"
+    (tmp_path / "whole.toml").write_text(f'name = "whole"\n{head}\n{splits}\n{tables}')
+    write_photos(tmp_path / "sharp", 8)
+    recipe = load_recipe(tmp_path / "whole.toml")
+    synthesize(recipe, open_source(str(tmp_path / "sharp")), tmp_path / "data")
+    return open_data(tmp_path / "data")
+
+
+FLOW = 'family = "motion_flow"\npreset = "mild"\nseverity = [0.1, 0.5]'
+DISK = 'family = "disk"\nradius = [3.0, 3.0]'
+
+
+def test_each_pair_of_a_mixture_is_restored_with_the_kernel_of_its_own_recipe(tmp_path):
+    data = mixed_set(tmp_path, DISK, FLOW)
+    assert {row["recipe"] for row in data.rows} == {"one-0", "one-1"}
+    done = evaluate(data, tmp_path / "out", restore=Wiener(), name="w", save_restored=True)
+    assert not done.failed
+    disk = next(row for row in data.rows if row["recipe"] == "one-0")
+    kernel = mean_kernel(flow_recipe(name="one-0", blur=tomllib.loads(DISK)), disk)
+    wanted = np.clip(wiener(data.picture(disk, "blur") / 255, kernel), 0, 1) * 255
+    found = read_image(tmp_path / "out" / "restored" / f"{disk['id']}.png")
+    np.testing.assert_allclose(found, wanted, atol=0.51)
+
+
+def test_a_mixture_with_a_blur_of_no_known_mean_names_it_and_what_needs_no_kernel(tmp_path):
+    data = mixed_set(tmp_path, DISK, 'family = "camera"\nanxiety = [0.0, 0.1]')
+    why = "data: one-1: the kernels of family camera have no mean that is known; --identity and"
+    with pytest.raises(UserError, match=f"{why} --classical unsharp need none"):
+        evaluate(data, tmp_path / "out", restore=Wiener(), name="w")
+    assert not (tmp_path / "out").exists()
 
 
 def test_pairs_that_no_recipe_blurred_have_no_kernel(tmp_path):
