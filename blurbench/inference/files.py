@@ -19,6 +19,8 @@ from blurbench.runs.tiles import check_tile, overlap
 from blurbench.runs.trained import TrainedModel
 from blurbench.sources.folders import tell_unread
 
+SHOWN = 3  # names that several pictures would have; the others are counted
+
 
 @dataclass(frozen=True)
 class Deblurred:
@@ -146,15 +148,30 @@ def output_paths(source: Path, pictures: list[Path], out: Path) -> list[Path]:
     """Where each restored picture goes; UserError where one would overwrite another."""
     root = source if source.is_dir() else source.parent
     targets = [output_path(out, source, path.relative_to(root)) for path in pictures]
-    first: dict[Path, Path] = {}
-    for path, target in zip(pictures, targets, strict=True):
-        if (other := first.setdefault(target, path)) != path:
-            both = f"{other} and {path.name} would both become {target.name}"
-            raise UserError(f"{both}; rename one, or move it to another folder")
+    refuse_clashes(pictures, targets)
     # The next run would take them for pictures to restore.
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise UserError(f"{out}: lies in the folder to restore; give an --out outside it")
     return targets
+
+
+def refuse_clashes(pictures: Sequence[Path], targets: Sequence[Path]) -> None:
+    """UserError that names the pictures which would become one file, all at once."""
+    becoming: dict[Path, list[Path]] = {}
+    for path, target in zip(pictures, targets, strict=True):
+        becoming.setdefault(target, []).append(path)
+    clashes = [
+        f"{', '.join(map(str, paths[:-1]))} and {paths[-1].name} would become one {target.name}"
+        for target, paths in becoming.items()
+        if len(paths) > 1
+    ]
+    if clashes:
+        more = f"; and {len(clashes) - SHOWN} more such names" if len(clashes) > SHOWN else ""
+        told = "; ".join(clashes[:SHOWN])
+        raise UserError(
+            f"{told}{more}; nothing was restored: rename all but one of each, or move them to"
+            " another folder"
+        )
 
 
 def output_path(out: Path, source: Path, name: Path) -> Path:

@@ -13,7 +13,7 @@ from blurbench.engine import Done, Workers
 from blurbench.errors import UserError
 from blurbench.images import encode, read_image
 from blurbench.inference import restoring
-from blurbench.inference.files import deblur_files
+from blurbench.inference.files import deblur_files, output_paths
 from blurbench.inference.record import RECORD
 from blurbench.models.unet import UNet
 from blurbench.runs.load import load_checkpoint, load_run
@@ -66,9 +66,23 @@ def test_pictures_that_would_overwrite_each_other_are_refused(
 ) -> None:
     picture(tmp_path / "in" / "a.png", 16, 16)
     picture(tmp_path / "in" / "a.bmp", 16, 16)
-    told = r"in/a\.bmp and a\.png would both become a\.png; rename one"
+    told = r"in/a\.bmp and a\.png would become one a\.png; nothing was restored: rename all but one"
     with pytest.raises(UserError, match=told):
         deblur_files(tmp_path / "in", load_run(finished, "cpu"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_pictures_that_would_overwrite_each_other_are_told_at_once(tmp_path: Path) -> None:
+    names = ["a.bmp", "a.jpg", "a.png", "b.png"]
+    names += [f"{name}.{kind}" for name in "cdefg" for kind in ("jpg", "png")]
+    with pytest.raises(UserError) as told:
+        output_paths(tmp_path, [tmp_path / name for name in names], Path("out"))
+    assert str(told.value).replace(str(tmp_path), "in") == (
+        "in/a.bmp, in/a.jpg and a.png would become one a.png;"
+        " in/c.jpg and c.png would become one c.png; in/d.jpg and d.png would become one d.png;"
+        " and 3 more such names; nothing was restored: rename all but one of each, or move them to"
+        " another folder"
+    )
 
 
 def test_pictures_of_kinds_that_are_not_read_are_counted(finished: Path, tmp_path: Path) -> None:
