@@ -67,12 +67,14 @@ def matrix(
 
 
 def named_runs(given: Sequence[Path]) -> dict[str, Path]:
-    """Runs by their names; UserError where two have the same."""
+    """Runs by their names; UserError where two have the same, or one is not there."""
     from blurbench.runs.folder import CONFIG
     from blurbench.runs.history import find_runs
+    from blurbench.runs.load import refuse_nothing
 
     named: list[tuple[str, Path]] = []
     for name, path in map(parse_named, given):
+        refuse_nothing(path)
         several = name is None and path.is_dir() and not (path / CONFIG).is_file()
         named += [
             (name or run.resolve().name, run) for run in (find_runs([path]) if several else [path])
@@ -89,6 +91,8 @@ def named_sets(given: Sequence[Path | str]) -> NamedPlaces:
 def _apart(named: Sequence[tuple[str, Any]], what: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, place in named:
+        if name in found and found[name] == place:
+            raise UserError(f"{place}: is given twice; give it once")
         if name in found:
             raise UserError(
                 f"{place}: is called {name} like {found[name]}; give {what} as NAME={place}"

@@ -70,10 +70,8 @@ def _load(path: Path, device: str | None, name: str | None, preset: str) -> Trai
         if name is not None:
             raise UserError(f"{path}: weights that ship know their model; leave out --model")
         return load_shipped(str(path), device)
+    refuse_nothing(path)
     path = named(path)
-    if not path.exists():
-        near, ours = meant(str(path), {**SHIPPED, **OUTSIDE}), " and ".join(SHIPPED)
-        raise UserError(f"{path}: no such run or file of weights{near}; {ours} ship")
     if not path.is_dir():
         refuse_instead(path)
     weights = weights_file(path)
@@ -92,6 +90,13 @@ def _load(path: Path, device: str | None, name: str | None, preset: str) -> Trai
         tell_once(f"{path}: {by}")
         return _load_held(weights, held, owner, device)
     return load_run(path, device)
+
+
+def refuse_nothing(path: Path) -> None:
+    """UserError where a --checkpoint is no file, no folder, and no name of weights."""
+    if not is_shipped(path) and not named(path).exists():
+        near, ours = meant(str(path), {**SHIPPED, **OUTSIDE}), " and ".join(SHIPPED)
+        raise UserError(f"{path}: no such run or file of weights{near}; {ours} ship")
 
 
 def owner_of_checkpoint(path: Path) -> Owner:

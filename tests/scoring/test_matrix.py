@@ -162,13 +162,18 @@ def test_a_run_that_cannot_be_loaded_costs_the_others_nothing(
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (["--data", "{world}/set-one"], "is called set-one like"),
+        (["--data", "{world}/set-one"], "set-one: is given twice"),
+        (["--data", "set-two={world}/set-one"], "set-one: is called set-two like"),
+        (["{world}/runs/one"], "one: is given twice"),
         (["--data", "a/b={world}/set-one"], "without '/'"),
         (["--data", "{world}/nowhere"], "no such folder"),
         (["--metrics", "psnrr"], "psnr"),
         (["--split", "val"], "no split 'val'"),
         (["identity={world}/runs/one"], "give NAME=RUN"),
         (["{world}/set-one/test/blur"], "holds no run"),
+        (["{world}/nothing"], "nothing: no such run or file of weights"),
+        (["scen"], "did you mean scene?"),
+        (["it={world}/nothing"], "nothing: no such run or file of weights"),
     ],
 )
 def test_what_cannot_be_is_one_line(
@@ -179,6 +184,7 @@ def test_what_cannot_be_is_one_line(
     said = capsys.readouterr().err
     assert told in said
     assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_table_of_somebody_else_is_not_overwritten(
