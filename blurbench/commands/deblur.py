@@ -54,5 +54,6 @@ def deblur(
     result = deblur_files(source, loaded, out, **options)
     for message in result.failed:
         click.echo(f"failed: {message}", err=True)
-    click.echo("\n".join([f"{len(result.made)} restored into {out}", *result.notes]))
+    made = f"{len(result.made)} restored into {out}" if result.made else "0 restored"
+    click.echo("\n".join([made, *result.notes]))
     return 1 if result.failed else 0

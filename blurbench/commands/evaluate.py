@@ -77,7 +77,7 @@ def evaluate(
     if more and not runs:
         raise click.UsageError(f"{more[0]}: several runs go behind --checkpoint.")
     names, runs = zip(*map(parse_named, runs + more), strict=True) if runs else ((), ())
-    if (name or model) and len(runs) > 1:
+    if (name and len(runs) > 1) or (model and len(runs) != 1):
         raise click.UsageError("--name and --model go with one --checkpoint; NAME=RUN with many.")
     options["workers"].prepare("blurbench.scoring.spread")
     from blurbench.scoring import evaluate as evaluation

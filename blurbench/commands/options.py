@@ -106,10 +106,17 @@ def same_command(context: click.Context, **changed: Any) -> list[str]:
 
 
 def of_weights(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Whose weights a --checkpoint holds that is a file and no run."""
-    model = click.option("--model", help="Whose weights --checkpoint holds, if it is a file.")
-    preset = click.option("--preset", default="paper", show_default=True, help="Of that --model.")
-    return model(preset(command))
+    """Whose weights a --checkpoint holds that is a file and no run; --preset goes with --model."""
+
+    @click.option("--model", help="Whose weights --checkpoint holds, if it is a file.")
+    @click.option("--preset", help="Of that --model.  [default: paper]")
+    @wraps(command)
+    def whose(model: str | None, preset: str | None, **options: Any) -> Any:
+        if preset is not None and model is None:
+            raise click.UsageError("--preset is that of a --model; give both, or leave it out.")
+        return command(model=model, preset=preset or "paper", **options)
+
+    return whose
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:

@@ -9,9 +9,14 @@ from blurbench.weights.registry import OF_METRICS, OUTSIDE
 
 def files_of(metrics: Iterable[str], using: Mapping[str, str]) -> list[Needed]:
     """What metrics read, and the tools of --using that are names or files."""
-    names = dict.fromkeys(name for metric in metrics for name in OF_METRICS.get(metric, ()))
+    reading: dict[str, list[str]] = {}  # name of weights -> the metrics that want them
+    for metric in dict.fromkeys(metrics):
+        for name in OF_METRICS.get(metric, ()):
+            reading.setdefault(name, []).append(metric)
     own = [
-        Needed(metric_of(name), path, name) for name in names for path in paths_of(OUTSIDE[name])
+        Needed(f"metric{'s' * (len(wanting) > 1)} {', '.join(wanting)}", path, name)
+        for name, wanting in reading.items()
+        for path in paths_of(OUTSIDE[name])
     ]
     return [*own, *(each for tool, value in using.items() for each in tool_files(tool, value))]
 
@@ -29,11 +34,6 @@ def lacking() -> dict[str, list[str]]:
         for metric, names in OF_METRICS.items()
     }
     return {metric: names for metric, names in found.items() if names}
-
-
-def metric_of(name: str) -> str:
-    """The metrics that want a file, in words."""
-    return "metrics " + ", ".join(metric for metric, names in OF_METRICS.items() if name in names)
 
 
 def tool_files(tool: str, value: str) -> list[Needed]:

@@ -103,6 +103,23 @@ def test_a_choice_that_is_nearly_right_is_answered_with_it(
     assert capsys.readouterr().err.strip().endswith(told)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("deblur a.png --preset tiny", "--preset is that of a --model; give both"),
+        ("deblur a.png --checkpoint run --preset paper", "--preset is that of a --model"),
+        ("evaluate --data d --out o --identity --preset tiny", "--preset is that of a --model"),
+        ("evaluate --data d --out o --checkpoint a b --preset tiny", "--preset is that of"),
+        ("evaluate --data d --out o --identity --model unet", "--model go with one --checkpoint"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(
+    words: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words.split()) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_settings_are_json_or_text() -> None:
     assert parse_settings(("lr=1e-3", "ema=null", "flip=false", "weights=random")) == {
         "lr": 1e-3,

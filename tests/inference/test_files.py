@@ -221,6 +221,17 @@ def test_several_bad_pictures_are_listed_and_the_exit_code_is_1(
     ]
 
 
+def test_a_picture_that_cannot_be_read_is_restored_into_no_file(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "note.txt").write_text("no picture")
+    assert run(["deblur", str(tmp_path / "note.txt"), "--checkpoint", str(finished)]) == 1
+    told = capsys.readouterr()
+    assert told.out == "0 restored\n"
+    assert "note.txt: not a readable image" in told.err
+    assert [path.name for path in tmp_path.glob("note*")] == ["note.txt"]
+
+
 def test_tiles_are_notes_beside_the_count_of_pictures() -> None:
     told = []
     tell = restoring.tell_tiles(lambda *words: told.append(words))

@@ -118,6 +118,9 @@ def test_all_that_is_missing_is_told_at_once():
     lines = missing(needed)
     fetched = ["alexnet", "lpips-alex", "vgg16", "dists", "lpips-vgg"]
     assert [line.rpartition(" ")[2] for line in lines] == [*fetched, "dlib-face", "dlib-face"]
+    settings = ["lpips", "lpips", "dists, lpips-vgg", "dists", "lpips-vgg"]
+    assert [each.setting.partition(" ")[2] for each in needed[:5]] == settings
+    assert files_of(["dists"], {})[0].setting == "metric dists"
     assert lacking()["dists"] == ["vgg16", "dists"]
     here = paths_of(OUTSIDE["vgg16"])[0]
     here.parent.mkdir(parents=True)
